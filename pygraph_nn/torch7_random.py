@@ -1,0 +1,348 @@
+"""Torch7's random numbers: the MT19937 generator and its distributions, bit for bit.
+
+A seed gives the same numbers here as in Lua. `manualSeed`, `uniform`, `normal`, ... use one default
+generator, as Torch7 did; `Generator` makes others. Counting starts at 0 as everywhere in Python:
+`randperm` and `multinomial` give indices from 0, while `random(n)` is, as in Torch7, a number from
+1 to n.
+
+    >>> manualSeed(1)
+    >>> uniform()
+    0.4170219984371215
+    >>> random(6)
+    1
+
+The formulas are those of Torch7's ``THRandom.c``. Logarithms, sines and cosines go through the C
+library one by one (`math`), because NumPy's vectorised ones may differ in the last bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+_TWO_PI = 2.0 * math.pi
+_WORD = 2.0**-32
+# Torch7's t:random() without bounds draws below these, which its element types hold exactly.
+_RANDOM_MODULUS = {
+    torch.float16: 2**11 + 1,
+    torch.float32: 2**24 + 1,
+    torch.float64: 2**53 + 1,
+    torch.uint8: 2**8,
+    torch.int8: 2**7,
+    torch.int16: 2**15,
+    torch.int32: 2**31,
+    torch.int64: 2**63,
+}
+
+Size = int | Sequence[int] | None
+
+
+@dataclass(frozen=True)
+class RNGState:
+    """What `Generator.getRNGState` saves; `to_bytes` and `from_bytes` carry it through a file."""
+
+    seed: int
+    key: bytes  # 624 little-endian 32-bit words
+    position: int
+    cached_normal: float | None
+
+    def to_bytes(self) -> bytes:
+        cached = b"" if self.cached_normal is None else np.float64(self.cached_normal).tobytes()
+        return np.array([self.seed, self.position], "<i8").tobytes() + self.key + cached
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> RNGState:
+        seed, position = np.frombuffer(data[:16], "<i8").tolist()
+        key, cached = data[16 : 16 + 4 * 624], data[16 + 4 * 624 :]
+        return cls(seed, key, position, float(np.frombuffer(cached)[0]) if cached else None)
+
+
+class Generator:
+    """A Torch7 random generator, ``torch.Generator()``.
+
+    Every distribution takes `size`: none for one Python number, otherwise a shape, for a tensor of
+    `dtype` (default: torch's default dtype) filled in row-major order. The methods ending in ``_``
+    fill a tensor in place, whatever its strides, in the order of its indices.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.manualSeed(seed)
+
+    def manualSeed(self, seed: int) -> None:
+        """Start anew from `seed` (taken modulo 2**32), forgetting a cached normal."""
+        self._seed = int(seed)
+        self._bits: Any = np.random.MT19937()
+        # RandomState seeds as init_genrand does; MT19937(seed) would not.
+        self._bits.state = np.random.RandomState(self._seed & 0xFFFFFFFF).get_state(legacy=False)
+        self._cached_normal: float | None = None  # rho * sin(angle) of the last pair, unscaled
+
+    def initialSeed(self) -> int:
+        """The seed last given to `manualSeed`."""
+        return self._seed
+
+    def getRNGState(self) -> RNGState:
+        state = self._bits.state["state"]
+        key = state["key"].astype("<u4").tobytes()
+        return RNGState(self._seed, key, int(state["pos"]), self._cached_normal)
+
+    def setRNGState(self, state: RNGState) -> None:
+        self._seed = state.seed
+        self._cached_normal = state.cached_normal
+        key = np.frombuffer(state.key, "<u4").astype(np.uint32)
+        self._bits.state = {
+            "bit_generator": "MT19937",
+            "state": {"key": key, "pos": state.position},
+        }
+
+    # Raw draws as NumPy arrays of n values
+
+    def _words(self, n: int) -> np.ndarray:
+        return self._bits.random_raw(n)  # uint64 array holding 32-bit words
+
+    def _uniforms(self, n: int) -> np.ndarray:
+        return self._words(n) * _WORD
+
+    def _normals(self, n: int) -> np.ndarray:
+        out = np.empty(n)
+        filled = 0
+        if n and self._cached_normal is not None:
+            out[0], self._cached_normal, filled = self._cached_normal, None, 1
+        pairs = (n - filled + 1) // 2
+        if pairs:
+            draws = self._uniforms(2 * pairs)
+            angles = (_TWO_PI * draws[0::2]).tolist()
+            radii = np.sqrt(-2.0 * _exact(math.log, 1.0 - draws[1::2]))
+            both = np.empty(2 * pairs)
+            both[0::2] = radii * _exact(math.cos, angles)
+            both[1::2] = radii * _exact(math.sin, angles)
+            out[filled:] = both[: n - filled]
+            if (n - filled) % 2:
+                self._cached_normal = float(both[-1])
+        return out
+
+    # Distributions
+
+    def uniform(
+        self, a: float = 0.0, b: float = 1.0, size: Size = None, dtype: torch.dtype | None = None
+    ) -> Any:
+        """Uniform on [a, b): 32 random bits each."""
+        return _give(lambda n, a, b: self._uniforms(n) * (b - a) + a, size, dtype, a, b)
+
+    def normal(
+        self,
+        mean: float = 0.0,
+        std: float = 1.0,
+        size: Size = None,
+        dtype: torch.dtype | None = None,
+    ) -> Any:
+        """Gaussian by Box and Muller, two at a time; the second waits for the next call."""
+        return _give(lambda n, mean, std: self._normals(n) * std + mean, size, dtype, mean, std)
+
+    def bernoulli(
+        self, p: float | torch.Tensor = 0.5, size: Size = None, dtype: torch.dtype | None = None
+    ) -> Any:
+        """1 with probability `p`, else 0. Draws even when `p` is 0 or 1."""
+        if isinstance(p, torch.Tensor):
+            return self.bernoulli_(torch.empty_like(p), p)
+        # p stays a double whatever the tensor's type, so it is not handed to _give.
+        value = _give(lambda n: self._uniforms(n) <= p, size, dtype)
+        return int(value) if size is None else value
+
+    def random(
+        self, *bounds: int, size: Size = None, dtype: torch.dtype | None = None
+    ) -> int | torch.Tensor:
+        """An integer: ``random()`` below 2**32, ``random(n)`` in 1..n, ``random(a, b)`` in a..b."""
+        if size is None:
+            return int(_bounded(self._words(1), bounds, 2**32)[0])
+        out = torch.empty(size, dtype=dtype)
+        return self.random_(out, *bounds)
+
+    def geometric(self, p: float, size: Size = None, dtype: torch.dtype | None = None) -> Any:
+        """Trials until the first success, `p` being (in Torch7) the probability of failure."""
+
+        def draw(n: int) -> np.ndarray:
+            return np.trunc(_exact(math.log, 1.0 - self._uniforms(n)) / math.log(p)) + 1
+
+        value = _give(draw, size, dtype)
+        return int(value) if size is None else value
+
+    def exponential(
+        self, rate: float = 1.0, size: Size = None, dtype: torch.dtype | None = None
+    ) -> Any:
+        """Exponential with mean ``1 / rate``."""
+
+        def draw(n: int, rate: float) -> np.ndarray:
+            return -1.0 / rate * _exact(math.log, 1.0 - self._uniforms(n))
+
+        return _give(draw, size, dtype, rate)
+
+    def cauchy(
+        self,
+        median: float = 0.0,
+        scale: float = 1.0,
+        size: Size = None,
+        dtype: torch.dtype | None = None,
+    ) -> Any:
+        """Cauchy around `median`."""
+
+        def draw(n: int, median: float, scale: float) -> np.ndarray:
+            return median + scale * _exact(math.tan, math.pi * (self._uniforms(n) - 0.5))
+
+        return _give(draw, size, dtype, median, scale)
+
+    def logNormal(
+        self,
+        mean: float = 1.0,
+        std: float = 2.0,
+        size: Size = None,
+        dtype: torch.dtype | None = None,
+    ) -> Any:
+        """exp of a normal of mean `mean` and deviation `std`."""
+
+        def draw(n: int, mean: float, std: float) -> np.ndarray:
+            return _exact(math.exp, self._normals(n) * std + mean)
+
+        return _give(draw, size, dtype, mean, std)
+
+    def randperm(self, n: int) -> torch.Tensor:
+        """A permutation of 0..n-1, int64 of shape (n,). Draws n - 1 words."""
+        if n < 1:
+            raise ValueError(f"randperm({n}): n must be at least 1")
+        order = list(range(n))
+        steps = self._words(n - 1) % np.arange(n, 1, -1, dtype=np.uint64)
+        for i, step in enumerate(steps.tolist()):
+            order[i], order[i + step] = order[i + step], order[i]
+        return torch.tensor(order)
+
+    def multinomial(
+        self, p: torch.Tensor, n: int, replacement: bool = False
+    ) -> torch.Tensor:
+        """`n` indices from 0 drawn with weights `p`, which need not sum to one.
+
+        `p` is (classes,) or (rows, classes); the result is int64, (n,) or (rows, n). Without
+        `replacement` (Torch7's default) an index is drawn at most once per row.
+        """
+        weights = p.detach().to("cpu", torch.float64).numpy()
+        rows = np.atleast_2d(weights)
+        if weights.ndim not in (1, 2) or rows.shape[1] == 0:
+            raise ValueError(f"multinomial: p must be (classes,) or (rows, classes), got {p.shape}")
+        if not (np.isfinite(rows).all() and (rows >= 0).all() and (rows.sum(1) > 0).all()):
+            raise ValueError("multinomial: every row of p must be finite, >= 0 and have a sum > 0")
+        if not replacement and n > (rows > 0).sum(1).min():
+            raise ValueError(f"multinomial: cannot draw {n} without replacement from p")
+        draw = self._with_replacement if replacement else self._without_replacement
+        indices = np.stack([draw(row, n) for row in rows])
+        return torch.from_numpy(indices if weights.ndim == 2 else indices[0])
+
+    def _with_replacement(self, weights: np.ndarray, n: int) -> np.ndarray:
+        cumulative = np.cumsum(weights)
+        cumulative /= cumulative[-1]
+        cumulative[-1] = 1.0
+        return np.searchsorted(cumulative, self._uniforms(n), side="left").astype(np.int64)
+
+    def _without_replacement(self, weights: np.ndarray, n: int) -> np.ndarray:
+        cumulative = np.cumsum(weights)
+        cumulative /= cumulative[-1]
+        chosen = np.empty(n, np.int64)
+        for k, u in enumerate(self._uniforms(n).tolist()):
+            cumulative[-1] = 1.0
+            i = chosen[k] = np.searchsorted(cumulative, u, side="left")
+            mass = cumulative[i] - (cumulative[i - 1] if i else 0.0)
+            cumulative[i:] -= mass
+            cumulative /= 1.0 - mass
+        return chosen
+
+    # Filling tensors in place: Torch7's t:uniform(a, b) and the like
+
+    def uniform_(self, tensor: torch.Tensor, a: float = 0.0, b: float = 1.0) -> torch.Tensor:
+        return _fill(tensor, self.uniform(a, b, tensor.shape, tensor.dtype))
+
+    def normal_(self, tensor: torch.Tensor, mean: float = 0.0, std: float = 1.0) -> torch.Tensor:
+        return _fill(tensor, self.normal(mean, std, tensor.shape, tensor.dtype))
+
+    def bernoulli_(self, tensor: torch.Tensor, p: float | torch.Tensor = 0.5) -> torch.Tensor:
+        if isinstance(p, torch.Tensor):
+            limits = p.detach().to("cpu", torch.float64).numpy().ravel()
+            draws = self._uniforms(limits.size) <= limits
+            return _fill(tensor, _tensor(draws, tensor.shape, tensor.dtype))
+        return _fill(tensor, self.bernoulli(p, tensor.shape, tensor.dtype))
+
+    def random_(self, tensor: torch.Tensor, *bounds: int) -> torch.Tensor:
+        words = _bounded(self._words(tensor.numel()), bounds, _RANDOM_MODULUS[tensor.dtype])
+        return _fill(tensor, _tensor(words, tensor.shape, tensor.dtype))
+
+
+def _exact(function: Callable[[float], float], values: Iterable[float] | np.ndarray) -> np.ndarray:
+    """`function` of every value through the C library, as Torch7 computed it."""
+    values = values.tolist() if isinstance(values, np.ndarray) else values
+    return np.array([function(value) for value in values], dtype=np.float64)
+
+
+def _bounded(words: np.ndarray, bounds: tuple[int, ...], modulus: int) -> np.ndarray:
+    """Words brought into Torch7's random(), random(n) or random(a, b), as int64."""
+    if len(bounds) > 2:
+        raise TypeError(f"random takes at most two bounds, got {bounds}")
+    if not bounds:
+        return (words % np.uint64(modulus)).astype(np.int64)
+    low, high = (1, bounds[0]) if len(bounds) == 1 else bounds
+    if high < low:
+        raise ValueError(f"random: the upper bound {high} is below the lower bound {low}")
+    return (words % np.uint64(high + 1 - low)).astype(np.int64) + low
+
+
+def _give(
+    draw: Callable[..., np.ndarray], size: Size, dtype: torch.dtype | None, *arguments: float
+) -> Any:
+    if size is None:
+        return draw(1, *arguments)[0].item()
+    shape = (size,) if isinstance(size, int) else tuple(size)
+    dtype = dtype or torch.get_default_dtype()
+    if dtype == torch.float32:  # a FloatTensor's methods take their arguments as floats
+        arguments = tuple(float(np.float32(argument)) for argument in arguments)
+    return _tensor(draw(math.prod(shape), *arguments), shape, dtype)
+
+
+def _tensor(values: np.ndarray, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    return torch.from_numpy(values).to(dtype).reshape(tuple(shape))
+
+
+def _fill(tensor: torch.Tensor, values: Any) -> torch.Tensor:
+    with torch.no_grad():
+        return tensor.copy_(values)
+
+
+default_generator = Generator()
+
+manualSeed = default_generator.manualSeed
+initialSeed = default_generator.initialSeed
+getRNGState = default_generator.getRNGState
+setRNGState = default_generator.setRNGState
+uniform = default_generator.uniform
+normal = default_generator.normal
+bernoulli = default_generator.bernoulli
+random = default_generator.random
+geometric = default_generator.geometric
+exponential = default_generator.exponential
+cauchy = default_generator.cauchy
+logNormal = default_generator.logNormal
+randperm = default_generator.randperm
+multinomial = default_generator.multinomial
+uniform_ = default_generator.uniform_
+normal_ = default_generator.normal_
+bernoulli_ = default_generator.bernoulli_
+random_ = default_generator.random_
+
+
+def rand(*size: int) -> torch.Tensor:
+    """``torch.rand``: uniform on [0, 1) in the default dtype."""
+    return uniform(size=size)
+
+
+def randn(*size: int) -> torch.Tensor:
+    """``torch.randn``: standard normal in the default dtype."""
+    return normal(size=size)

@@ -1,0 +1,174 @@
+"""What the tests share: the golden data of the original Torch7, and its Lua code read as Python."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import pygraph_nn as nngraph
+from pygraph_nn import nn
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+GOLDEN = SHARED / "golden"
+PTB = SHARED / "data" / "ptb"
+
+needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="no golden data at ../shared/golden")
+needs_ptb = pytest.mark.skipif(not PTB.is_dir(), reason="no Penn Treebank text at ../shared/data")
+
+DTYPES = {
+    "torch.DoubleTensor": torch.float64,
+    "torch.FloatTensor": torch.float32,
+    "torch.LongTensor": torch.int64,
+    "torch.IntTensor": torch.int32,
+    "torch.ShortTensor": torch.int16,
+    "torch.CharTensor": torch.int8,
+    "torch.ByteTensor": torch.uint8,
+}
+# The golden README: double sums differ by about 1e-12 between BLAS libraries, floats by 1e-5.
+TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-5}
+
+
+def golden(*parts: str) -> Any:
+    """The parsed JSON file at this place below the golden folder."""
+    return json.loads(GOLDEN.joinpath(*parts).read_text())
+
+
+def golden_names(folder: str) -> list[str]:
+    """Names of the golden files of `folder`; none where there is no golden data."""
+    return sorted(path.stem for path in (GOLDEN / folder).glob("*.json"))
+
+
+def value(data: Any) -> Any:
+    """A golden value as tensors, lists and numbers."""
+    if isinstance(data, dict) and "size" in data:
+        numbers = [float(x) for x in data["data"]]
+        tensor = torch.tensor(numbers, dtype=torch.float64).to(DTYPES[data["type"]])
+        return tensor.reshape(data["size"]) if data["size"] else tensor
+    if isinstance(data, list):
+        return [value(element) for element in data]
+    return float(data) if data in ("nan", "inf", "-inf") else data
+
+
+def assert_close(ours: Any, theirs: Any, tolerance: float | None = None, what: str = "") -> None:
+    """Nested tensors agree in shape and, relative to their largest value, in every element."""
+    if isinstance(theirs, (list, tuple)):
+        assert isinstance(ours, (list, tuple)), f"{what}: {ours!r} is no table"
+        assert len(ours) == len(theirs), what
+        for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+            assert_close(a, b, tolerance, f"{what}[{i}]")
+        return
+    theirs = torch.as_tensor(theirs)
+    ours = torch.as_tensor(ours).detach()
+    if tolerance is None:
+        tolerance = TOLERANCE.get(theirs.dtype, 0.0)
+    assert tuple(ours.shape) == tuple(theirs.shape), f"{what}: {ours.shape} != {theirs.shape}"
+    if theirs.numel():
+        scale = max(1.0, theirs.double().abs().max().item())
+        error = (ours.double() - theirs.double()).abs().max().item()
+        assert error <= tolerance * scale, f"{what}: off by {error}, scale {scale}"
+
+
+@contextlib.contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+# Arguments that count from 1 in Lua: which ones, by position. A zero stays: it never means an index
+# there, except for LookupTable's padding, where it means none.
+INDEX_ARGUMENTS = {
+    "Concat": [0],
+    "JoinTable": [0],
+    "Max": [0],
+    "Mean": [0],
+    "Min": [0],
+    "Narrow": [0, 1],
+    "NarrowTable": [0],
+    "Padding": [0],
+    "Parallel": [0, 1],
+    "Replicate": [1],
+    "Select": [0, 1],
+    "SelectTable": [0],
+    "SplitTable": [0],
+    "Sum": [0],
+    "Unsqueeze": [0],
+    "LookupTable": [2],
+    "Transpose": [0],
+}
+
+
+class _FromZero(ast.NodeTransformer):
+    """Rewrites the indices in calls of layers from Lua's counting to Python's."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Attribute):
+            for position in INDEX_ARGUMENTS.get(node.func.attr, []):
+                if position < len(node.args):
+                    node.args[position] = self._shift(node.func.attr, node.args[position])
+        return node
+
+    def _shift(self, layer: str, argument: ast.expr) -> ast.expr:
+        index = ast.literal_eval(argument)
+        if isinstance(index, list):
+            return ast.Constant([i - 1 for i in index])
+        if index == 0:
+            return ast.Constant(None if layer == "LookupTable" else 0)
+        return ast.Constant(index - 1 if index > 0 else index)
+
+
+def from_lua(code: str) -> ast.Module:
+    """`code` of the golden data with everything counted from 0."""
+    return ast.fix_missing_locations(_FromZero().visit(ast.parse(code)))
+
+
+class LuaTorch:
+    """The few names of Lua's torch that golden code uses."""
+
+    @staticmethod
+    def Tensor(values: list[float]) -> torch.Tensor:
+        return torch.tensor(values, dtype=torch.get_default_dtype())
+
+    zeros = staticmethod(torch.zeros)
+    ones = staticmethod(torch.ones)
+
+
+def run_lua(code: str, **names: Any) -> dict[str, Any]:
+    """Run golden `code`; returns its variables."""
+    space: dict[str, Any] = {"nn": nn, "nngraph": _Nngraph, "torch": LuaTorch, **names}
+    exec(compile(from_lua(code), "golden", "exec"), space)
+    return space
+
+
+def evaluate_lua(code: str) -> Any:
+    """The value of the golden expression `code`."""
+    return run_lua(f"result = {code}")["result"]
+
+
+class _Nngraph:
+    nest = staticmethod(nngraph.nest)
+    JustTable = nn.JustTable
+    JustElement = nn.JustElement
+
+
+def exists(code: str) -> bool:
+    """Whether every layer that `code` names is there."""
+    names = [n.attr for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Attribute)]
+    return all(hasattr(nn, name) for name in names if name[:1].isupper() and name != "Tensor")
+
+
+def from_zero(tokens: torch.Tensor) -> torch.Tensor:
+    """Classes and tokens counted from 0."""
+    return tokens - 1
+
