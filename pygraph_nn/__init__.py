@@ -1,15 +1,16 @@
 """nngraph on PyTorch: graphs of modules, built by calling modules on nodes.
 
-    >>> import torch
-    >>> import pygraph_nn as nngraph
-    >>> from pygraph_nn import nn
-    >>> a, b = nn.Identity()(), nn.Identity()()
-    >>> g = nngraph.gModule([a, b], [nn.CMulTable()([a, nn.Tanh()(b)])])
-    >>> g.forward([torch.ones(2), torch.zeros(2)])
-    tensor([0., 0.])
+>>> import torch
+>>> import pygraph_nn as nngraph
+>>> from pygraph_nn import nn
+>>> a, b = nn.Identity()(), nn.Identity()()
+>>> g = nngraph.gModule([a, b], [nn.CMulTable()([a, nn.Tanh()(b)])])
+>>> g.forward([torch.ones(2), torch.zeros(2)])
+tensor([0., 0.])
 """
 
 from . import nested, nn, torch7_random
+from .debug import annotateNodes
 from .errors import GraphError
 from .graph import Graph
 from .graph_module import gModule
@@ -24,6 +25,7 @@ __all__ = [
     "Graph",
     "GraphError",
     "Node",
+    "annotateNodes",
     "clone_many_times",
     "gModule",
     "group",

@@ -149,6 +149,7 @@ class gModule(nn.Container):
     def run_node(self, step: Step, input: Any) -> Any:
         """What the node of `step` gives for `input`; the one place to observe or change a run."""
         module = self._modules[step.module]  # type: ignore[index]
+        assert module is not None
         return module.run(input) if isinstance(module, nn.Module) else module(input)
 
     def _check_input(self, input: Any) -> Any:
@@ -220,7 +221,9 @@ class gModule(nn.Container):
 def _check_nodes(nodes: Any, array: str) -> None:
     if not isinstance(nodes, (list, tuple)):
         hint = f"put it into a list: [{array[:-1]}]" if isinstance(nodes, Node) else "pass a list"
-        raise GraphError(f"gModule: {array} should be a list of Nodes, not {type_name(nodes)}; {hint}")
+        raise GraphError(
+            f"gModule: {array} should be a list of Nodes, not {type_name(nodes)}; {hint}"
+        )
     if not nodes:
         raise GraphError(f"gModule: no {array} are not supported")
     for i, node in enumerate(nodes):

@@ -9,7 +9,7 @@ generator, as Torch7 did; `Generator` makes others. Counting starts at 0 as ever
     >>> uniform()
     0.4170219984371215
     >>> random(6)
-    1
+    6
 
 The formulas are those of Torch7's ``THRandom.c``. Logarithms, sines and cosines go through the C
 library one by one (`math`), because NumPy's vectorised ones may differ in the last bit.
@@ -76,9 +76,10 @@ class Generator:
     def manualSeed(self, seed: int) -> None:
         """Start anew from `seed` (taken modulo 2**32), forgetting a cached normal."""
         self._seed = int(seed)
-        self._bits: Any = np.random.MT19937()
+        self._bits = np.random.MT19937()
         # RandomState seeds as init_genrand does; MT19937(seed) would not.
-        self._bits.state = np.random.RandomState(self._seed & 0xFFFFFFFF).get_state(legacy=False)
+        seeded: Any = np.random.RandomState(self._seed & 0xFFFFFFFF).get_state(legacy=False)
+        self._bits.state = seeded
         self._cached_normal: float | None = None  # rho * sin(angle) of the last pair, unscaled
 
     def initialSeed(self) -> int:
@@ -94,10 +95,11 @@ class Generator:
         self._seed = state.seed
         self._cached_normal = state.cached_normal
         key = np.frombuffer(state.key, "<u4").astype(np.uint32)
-        self._bits.state = {
+        restored: Any = {
             "bit_generator": "MT19937",
             "state": {"key": key, "pos": state.position},
         }
+        self._bits.state = restored
 
     # Raw draws as NumPy arrays of n values
 
@@ -219,9 +221,7 @@ class Generator:
             order[i], order[i + step] = order[i + step], order[i]
         return torch.tensor(order)
 
-    def multinomial(
-        self, p: torch.Tensor, n: int, replacement: bool = False
-    ) -> torch.Tensor:
+    def multinomial(self, p: torch.Tensor, n: int, replacement: bool = False) -> torch.Tensor:
         """`n` indices from 0 drawn with weights `p`, which need not sum to one.
 
         `p` is (classes,) or (rows, classes); the result is int64, (n,) or (rows, n). Without
@@ -252,6 +252,8 @@ class Generator:
         for k, u in enumerate(self._uniforms(n).tolist()):
             cumulative[-1] = 1.0
             i = chosen[k] = np.searchsorted(cumulative, u, side="left")
+            if k == n - 1:
+                break  # nothing may be left to share out
             mass = cumulative[i] - (cumulative[i - 1] if i else 0.0)
             cumulative[i:] -= mass
             cumulative /= 1.0 - mass

@@ -64,8 +64,7 @@ def assert_close(ours: Any, theirs: Any, tolerance: float | None = None, what: s
         for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
             assert_close(a, b, tolerance, f"{what}[{i}]")
         return
-    theirs = torch.as_tensor(theirs)
-    ours = torch.as_tensor(ours).detach()
+    ours, theirs = as_tensor(ours).detach(), as_tensor(theirs)
     if tolerance is None:
         tolerance = TOLERANCE.get(theirs.dtype, 0.0)
     assert tuple(ours.shape) == tuple(theirs.shape), f"{what}: {ours.shape} != {theirs.shape}"
@@ -73,6 +72,11 @@ def assert_close(ours: Any, theirs: Any, tolerance: float | None = None, what: s
         scale = max(1.0, theirs.double().abs().max().item())
         error = (ours.double() - theirs.double()).abs().max().item()
         assert error <= tolerance * scale, f"{what}: off by {error}, scale {scale}"
+
+
+def as_tensor(number: Any) -> torch.Tensor:
+    """A tensor as it is; a Python number as a double."""
+    return number if torch.is_tensor(number) else torch.tensor(number, dtype=torch.float64)
 
 
 @contextlib.contextmanager
@@ -171,4 +175,3 @@ def exists(code: str) -> bool:
 def from_zero(tokens: torch.Tensor) -> torch.Tensor:
     """Classes and tokens counted from 0."""
     return tokens - 1
-

@@ -20,7 +20,7 @@ class Criterion(torch.nn.Module):
     Torch7 pair `forward` and `backward` gives the loss and the gradient of `input`.
     """
 
-    def __call__(self, *args: Any) -> Any:  # type: ignore[override]
+    def __call__(self, *args: Any) -> Any:
         if len(args) == 2 and not any(isinstance(argument, Node) for argument in args):
             return super().__call__(*args)
         return ModuleFromCriterion(self)(*args)

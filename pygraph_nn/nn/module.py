@@ -36,7 +36,7 @@ class Module(torch.nn.Module):
 
     # Calling
 
-    def __call__(self, *args: Any) -> Any:  # type: ignore[override]
+    def __call__(self, *args: Any) -> Any:
         if len(args) == 1 and _is_value(args[0]):
             return self.run(args[0])
         if not args:
@@ -153,12 +153,12 @@ class Module(torch.nn.Module):
     @property
     def gradWeight(self) -> torch.Tensor | None:
         """The gradient of `weight`, Torch7's name for ``weight.grad``."""
-        return self.weight.grad  # type: ignore[union-attr, return-value]
+        return self.weight.grad  # type: ignore[return-value]
 
     @property
     def gradBias(self) -> torch.Tensor | None:
         """The gradient of `bias`, Torch7's name for ``bias.grad``."""
-        return self.bias.grad  # type: ignore[union-attr, return-value]
+        return self.bias.grad  # type: ignore[return-value]
 
     # Copies
 

@@ -7,6 +7,7 @@ belongs to the module whose `forward` was called and lives until its next `forwa
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,30 @@ class Run:
         return nested.map_leaves(_detached, self.output)
 
 
+class _Recording(threading.local):
+    active = False
+
+
+_recording = _Recording()
+
+
+def recording() -> bool:
+    """Whether a forward pass of the protocol is being recorded.
+
+    Its parameter gradients are only ever added to ``.grad``, so they may be sparse.
+    """
+    return _recording.active
+
+
 def record(module: Module, input: Any) -> Run:
     """Run `module` on `input`, remembering what `backward` needs."""
-    with torch.enable_grad():
-        entered = nested.map_leaves(_entered, input)
-        return Run(entered, module.updateOutput(entered))
+    _recording.active = True
+    try:
+        with torch.enable_grad():
+            entered = nested.map_leaves(_entered, input)
+            return Run(entered, module.updateOutput(entered))
+    finally:
+        _recording.active = False
 
 
 def run_backward(

@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-
-import pygraph_nn as nngraph
-from pygraph_nn import nn
 from helpers import (
     DTYPES,
     assert_close,
@@ -21,9 +18,14 @@ from helpers import (
     value,
 )
 
+import pygraph_nn as nngraph
+from pygraph_nn import nn
+
 pytestmark = needs_golden
 
-NAMES = [name for name in golden_names("graphs") if exists(golden("graphs", f"{name}.json")["code"])]
+NAMES = [
+    name for name in golden_names("graphs") if exists(golden("graphs", f"{name}.json")["code"])
+]
 # Where Torch7 itself goes wrong (see the golden README); values are checked separately below.
 WRONG_IN_TORCH7 = {"same_module_twice", "zero_one_element_bypass"}
 
@@ -36,7 +38,9 @@ def build(case: dict[str, Any]) -> tuple[Any, Any]:
 
 def kind(g: Any, node: nngraph.Node) -> str:
     if node.module is not None:
-        return "nn.gModule" if isinstance(node.module, nngraph.gModule) else node.module.torch7_name()
+        return (
+            "nn.gModule" if isinstance(node.module, nngraph.gModule) else node.module.torch7_name()
+        )
     if node.nSplitOutputs:
         return "split"
     return "none" if node.selectindex is None else "select"

@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-
-import pygraph_nn as nngraph
-from pygraph_nn import nested, nn
 from helpers import (
     DTYPES,
     assert_close,
@@ -20,6 +17,9 @@ from helpers import (
     needs_golden,
     value,
 )
+
+import pygraph_nn as nngraph
+from pygraph_nn import nested, nn
 
 pytestmark = needs_golden
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from helpers import assert_close, golden, golden_names, needs_golden, value
+
 from pygraph_nn import nn
 from pygraph_nn import torch7_random as rng
 
@@ -21,7 +21,9 @@ def times(n: int, draw: Callable[[], Any]) -> Callable[[], list[Any]]:
     return lambda: [draw() for _ in range(n)]
 
 
-def tensor(fill: Callable[..., torch.Tensor], shape: Any, *args: Any, dtype: torch.dtype = D) -> Any:
+def tensor(
+    fill: Callable[..., torch.Tensor], shape: Any, *args: Any, dtype: torch.dtype = D
+) -> Any:
     return lambda: fill(torch.empty(shape, dtype=dtype), *args)
 
 
@@ -163,7 +165,11 @@ def test_one_call_draws_what_many_do() -> None:
     rng.manualSeed(7)
     singly = [rng.normal() for _ in range(1001)] + [rng.uniform() for _ in range(700)]
     rng.manualSeed(7)
-    at_once = rng.normal(size=400, dtype=D), rng.normal(size=601, dtype=D), rng.uniform(size=700, dtype=D)
+    at_once = (
+        rng.normal(size=400, dtype=D),
+        rng.normal(size=601, dtype=D),
+        rng.uniform(size=700, dtype=D),
+    )
     assert torch.cat(at_once).tolist() == singly
 
 

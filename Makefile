@@ -1,0 +1,67 @@
+# Two commands for users: `make demo` and `make test`. Each creates the environment that it needs.
+
+PYTHON ?= python3
+VENV ?= .venv
+# Only pip's errors are shown; `make demo PIPFLAGS=` shows everything.
+PIPFLAGS ?= -qq
+
+BIN := $(VENV)/bin
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
+	$(BIN)/python -m pip install $(PIPFLAGS) -c constraints.txt
+
+.PHONY: demo test env lint types examples readme check clean
+
+demo: $(VENV)/.demo
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/.test
+	@$(BIN)/python -m pytest -q
+
+# Everything that the targets below need.
+env: $(VENV)/.dev
+
+lint: $(VENV)/.dev
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/python -m mypy
+
+examples: $(VENV)/.test
+	$(BIN)/python tools/run_examples.py
+
+readme: $(VENV)/.test
+	$(BIN)/python tools/run_readme.py
+
+check: test lint types examples readme
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(PYTHON) was not found. Install Python 3.10 or newer, or name yours: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "Python 3.10 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
+	  echo "If you have a newer one, name it: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot create virtual environments: its venv module is missing."; \
+	  echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: setup.py constraints.txt | $(BIN)/python
+	@echo "Installing torch and what else is needed into $(VENV): some minutes, the first time."
+	@torch=$$(grep '^torch==' constraints.txt); $(PIP) "$$torch" || { \
+	  echo "pip could not install $$torch for this Python ($$($(BIN)/python --version)) and platform."; \
+	  echo "make $(MAKECMDGOALS) PIPFLAGS= shows all that pip says."; exit 1; }
+	@$(PIP) -e '.[plot]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	@$(PIP) -e '.[test]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.test
+	@$(PIP) -e '.[dev]'
+	@touch $@

@@ -1,0 +1,175 @@
+"""Runs the fenced blocks of a Markdown document, as a reader would who pastes them one by one.
+
+All ``python`` blocks of a document run in one process; each ``bash``, ``sh`` or ``console`` block
+runs with ``bash -e``. Both run in one scratch folder, with the project's commands on ``PATH`` and
+the project's folder in ``$PROJECT``. Blocks in other languages are not run.
+
+A comment before a block says what is different about it:
+
+``<!-- not run: reason -->``    it is left out
+``<!-- run as: command -->``    this is run in its place (a cheaper version of it)
+``<!-- output -->``             the ``text`` block is what the one before prints; ``...`` fits all
+"""
+
+from __future__ import annotations
+
+import argparse
+import doctest
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+PROJECT = Path(__file__).resolve().parent.parent
+SHELLS = ("bash", "console", "sh")
+# These run the README themselves, or take minutes: CI runs them in their own right.
+MAKE = re.compile(r"\bmake\s+(demo|test|check|readme|examples)\b")
+TOKEN = re.compile(
+    r"<!--(?P<comment>.*?)-->"
+    r"|^(?P<indent> *)(?P<fence>`{3,})(?P<language>[\w-]*)[^\n]*\n"
+    r"(?P<code>.*?)(?:^ *(?P=fence)`* *$|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@dataclass
+class Block:
+    language: str
+    code: str
+    line: int  # of its opening fence
+    comments: list[str]
+
+    def comment(self, start: str) -> str | None:
+        """What follows ``start`` in the comment above this block that begins with it."""
+        found = [text[len(start) :].strip() for text in self.comments if text.startswith(start)]
+        return found[0] if found else None
+
+
+def read_blocks(text: str) -> Iterator[Block]:
+    comments: list[str] = []
+    end = 0
+    for token in TOKEN.finditer(text):
+        if text[end : token.start()].strip():
+            comments = []
+        end = token.end()
+        if token["comment"] is not None:
+            comments.append(token["comment"].strip())
+            continue
+        line = text.count("\n", 0, token.start()) + 1
+        yield Block(token["language"], textwrap.dedent(token["code"]), line, comments)
+        comments = []
+
+
+def shell_commands(block: Block) -> str:
+    """The commands of a block: where some lines begin with ``$``, the others are output."""
+    lines = block.code.splitlines()
+    if not any(line.startswith("$ ") for line in lines):
+        return block.code
+    commands, goes_on = [], False
+    for line in lines:
+        if goes_on or line.startswith("$ "):
+            commands.append(line.removeprefix("$ "))
+            goes_on = line.endswith("\\")
+    return "\n".join(commands)
+
+
+def run_python(block: Block, code: str, document: Path, module: ModuleType) -> tuple[str, str]:
+    """What the code prints, and what went wrong or ''."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with redirect_stdout(stdout), redirect_stderr(stderr):
+        try:
+            # Empty lines first, so that tracebacks name lines of the document.
+            exec(compile("\n" * block.line + code, document, "exec"), module.__dict__)
+        except BaseException as error:  # SystemExit too
+            trace = error.__traceback__.tb_next  # without the frame of this function
+            traceback.print_exception(None, error, trace)
+            return stdout.getvalue(), stderr.getvalue()
+    return stdout.getvalue(), ""
+
+
+def run_shell(code: str, folder: str) -> tuple[str, str]:
+    """What the commands print, and what went wrong or ''."""
+    if make := MAKE.search(code):
+        return "", f"CI runs '{make[0]}' already: put a '<!-- run as: ... -->' before the block"
+    run = subprocess.run(
+        ["bash", "-e", "-c", code],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    return run.stdout, f"{run.stderr}exit status {run.returncode}" if run.returncode else ""
+
+
+def difference(expected: str, printed: str | None) -> str:
+    """What to say if ``printed`` is not as ``expected``, or ''."""
+    if printed is None:
+        return "nothing to compare with: no block that was run comes right before this one"
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    if doctest.OutputChecker().check_output(expected, printed, flags):
+        return ""
+    return f"the block before it printed\n\n{textwrap.indent(printed, '    ')}"
+
+
+def run_document(document: Path, scratch: str) -> bool:
+    """Runs the blocks up to the first failure, a line of report for each; True if all went well."""
+    module = sys.modules["__main__"] = ModuleType("__main__")
+    printed: str | None = None  # by the block right before
+    for block in read_blocks(document.read_text(encoding="utf-8")):
+        is_output = block.language == "text" and block.comment("output") is not None
+        if block.language not in ("python", *SHELLS) and not is_output:
+            printed = None
+            continue
+        where = f"{document.name}:{block.line}"
+        print(f"{where:18} {block.language:8}", end="", flush=True)
+        reason, substitute = block.comment("not run:"), block.comment("run as:")
+        if reason:
+            print(f"not run                {reason}")
+            printed = None
+            continue
+        start, output = time.perf_counter(), None
+        if is_output:
+            error = difference(block.code, printed)
+        elif block.language == "python":
+            output, error = run_python(block, substitute or block.code, document, module)
+        else:
+            output, error = run_shell(substitute or shell_commands(block), scratch)
+        printed = output
+        status = "failed" if error else "substituted" if substitute else "ok"
+        seconds = time.perf_counter() - start
+        print(f"{status:12} {seconds:6.1f} s  {substitute or ''}".rstrip(), flush=True)
+        if error:
+            print(f"\nthe block at line {block.line}:\n\n{textwrap.indent(block.code, '    ')}")
+            print(f"{output or ''}{error}".rstrip())
+            return False
+    return True
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Runs the fenced blocks of a Markdown document.")
+    parser.add_argument("document", nargs="?", type=Path, default=PROJECT / "README.md")
+    document = parser.parse_args().document.resolve()
+    os.environ["MPLBACKEND"] = "Agg"
+    os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
+    os.environ["PROJECT"] = str(PROJECT)
+    sys.path[0] = ""
+    with tempfile.TemporaryDirectory() as scratch, open(os.devnull) as sys.stdin:
+        os.chdir(scratch)
+        succeeded = run_document(document, scratch)
+        os.chdir(PROJECT)
+    return 0 if succeeded else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""The network of Zaremba et al. 2014, https://arxiv.org/abs/1409.2329, for one time step.
+
+Read it beside `lstm` and `create_network` of the original main.lua: the lines are the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+import pygraph_nn as nngraph
+from pygraph_nn import nn, torch7_random
+
+from .config import Settings
+
+Cell = Callable[..., tuple[nngraph.Node, ...]]
+"""``cell(x, *prev_state, input_size=, rnn_size=)`` giving the next state, its output last."""
+
+
+def lstm(
+    x: nngraph.Node,
+    prev_c: nngraph.Node,
+    prev_h: nngraph.Node,
+    *,
+    input_size: int,
+    rnn_size: int,
+) -> tuple[nngraph.Node, nngraph.Node]:
+    """One step of long short-term memory: the next c and h (section 3 of the paper).
+
+    `x` is (batch, input_size), everything else (batch, rnn_size).
+    """
+    # All four gates in one go
+    i2h = nn.Linear(input_size, 4 * rnn_size)(x)
+    h2h = nn.Linear(rnn_size, 4 * rnn_size)(prev_h)
+    gates = nn.CAddTable()([i2h, h2h])  # (batch, 4 * rnn_size)
+
+    reshaped_gates = nn.Reshape(4, rnn_size)(gates)  # (batch, 4, rnn_size)
+    sliced_gates = nn.SplitTable(1)(reshaped_gates)  # 4 of (batch, rnn_size)
+
+    in_gate = nn.Sigmoid()(nn.SelectTable(0)(sliced_gates))
+    in_transform = nn.Tanh()(nn.SelectTable(1)(sliced_gates))
+    forget_gate = nn.Sigmoid()(nn.SelectTable(2)(sliced_gates))
+    out_gate = nn.Sigmoid()(nn.SelectTable(3)(sliced_gates))
+
+    next_c = nn.CAddTable()([
+        nn.CMulTable()([forget_gate, prev_c]),
+        nn.CMulTable()([in_gate, in_transform]),
+    ])  # fmt: skip
+    next_h = nn.CMulTable()([out_gate, nn.Tanh()(next_c)])
+
+    nngraph.annotateNodes()
+    return next_c, next_h
+
+
+def gru(
+    x: nngraph.Node, prev_h: nngraph.Node, *, input_size: int, rnn_size: int
+) -> tuple[nngraph.Node]:
+    """One step of a gated recurrent unit (Cho et al. 2014, https://arxiv.org/abs/1406.1078).
+
+    The reset gate acts on `prev_h` before its product, and the next h is
+    z * candidate + (1 - z) * prev_h. Shapes as in `lstm`.
+    """
+    i2h = nn.Linear(input_size, 3 * rnn_size)(x)
+    x_update, x_reset, x_candidate = nn.SplitTable(1)(nn.Reshape(3, rnn_size)(i2h)).split(3)
+    h2h = nn.Linear(rnn_size, 2 * rnn_size)(prev_h)
+    h_update, h_reset = nn.SplitTable(1)(nn.Reshape(2, rnn_size)(h2h)).split(2)
+
+    update_gate = nn.Sigmoid()(nn.CAddTable()([x_update, h_update]))
+    reset_gate = nn.Sigmoid()(nn.CAddTable()([x_reset, h_reset]))
+    gated_h = nn.CMulTable()([reset_gate, prev_h])
+    h_candidate = nn.Linear(rnn_size, rnn_size)(gated_h)
+    candidate = nn.Tanh()(nn.CAddTable()([x_candidate, h_candidate]))
+
+    keep = nn.AddConstant(1)(nn.MulConstant(-1)(update_gate))
+    next_h = nn.CAddTable()([
+        nn.CMulTable()([update_gate, candidate]),
+        nn.CMulTable()([keep, prev_h]),
+    ])  # fmt: skip
+
+    nngraph.annotateNodes()
+    return (next_h,)
+
+
+CELLS: dict[str, Cell] = {"lstm": lstm, "gru": gru}
+
+
+def state_names(cell: Cell) -> list[str]:
+    """What `cell` carries from step to step, by the names of its parameters: ["c", "h"]."""
+    parameters = list(inspect.signature(cell).parameters.values())[1:]
+    named = [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    return [name.removeprefix("prev_") for name in named]
+
+
+def create_network(
+    settings: Settings, *, predictions: bool = False, cell: Cell | None = None
+) -> nngraph.gModule:
+    """The network for one time step, its parameters drawn from Torch7's generator.
+
+    Inputs are x and y, the ids of the words and of the words after them, (batch,), and prev_s, a
+    table of the state, (batch, rnn_size) each: c and h of the first layer, of the second, ...
+    Outputs are err, the mean negative log-likelihood in nats, (1,); next_s, a table like prev_s;
+    and with `predictions` the log-probabilities, (batch, vocab_size).
+
+    Another recurrent cell takes the place of `lstm` by name, ``settings.cell``, or as a function,
+    `cell`: of x and its state, giving its next state, output last.
+    """
+    cell = cell or CELLS[settings.cell]
+    states = len(state_names(cell))
+    with _default_dtype(getattr(torch, settings.dtype)):
+        x = nn.Identity()().annotate(name="x")
+        y = nn.Identity()().annotate(name="y")
+        prev_s = nn.Identity()().annotate(name="prev_s")
+        i = [nn.LookupTable(settings.vocab_size, settings.input_size)(x).annotate(name="embedding")]
+        next_s: list[nngraph.Node] = []
+        split = parts(prev_s, states * settings.layers)
+        for layer in range(settings.layers):
+            with nngraph.group(f"{cell.__name__} {layer + 1}"):
+                prev = split[states * layer : states * (layer + 1)]
+                dropped = nn.Dropout(settings.dropout)(i[layer]).annotate(name="dropped")
+                input_size = settings.rnn_size if layer else settings.input_size
+                next = cell(dropped, *prev, input_size=input_size, rnn_size=settings.rnn_size)
+            next_s.extend(next)
+            i.append(next[-1])
+        h2y = nn.Linear(settings.rnn_size, settings.vocab_size)
+        dropped = nn.Dropout(settings.dropout)(i[settings.layers]).annotate(name="dropped")
+        pred = nn.LogSoftMax()(h2y(dropped).annotate(name="h2y")).annotate(name="pred")
+        err = nn.ClassNLLCriterion()([pred, y]).annotate(name="err")
+        outputs = [err, nngraph.nest(next_s).annotate(name="next_s")]
+        module = nngraph.gModule([x, y, prev_s], [*outputs, pred] if predictions else outputs)
+        parameters, _ = module.getParameters()
+        torch7_random.uniform_(parameters, -settings.init_weight, settings.init_weight)
+    return module
+
+
+def parts(table: nngraph.Node, n: int) -> list[nngraph.Node]:
+    """The `n` elements of a node's table, as a list also when there is one."""
+    return list(table.split(n)) if n > 1 else [table.split(1)]
+
+
+@contextlib.contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def zero_state(settings: Settings, batch: int, like: torch.Tensor, cell: Any = None) -> list[Any]:
+    """The state before the first word: zeros, (batch, rnn_size) each."""
+    n = settings.layers * len(state_names(cell or CELLS[settings.cell]))
+    return [like.new_zeros(batch, settings.rnn_size) for _ in range(n)]
