@@ -22,7 +22,7 @@ from .errors import UserError
 from .evaluate import perplexity, run_test, run_valid
 from .model import create_network
 from .state import Model, TextState
-from .train import pick_device, train
+from .train import pick_device, text_states, train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,6 +57,8 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             known = [name for parser in _parsers(self) for name in parser._option_string_actions]
             word = unknown[0].split("=")[0]
+            if not word.startswith("-"):
+                self.error(f"unexpected argument {word!r}")
             self.error(f"no option is called {word}{nearest(word, known)}")
         return options
 
@@ -166,6 +168,7 @@ def train_command(options: argparse.Namespace) -> None:
         check_free(path, force=options.force)
         pick_device(options.device)
         corpus = load_corpus(options.data or "pydoc", vocab_size=settings.vocab_size, log=log)
+        text_states(settings, corpus)  # before a folder is made, or another overwritten
         source = (
             corpus.name if corpus.name in ("ptb", "pydoc") else str(Path(corpus.name).resolve())
         )

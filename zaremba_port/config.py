@@ -155,7 +155,7 @@ PRESETS: dict[str, Settings] = {
         _SMALL, embedding_size=400, dropout=0.5, lr=0.9, max_epoch=5, max_max_epoch=20,
     ),
     # A first success within minutes on a laptop.
-    "demo": replace(_SMALL, rnn_size=128, max_epoch=2, max_max_epoch=3),
+    "demo": replace(_SMALL, rnn_size=100, max_epoch=0, max_max_epoch=2),
 }  # fmt: skip
 
 DESCRIPTIONS = {

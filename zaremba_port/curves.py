@@ -16,6 +16,7 @@ def draw_curves(run: RunFolder) -> list[Path]:
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import LogLocator, NullLocator
     except ImportError:
         raise UserError("the curves need matplotlib: pip install 'zaremba-port[plot]'") from None
     lines = run.metrics()
@@ -33,30 +34,32 @@ def draw_curves(run: RunFolder) -> list[Path]:
         above.plot(x, y, color="tab:blue", label="training (mean of the last epoch)")
     if valid:
         x, y = _points(valid, "perplexity")
-        above.plot(x, y, "o-", color="tab:orange", label="validation")
-        above.annotate(f"{y[-1]:.1f}", (x[-1], y[-1]), xytext=(4, 6), textcoords="offset points")
+        above.plot(x, y, "o-", color="tab:orange", label=f"validation: {y[-1]:.1f}")
     if test:
         level = test[-1]["perplexity"]
         above.axhline(level, color="tab:green", linestyle="--", label=f"test: {level:.1f}")
     above.set_yscale("log")
-    above.yaxis.set_major_formatter("{x:.0f}")
-    above.yaxis.set_minor_formatter("{x:.0f}")
-    above.tick_params(axis="y", which="minor", labelsize=7)
+    above.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    above.yaxis.set_minor_locator(NullLocator())
+    above.yaxis.set_major_formatter("{x:g}")
     above.set_ylabel("perplexity per word")
-    above.grid(which="both", alpha=0.25)
+    above.grid(alpha=0.25)
     if reports or valid or test:
         above.legend()
     above.set_title(
-        f"{settings.layers} x {settings.rnn_size} {settings.cell}, dropout {settings.dropout:g}, "
-        f"on {Path(run.data).name}"
+        f"{settings.cell.upper()} {settings.layers} × {settings.rnn_size}, "
+        f"dropout {settings.dropout:g}, trained on {Path(run.data).name}"
     )
     below.plot(*_points(steps, "grad_norm"), color="tab:gray", label="gradient norm")
-    below.axhline(settings.max_grad_norm, color="tab:red", linewidth=0.8, label="its limit")
+    below.axhline(settings.max_grad_norm, color="tab:red", linewidth=1.2, label="its limit")
     below.set_ylabel("gradient norm")
     below.set_xlabel("epoch")
-    below.set_ylim(bottom=0)
+    below.set_yscale("log")
+    below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    below.yaxis.set_minor_locator(NullLocator())
+    below.yaxis.set_major_formatter("{x:g}")
     below.grid(alpha=0.25)
-    below.legend(loc="upper left", fontsize=8)
+    below.legend(loc="upper right", fontsize=8)
     rate = below.twinx()
     rate.step(*_points(steps, "lr"), where="post", color="tab:purple")
     rate.set_ylabel("learning rate", color="tab:purple")

@@ -183,7 +183,9 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def text_states(settings: Settings, corpus: Corpus, device: torch.device) -> dict[str, TextState]:
+def text_states(
+    settings: Settings, corpus: Corpus, device: torch.device | None = None
+) -> dict[str, TextState]:
     """The three texts, each in the shape in which it is read, on `device`.
 
     Raises:

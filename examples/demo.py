@@ -1,0 +1,47 @@
+"""Train a small network on Python's own documentation, complete three sentences, draw the curves.
+
+    python examples/demo.py [RUN]
+
+Takes some minutes on two CPU cores; the run is kept in the folder RUN, by default runs/demo.
+ZAREMBA_QUICK=1 in the environment stops after a few steps.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from pathlib import Path
+
+from zaremba_port import Predictor, Sampling, complete
+from zaremba_port.cli import main as zaremba
+
+QUICK = bool(os.environ.get("ZAREMBA_QUICK"))
+PROMPTS = ("the function returns", "if the file does not", "this module provides")
+
+
+def main() -> int:
+    run = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/demo")
+    limit = ["--max-steps", "30"] if QUICK else []
+    code = zaremba(["train", str(run), "--preset", "demo", "--data", "pydoc", "--force", *limit])
+    if code:
+        return code
+
+    print("\nThree sentences, completed with words that the network draws:")
+    predictor = Predictor(run)
+    # A temperature below 1 keeps to what the network is surer of.
+    sampling = Sampling(temperature=0.7, no_unk=True)
+    for prompt in PROMPTS:
+        words = complete(predictor, prompt.split(), 15, sampling=sampling, seed=2)
+        sentence = words[: words.index("<eos>")] if "<eos>" in words else words
+        print(f"  {prompt} ... {' '.join(sentence[len(prompt.split()) :])}")
+
+    curves = (run / "curves.png").resolve()
+    print(f"\nThe curves: {curves}")
+    if sys.stdout.isatty() and not QUICK:
+        webbrowser.open(curves.as_uri())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

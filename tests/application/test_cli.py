@@ -1,0 +1,198 @@
+"""The command line as a user meets it: exit codes, one-line errors, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zaremba_port import PRESETS, RunFolder, Settings
+from zaremba_port.cli import main
+
+SMALL = ["--vocab_size", "20", "--rnn_size", "8", "--batch_size", "4", "--seq_length", "5"]
+
+
+@pytest.fixture
+def run(tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    folder = str(tmp_path / "run")
+    assert main(["train", folder, "--data", str(text_folder), *SMALL, "--max_max_epoch", "1"]) == 0
+    capsys.readouterr()
+    return folder
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one error line of a command that must end with exit code 2."""
+    assert main(list(arguments)) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("Loading ") for line in lines[:-1])
+    assert lines[-1].startswith("zaremba: ")
+    return lines[-1].removeprefix("zaremba: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rnn_siz", "5"], "no option is called --rnn_siz; did you mean '--rnn_size'?"),
+        (["--refrence"], "did you mean '--reference'?"),
+        (["a", "b"], "unexpected argument 'b'"),
+        (["--preset", "smal"], "no preset is called 'smal'; did you mean 'small'?"),
+        (["--lr", "0"], "lr is 0.0, it must be positive and finite"),
+        (["--lr", "nan"], "lr is nan"),
+        (["--lr", "fast"], "invalid float value: 'fast'"),
+        (["--layers", "0"], "layers is 0, it must be at least 1"),
+        (["--embedding_size", "-3"], "embedding_size is -3, it must be at least 1"),
+        (["--dropout", "1"], "dropout is 1.0, it must be at least 0 and below 1"),
+        (["--dropout", "-0.1"], "dropout is -0.1, it must be at least 0 and below 1"),
+        (["--cell", "rnn"], "cell is 'rnn', it must be one of lstm, gru"),
+        (["--dtype", "int8"], "dtype is 'int8', it must be one of float32, float64"),
+        (["--max-steps", "0"], "--max-steps is 0, it must be at least 1"),
+        (["--device", "teapot"], "device 'teapot' cannot be used"),
+        (["--resume", "nowhere"], "nowhere is not a run folder: no such folder"),
+        (["--resume", "x", "--preset", "small"], "leave the others out"),
+    ],
+)
+def test_bad_options(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in refused(capsys, "train", *arguments)
+
+
+def test_no_run_folder_is_made_for_bad_input(
+    tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    base = ["train", str(folder), "--data", str(text_folder)]
+    assert "set --vocab_size 15" in refused(capsys, *base, "--vocab_size", "5")
+    assert "cannot fill a batch of 1000" in refused(capsys, *base, "--batch_size", "1000")
+    assert "shorter than one batch" in refused(capsys, *base, "--seq_length", "100")
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "test.txt"), (b"", "empty"), (b"caf\xe9 au lait\n", "UTF-8")],
+)
+def test_bad_texts(
+    content: bytes | None,
+    message: str,
+    tmp_path: Path,
+    text_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("train", "valid"):
+        (tmp_path / f"{name}.txt").write_bytes((text_folder / f"{name}.txt").read_bytes())
+    if content is not None:
+        (tmp_path / "test.txt").write_bytes(content)
+    assert message in refused(capsys, "train", str(tmp_path / "r"), "--data", str(tmp_path))
+
+
+def test_a_run_is_overwritten_only_by_force(
+    run: str, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = ["train", run, "--data", str(text_folder), *SMALL, "--max-steps", "3"]
+    before = (Path(run) / "last.safetensors").read_bytes()
+    assert "is not empty: go on with --resume" in refused(capsys, *again)
+    assert (Path(run) / "last.safetensors").read_bytes() == before
+    assert main([*again, "--force"]) == 0
+    assert RunFolder.open(run).load_last().progress.step == 3
+
+
+def test_a_run_is_a_folder_of_known_files(run: str) -> None:
+    names = {path.name for path in Path(run).iterdir()}
+    assert names == {
+        "settings.json", "source.json", "vocabulary.txt", "best.safetensors", "last.safetensors",
+        "metrics.jsonl", "train.log", "curves.png", "curves.svg",
+    }  # fmt: skip
+    assert json.loads((Path(run) / "settings.json").read_text())["rnn_size"] == 8
+    assert (Path(run) / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (Path(run) / "curves.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--rnn_size", "9"), ("--layers", "3"), ("--dtype", "float64")]
+)
+def test_resume_refuses_another_network(
+    run: str, option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refused(capsys, "train", "--resume", run, option, value)
+    assert "was trained with" in message
+
+
+def test_settings_edited_by_hand(run: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(run) / "settings.json"
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps({**settings, "rnn_size": 9}))
+    assert "settings.json is of another network" in refused(capsys, "evaluate", run)
+    path.write_text(json.dumps({**settings, "rnn_sise": 9}))
+    assert "did you mean 'rnn_size'?" in refused(capsys, "evaluate", run)
+    path.write_text("{")
+    assert "holds no settings" in refused(capsys, "evaluate", run)
+
+
+def test_broken_parameters(run: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("best", "last"):
+        (Path(run) / f"{name}.safetensors").write_bytes(b"not a safetensors file")
+    assert "best.safetensors cannot be read" in refused(capsys, "evaluate", run)
+    assert "last.safetensors cannot be read" in refused(capsys, "train", "--resume", run)
+
+
+def test_evaluate(run: str, text_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logged = [line for line in (Path(run) / "train.log").read_text().splitlines() if "perp" in line]
+    assert main(["evaluate", run, "--which", "last"]) == 0
+    assert capsys.readouterr().out.startswith(logged[-1])
+    assert main(["evaluate", run, "--which", "last", "--split", "valid", "--mode", "both"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert "word by word" in out[0]
+    assert out[1].startswith(next(line for line in logged if line.startswith("Validation")))
+
+
+def test_an_unknown_word_at_evaluation(
+    run: str, tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("train", "valid", "test"):
+        (other / f"{name}.txt").write_text((text_folder / f"{name}.txt").read_text() + "a zebra\n")
+    assert "zebra" in refused(capsys, "evaluate", run, "--data", str(other))
+
+
+def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in PRESETS)
+    assert "1500" in out
+
+
+def test_the_presets_of_the_paper() -> None:
+    # Zaremba et al. 2014, section 4.1.
+    assert PRESETS["small"] == Settings(
+        layers=2, rnn_size=200, dropout=0, init_weight=0.1, batch_size=20, seq_length=20, lr=1,
+        max_epoch=4, decay=2, max_max_epoch=13, max_grad_norm=5, vocab_size=10000,
+    )  # fmt: skip
+    assert PRESETS["medium"] == Settings(
+        layers=2, rnn_size=650, dropout=0.5, init_weight=0.05, batch_size=20, seq_length=35, lr=1,
+        max_epoch=6, decay=1.2, max_max_epoch=39, max_grad_norm=5, vocab_size=10000,
+    )  # fmt: skip
+    assert PRESETS["large"] == Settings(
+        layers=2, rnn_size=1500, dropout=0.65, init_weight=0.04, batch_size=20, seq_length=35,
+        lr=1, max_epoch=14, decay=1.15, max_max_epoch=55, max_grad_norm=10, vocab_size=10000,
+    )  # fmt: skip
+    ward = PRESETS["ward"]
+    assert ward.input_size > ward.rnn_size
+    assert (ward.dropout, ward.batch_size, ward.lr, ward.max_epoch) == (0.5, 20, 0.9, 5)
+    assert (ward.decay, ward.max_grad_norm) == (2, 5)
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(AttributeError):
+        Settings().lr = 2  # type: ignore[misc]
+
+
+def test_as_a_module_and_without_a_command() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "zaremba_port"], capture_output=True, text=True, check=True
+    )
+    assert "train" in shown.stdout

@@ -1,0 +1,241 @@
+"""Training as a whole: the log, the schedule, resuming, stopping, and Torch7's own run."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import pygraph_nn as nngraph
+from helpers import golden, needs_golden, needs_ptb, PTB
+from pygraph_nn import nn
+from zaremba_port import Corpus, RunFailed, RunFolder, Settings, UserError, train
+from zaremba_port.data import load_corpus
+
+NewRun = Callable[..., RunFolder]
+EPOCH_LINE = re.compile(
+    r"epoch = \d+\.\d{3}, train perp\. = \d+\.\d{3}, wps = \d+, dw:norm\(\) = \d+\.\d{3}, "
+    r"lr = \d+\.\d{3}, since beginning = \d+ mins\."
+)
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def test_log_lines_and_schedule(new_run: NewRun, corpus: Corpus) -> None:
+    run, lines = new_run("r"), []
+    train(run, corpus, log=lines.append)
+    epochs = [line for line in lines if line.startswith("epoch")]
+    assert all(EPOCH_LINE.fullmatch(line) for line in epochs)
+    # 120 steps an epoch: a line when step % 12 == 10.
+    steps = [round(float(line.split()[2].rstrip(",")) * 120) for line in epochs]
+    assert steps == list(range(10, 361, 12))
+    # One decay: the original first divides after epoch max_epoch + 1.
+    rates = [float(re.search(r"lr = ([\d.]+)", line)[1]) for line in epochs]
+    assert rates == [1.0] * 20 + [0.5] * 10
+    assert sum(line.startswith("Validation set perplexity : ") for line in lines) == 3
+    assert re.fullmatch(r"Test set perplexity : \d+\.\d{3}", lines[-2])
+    assert lines[-1] == "Training is over."
+    assert (run.path / "train.log").read_text().splitlines() == lines
+
+
+def test_metrics_hold_every_step_in_reference_mode(new_run: NewRun, corpus: Corpus) -> None:
+    run = new_run("r", reference=True, max_max_epoch=1, dropout=0.3)
+    train(run, corpus, log=quiet)
+    steps = [line for line in run.metrics() if "grad_norm" in line]
+    assert [line["step"] for line in steps] == list(range(1, 121))
+    assert all({"step", "epoch", "loss", "grad_norm", "lr"} <= line.keys() for line in steps)
+    splits = [line["split"] for line in run.metrics() if "split" in line]
+    assert splits == ["valid", "test"]
+
+
+@pytest.mark.parametrize("changes", [{}, {"dropout": 0.4}, {"dropout": 0.4, "reference": True}])
+def test_a_resumed_run_is_the_same_run(
+    new_run: NewRun, corpus: Corpus, changes: dict[str, object]
+) -> None:
+    whole = new_run("whole", **changes)
+    train(whole, corpus, log=quiet)
+    parts = new_run("parts", **changes)
+    train(parts, corpus, log=quiet, max_steps=50)  # within an epoch
+    train(RunFolder.open(parts.path), corpus, log=quiet, max_steps=240, resume=True)
+    train(RunFolder.open(parts.path), corpus, log=quiet, resume=True)
+    a, b = whole.load_last(), parts.load_last()
+    assert all(torch.equal(a.parameters[name], b.parameters[name]) for name in a.parameters)
+    assert all(torch.equal(a.buffers[name], b.buffers[name]) for name in a.buffers)
+    assert a.progress.test == b.progress.test
+
+    def without_times(run: RunFolder) -> list[dict[str, float]]:
+        return [{k: v for k, v in line.items() if k != "wps"} for line in run.metrics()]
+
+    assert without_times(whole) == without_times(parts)
+
+
+def test_a_finished_run_can_be_extended(new_run: NewRun, corpus: Corpus) -> None:
+    run = new_run("r", max_max_epoch=1)
+    train(run, corpus, log=quiet)
+    longer = RunFolder.open(run.path)
+    longer.settings = longer.settings.with_changes({"max_max_epoch": 2})
+    assert train(longer, corpus, log=quiet, resume=True).step == 240
+    assert [line["step"] for line in run.metrics() if line.get("split") == "test"] == [120, 240]
+
+
+def test_a_cell_of_ones_own(new_run: NewRun, corpus: Corpus) -> None:
+    def elman(
+        x: nngraph.Node, prev_h: nngraph.Node, *, input_size: int, rnn_size: int
+    ) -> tuple[nngraph.Node]:
+        sum_ = nn.CAddTable()(
+            [nn.Linear(input_size, rnn_size)(x), nn.Linear(rnn_size, rnn_size)(prev_h)]
+        )
+        return (nn.Tanh()(sum_),)
+
+    run = new_run("r", layers=1, lr=0.3)
+    progress = train(run, corpus, cell=elman, log=quiet)
+    assert progress.best is not None
+    assert progress.best < math.log(16)
+
+
+def test_gru_trains(new_run: NewRun, corpus: Corpus) -> None:
+    for layers in (1, 2):
+        progress = train(new_run(f"r{layers}", cell="gru", layers=layers), corpus, log=quiet)
+        assert progress.best is not None
+        assert progress.best < math.log(16)
+
+
+def test_a_diverging_run_stops_and_keeps_finite_parameters(new_run: NewRun, corpus: Corpus) -> None:
+    run = new_run("r", lr=1e38)
+    with pytest.raises(RunFailed, match=r"stopped at step \d+: .*norm.*--resume") as caught:
+        train(run, corpus, log=quiet)
+    assert caught.value.exit_code == 1
+    assert "\n" not in str(caught.value)
+    assert all(torch.isfinite(p).all() for p in run.load_last().parameters.values())
+
+
+def test_divergence_after_an_epoch_keeps_that_epoch(new_run: NewRun, corpus: Corpus) -> None:
+    run = new_run("r")
+    train(run, corpus, log=quiet, max_steps=120)
+    kept = run.load_last()
+    with pytest.raises(RunFailed):
+        train(run, corpus, log=quiet, resume=True, new_lr=1e38)
+    again = run.load_last()
+    assert again.progress.step == 120
+    assert all(torch.equal(kept.parameters[k], again.parameters[k]) for k in kept.parameters)
+    # and from there a smaller rate goes on
+    assert train(run, corpus, log=quiet, resume=True, new_lr=0.1).step == 360
+
+
+def test_texts_too_short(new_run: NewRun, corpus: Corpus) -> None:
+    run = new_run("r", batch_size=60)
+    with pytest.raises(UserError, match=r"the valid text has \d+ words, shorter than one batch"):
+        train(run, corpus, log=quiet)
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "zaremba_port", *map(str, arguments)]
+
+
+SMALL = ("--vocab_size", 20, "--rnn_size", 8, "--batch_size", 4, "--seq_length", 5)
+
+
+def test_ctrl_c_saves_the_step_and_says_how_to_go_on(text_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = command("train", run, "--data", text_folder, *SMALL, "--max_max_epoch", 500)
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("epoch = 0.2"):
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert re.fullmatch(
+        rf"zaremba: interrupted after step \d+, which is saved; go on with: "
+        rf"zaremba train --resume {re.escape(str(run))}\n",
+        err,
+    )
+    saved = RunFolder.open(run).load_last().progress.step
+    assert 24 <= saved < 120
+    resumed = subprocess.run(
+        command("train", "--resume", run, "--max-steps", saved + 5), capture_output=True, text=True
+    )
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"Resuming after step {saved}." in resumed.stdout
+    assert RunFolder.open(run).load_last().progress.step == saved + 5
+
+
+def test_a_full_disk_keeps_what_was_saved(text_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    first = command("train", run, "--data", text_folder, *SMALL, "--max_max_epoch", 1)
+    assert subprocess.run(first, capture_output=True).returncode == 0
+    before = RunFolder.open(run).load_last()
+    # A limit on the size of files fails as a full disk does: the write is cut short.
+    size = (run / "last.safetensors").stat().st_size
+    limited = subprocess.run(
+        command("train", "--resume", run, "--max_max_epoch", 2),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2)),
+    )
+    assert limited.returncode == 1
+    assert re.search(
+        r"zaremba: .*(last|best)\.safetensors could not be written: .*kept\n", limited.stderr
+    )
+    assert "Traceback" not in limited.stderr
+    after = RunFolder.open(run).load_last()
+    assert all(torch.equal(before.parameters[k], after.parameters[k]) for k in before.parameters)
+    assert not list(run.glob("*.part"))
+
+
+@needs_golden
+@needs_ptb
+def test_torch7s_own_run(tmp_path: Path) -> None:
+    """The first steps of the original program at full size: its text, its seed, its numbers."""
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    # The golden run trained on the valid text, and validated and tested on the test text.
+    for name, source in (("train", "valid"), ("valid", "test"), ("test", "test")):
+        (texts / f"ptb.{name}.txt").symlink_to(PTB / f"ptb.{source}.txt")
+    corpus = load_corpus(str(texts), log=quiet)
+    for dtype, name, steps, tolerance in (
+        ("float64", "double", 10, 1e-8),  # the golden log has nine digits
+        ("float32", "float", 5, 1e-5),
+    ):
+        settings = Settings(reference=True, dtype=dtype)
+        run = RunFolder.create(tmp_path / dtype, settings, corpus.vocabulary, str(texts))
+        train(run, corpus, log=quiet, max_steps=steps, device="cpu")
+        theirs = golden("train_logs", f"steps_{name}_seed1.json")["steps"]
+        ours = run.metrics()
+        assert len(ours) == steps
+        for mine, golden_step in zip(ours, theirs, strict=False):
+            assert mine["loss"] == pytest.approx(golden_step["loss"], rel=tolerance)
+            assert mine["grad_norm"] == pytest.approx(golden_step["dw_norm"], rel=tolerance)
+
+
+def test_progress_is_told(new_run: NewRun, corpus: Corpus) -> None:
+    told: list[tuple[int, int]] = []
+    train(
+        new_run("r"), corpus, log=quiet, max_steps=7,
+        on_step=lambda step, total: told.append((step, total)),
+    )  # fmt: skip
+    assert told == [(step, 7) for step in range(1, 8)]
+
+
+def test_time_goes_on_in_a_resumed_run(new_run: NewRun, corpus: Corpus) -> None:
+    run = new_run("r")
+    first = train(run, corpus, log=quiet, max_steps=20).seconds
+    started = time.monotonic()
+    second = train(run, corpus, log=quiet, max_steps=40, resume=True).seconds
+    assert first < second <= first + (time.monotonic() - started)
+    assert os.path.isfile(run.path / "last.safetensors")
