@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,22 +94,27 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 # there, except for LookupTable's padding, where it means none.
 INDEX_ARGUMENTS = {
     "Concat": [0],
+    "DepthConcat": [0],
+    "GatedLinearUnit": [0],
+    "Index": [0],
     "JoinTable": [0],
     "Max": [0],
     "Mean": [0],
     "Min": [0],
     "Narrow": [0, 1],
     "NarrowTable": [0],
-    "Padding": [0],
+    "MixtureTable": [0],
+    "Padding": [0, 4],
     "Parallel": [0, 1],
     "Replicate": [1],
     "Select": [0, 1],
     "SelectTable": [0],
     "SplitTable": [0],
+    "Squeeze": [0],
     "Sum": [0],
     "Unsqueeze": [0],
     "LookupTable": [2],
-    "Transpose": [0],
+    "Transpose": [0, 1, 2],
 }
 
 
@@ -125,8 +131,10 @@ class _FromZero(ast.NodeTransformer):
 
     def _shift(self, layer: str, argument: ast.expr) -> ast.expr:
         index = ast.literal_eval(argument)
+        if index is None:
+            return argument
         if isinstance(index, list):
-            return ast.Constant([i - 1 for i in index])
+            return ast.List([ast.Constant(i - 1) for i in index], ast.Load())
         if index == 0:
             return ast.Constant(None if layer == "LookupTable" else 0)
         return ast.Constant(index - 1 if index > 0 else index)
@@ -170,6 +178,16 @@ def exists(code: str) -> bool:
     """Whether every layer that `code` names is there."""
     names = [n.attr for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Attribute)]
     return all(hasattr(nn, name) for name in names if name[:1].isupper() and name != "Tensor")
+
+
+def printed_from_lua(text: str) -> str:
+    """What Torch7 prints for a module, with the places in containers and indices from 0."""
+
+    def one_less(match: re.Match[str]) -> str:
+        return f"{match[1]}{int(match[2]) - 1}"
+
+    text = re.sub(r"(?m)((?:^[ |`]*|-> )\()(\d+)(?=\)(?::| ->))", one_less, text)
+    return re.sub(r"(SelectTable\(|Unsqueeze\(dim )(\d+)", one_less, text)
 
 
 def from_zero(tokens: torch.Tensor) -> torch.Tensor:

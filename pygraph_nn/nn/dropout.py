@@ -1,4 +1,4 @@
-"""Dropout, and the reference mode in which its masks come from Torch7's generator."""
+"""Dropout and noise, and the reference mode in which they come from Torch7's generator."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from .. import torch7_random
 from ..errors import GraphError
 from .inplace import writable
 from .module import Module
+from .shapes import expect_dims
 
 _reference = False
 
 
 class reference_mode:
-    """Draw dropout masks from Torch7's generator, to repeat a Lua run exactly.
+    """Draw dropout masks and noise from Torch7's generator, to repeat a Lua run exactly.
 
     Like `torch.set_grad_enabled`, a call sets the mode and a ``with`` block sets it for a while::
 
@@ -45,6 +46,14 @@ class reference_mode:
 def in_reference_mode() -> bool:
     """Whether dropout masks come from Torch7's generator."""
     return _reference
+
+
+def bernoulli(p: float, shape: torch.Size, like: torch.Tensor) -> torch.Tensor:
+    """Ones with probability `p` among zeros, in the reference mode from Torch7's generator."""
+    if not _reference:
+        return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(p)
+    # On the CPU in any case: the generator is there, and draws in the element order.
+    return torch7_random.bernoulli_(torch.empty(shape, dtype=like.dtype), p).to(like.device)
 
 
 class Dropout(Module):
@@ -93,13 +102,72 @@ class Dropout(Module):
 
     def _mask(self, input: torch.Tensor) -> torch.Tensor:
         if _reference:
-            # On the CPU in any case: the generator is there, and draws in the element order.
-            noise = torch.empty(input.shape, dtype=input.dtype)
-            noise = torch7_random.bernoulli_(noise, 1 - self.p).to(input.device)
-            self.noise = noise
+            noise = self.noise = bernoulli(1 - self.p, input.shape, input)
         else:
-            noise = torch.empty_like(input).bernoulli_(1 - self.p)
+            noise = bernoulli(1 - self.p, input.shape, input)
         return noise.div_(1 - self.p) if self.v2 else noise
 
     def __repr__(self) -> str:
         return f"nn.Dropout({self.p:f})"
+
+
+class SpatialDropout(Module):
+    """Zeroes whole planes with probability `p` in training (``nn.SpatialDropout``).
+
+    (planes, height, width) or (batch, planes, height, width). As in the first version of Torch7's
+    Dropout, nothing is scaled in training and everything by 1 - p in evaluation.
+    `stochasticInference` drops in evaluation too. In `reference_mode` the last mask is kept as
+    `noise`, (planes, 1, 1) or (batch, planes, 1, 1).
+
+    Raises:
+        GraphError: `p` is not in [0, 1]; at run time, the input has another number of dimensions.
+    """
+
+    def __init__(self, p: float = 0.5, stochasticInference: bool = False) -> None:
+        super().__init__()
+        self.setp(0.5 if p is None else p)
+        self.stochastic_inference = bool(stochasticInference)
+        self.noise: torch.Tensor | None = None
+
+    def setp(self, p: float) -> None:
+        """Set the probability."""
+        if not 0 <= p <= 1:
+            raise GraphError(f"{self.torch7_name()}({p}): p is a probability")
+        self.p = p
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        expect_dims(self, input, (3, 4), "(planes, height, width) or a batch of such")
+        if not (self.training or self.stochastic_inference):
+            return input * (1 - self.p)
+        noise = bernoulli(1 - self.p, torch.Size((*input.shape[:-2], 1, 1)), input)
+        if _reference:
+            self.noise = noise
+        return input * noise
+
+    def __repr__(self) -> str:
+        return f"{self.torch7_name()}({self.p:f})"
+
+
+class WhiteNoise(Module):
+    """Adds normal noise in training, and its mean in evaluation; any shape (``nn.WhiteNoise``).
+
+    In `reference_mode` the last noise is kept as `noise`.
+    """
+
+    def __init__(self, mean: float = 0, std: float = 0.1) -> None:
+        super().__init__()
+        self.mean = 0 if mean is None else mean
+        self.std = 0.1 if std is None else std
+        self.noise: torch.Tensor | None = None
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return input + self.mean if self.mean else input
+        if not _reference:
+            return input + torch.randn_like(input) * self.std + self.mean
+        noise = torch.empty(input.shape, dtype=input.dtype)
+        self.noise = torch7_random.normal_(noise, self.mean, self.std).to(input.device)
+        return input + self.noise
+
+    def __repr__(self) -> str:
+        return f"{self.torch7_name()} mean: {self.mean:f}, std: {self.std:f}"

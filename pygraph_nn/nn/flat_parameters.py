@@ -47,6 +47,22 @@ def flatten(module: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     return flat.detach(), flat_grad
 
 
+def is_flat(module: torch.nn.Module) -> bool:
+    """Whether the parameters of `module` lie one after the other in one tensor, as `flatten` left
+    them.
+    """
+    parameters = list(module.parameters())
+    end = None
+    for parameter in parameters:
+        storage = parameter.untyped_storage()._cdata
+        if end not in (None, (storage, parameter.storage_offset())):
+            return False
+        if not parameter.is_contiguous():
+            return False
+        end = (storage, parameter.storage_offset() + parameter.numel())
+    return len(parameters) > 0
+
+
 def _check_sharing(parameters: list[torch.nn.Parameter]) -> None:
     seen = set()
     for parameter in parameters:

@@ -1,10 +1,12 @@
-"""What in-place layers need to overwrite an input that is a leaf of autograd."""
+"""What in-place layers need: a checked flag, and an input that autograd lets them overwrite."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+
+from ..errors import GraphError
 
 
 class _Alias(torch.autograd.Function):
@@ -26,3 +28,14 @@ def writable(input: torch.Tensor) -> torch.Tensor:
     """
     leaf = input.is_leaf and input.requires_grad and torch.is_grad_enabled()
     return _Alias.apply(input) if leaf else input
+
+
+def inplace_flag(layer: str, inplace: bool | None) -> bool:
+    """`inplace` as a bool; None is False, as Lua's nil is.
+
+    Raises:
+        GraphError: it is something else, most likely an argument that belongs elsewhere.
+    """
+    if inplace is not None and not isinstance(inplace, bool):
+        raise GraphError(f"{layer}: the in-place flag must be boolean, got {inplace!r}")
+    return bool(inplace)

@@ -1,12 +1,14 @@
-"""LookupTable: embeddings."""
+"""Layers of indices: LookupTable (embeddings), OneHot, Constant."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from .. import torch7_random
-from ..errors import GraphError
+from ..errors import GraphError, type_name
 from . import protocol
 from .module import Module
 
@@ -49,6 +51,21 @@ class LookupTable(Module):
         torch7_random.normal_(self.weight, 0, stdv)
         return self
 
+    def setPadding(self, paddingValue: int | None) -> LookupTable:
+        """Set the index whose row gets no gradient."""
+        self.paddingValue = paddingValue
+        return self
+
+    def setMaxNorm(self, maxNorm: float | None) -> LookupTable:
+        """Set the norm that rows are scaled down to."""
+        self.maxNorm = maxNorm
+        return self
+
+    def setNormType(self, normType: float | None) -> LookupTable:
+        """Set the p of that norm."""
+        self.normType = 2.0 if normType is None else normType
+        return self
+
     def scaleGradByFreq(self) -> LookupTable:
         """Divide a row's gradient by how often its index stands in the input."""
         self.shouldScaleGradByFreq = True
@@ -76,3 +93,53 @@ class LookupTable(Module):
                 f"{self}: index out of range: the input holds {low}..{high}, the table has rows "
                 f"0..{self.weight.shape[0] - 1}"
             ) from error
+
+
+class OneHot(Module):
+    """Vectors that are 1 at an index and 0 elsewhere (``nn.OneHot``): (...,) to (..., outputSize).
+
+    Indices are 0..outputSize-1, of any integer or floating type, or one Python number; they get no
+    gradient. The output has torch's default dtype, or that of a floating input.
+
+    Raises:
+        GraphError: `outputSize` is not positive.
+    """
+
+    def __init__(self, outputSize: int) -> None:
+        super().__init__()
+        if outputSize < 1:
+            raise GraphError(f"nn.OneHot({outputSize}): the size must be at least 1")
+        self.outputSize = outputSize
+
+    def forward(self, input: Any) -> Any:
+        return super().forward(torch.tensor(input) if isinstance(input, int) else input)
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        dtype = input.dtype if input.is_floating_point() else torch.get_default_dtype()
+        classes = torch.arange(self.outputSize, device=input.device)
+        return (input.detach().unsqueeze(-1) == classes).to(dtype)
+
+
+class Constant(Module):
+    """A constant whatever the input is (``nn.Constant``); the input's gradient is zero.
+
+    With `nInputDim`, an input of more dimensions is a batch, and the constant comes once for each
+    of its samples.
+
+    Raises:
+        GraphError: `value` is neither a number nor a tensor.
+    """
+
+    def __init__(self, value: float | torch.Tensor, nInputDim: int | None = None) -> None:
+        super().__init__()
+        if not isinstance(value, (int, float, torch.Tensor)):
+            raise GraphError(f"nn.Constant: expecting a number or a tensor, got {type_name(value)}")
+        constant = value if isinstance(value, torch.Tensor) else torch.tensor([float(value)])
+        self.value: torch.Tensor
+        self.register_buffer("value", constant)
+        self.nInputDim = nInputDim
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        if self.nInputDim is not None and input.dim() > self.nInputDim:
+            return self.value.expand(input.shape[0], *self.value.shape)
+        return self.value.clone()

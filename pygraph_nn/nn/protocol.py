@@ -2,7 +2,8 @@
 
 `forward` cuts the autograd graph at its inputs and outputs, as a Torch7 module did: it records what
 happens in between, and `backward` runs that record with the gradient it is given. What is recorded
-belongs to the module whose `forward` was called and lives until its next `forward`.
+belongs to the module whose `forward` was called, and to the thread that called it, and lives until
+that thread's next `forward`.
 """
 
 from __future__ import annotations
@@ -46,6 +47,29 @@ def recording() -> bool:
     return _recording.active
 
 
+def keep(records: dict[int, Run], run: Run) -> None:
+    """Remember `run` as the last one of this thread."""
+    records[threading.get_ident()] = run
+    if len(records) > 1:
+        alive = {thread.ident for thread in threading.enumerate()}
+        for ident in list(records):
+            if ident not in alive:
+                records.pop(ident, None)
+
+
+def forget(records: dict[int, Run]) -> None:
+    """Drop the last run of this thread."""
+    records.pop(threading.get_ident(), None)
+
+
+def last(records: dict[int, Run]) -> Run | None:
+    """The last run of this thread; else that of the only thread that made one."""
+    run = records.get(threading.get_ident())
+    if run is None and len(records) == 1:
+        run = next(iter(records.values()), None)
+    return run
+
+
 def record(module: Module, input: Any) -> Run:
     """Run `module` on `input`, remembering what `backward` needs."""
     _recording.active = True
@@ -78,7 +102,7 @@ def run_backward(
     run: Run | None = module._recorded
     if run is None:
         raise GraphError(
-            f"{type_name(module)}: backward without a forward pass to go back through. Call "
+            f"{module.place()}: backward without a forward pass to go back through. Call "
             "forward(input) first (not module(input), not under torch.no_grad(), and not before "
             "clearState)"
         )
@@ -86,19 +110,47 @@ def run_backward(
     _check_input(module, inputs, nested.leaves(input))
     outputs, grads = _differentiable(module, run.output, grad_output)
     wanted = [x for x in inputs if _requires_grad(x)] if to_input else []
-    parameters = [p for p in module.parameters() if p.requires_grad] if to_parameters else []
-    found: Sequence[torch.Tensor | None] = [None] * (len(wanted) + len(parameters))
-    if outputs and found:
-        # Torch7 allows backward twice after one forward, so the record stays until the next one.
-        found = torch.autograd.grad(
-            outputs, [*wanted, *parameters], grads, retain_graph=True, allow_unused=True
-        )
-    for parameter, gradient in zip(parameters, found[len(wanted) :], strict=True):
-        _accumulate(parameter, gradient, scale)
+    if to_parameters:
+        _ensure_gradients(module)
+    found: list[torch.Tensor | None] = [None] * len(wanted)
+    # Torch7 allows backward twice after one forward, so the record stays until the next one.
+    if outputs and to_input and to_parameters and scale == 1:
+        # Autograd itself adds to .grad, which for small layers is half of the work. It does so for
+        # every leaf: also for a tensor of their own that a user's function takes part with.
+        for x in wanted:
+            x.grad = None  # left by a backward pass that failed
+        torch.autograd.backward(outputs, grads, retain_graph=True)
+        for i, x in enumerate(wanted):
+            found[i], x.grad = x.grad, None
+    elif outputs:
+        parameters = [p for p in module.parameters() if p.requires_grad] if to_parameters else []
+        gradients: Sequence[torch.Tensor | None] = []
+        if wanted or parameters:
+            gradients = torch.autograd.grad(
+                outputs, [*wanted, *parameters], grads, retain_graph=True, allow_unused=True
+            )
+        found = list(gradients[: len(wanted)])
+        _accumulate(parameters, gradients[len(wanted) :], scale)
     if not to_input:
         return None
-    by_input = dict(zip(map(id, wanted), found, strict=False))
+    by_input = dict(zip(map(id, wanted), found, strict=True))
     return nested.map_leaves(lambda x: _or_zeros(by_input.get(id(x)), x), run.input)
+
+
+def _ensure_gradients(module: torch.nn.Module) -> None:
+    """Give every parameter a gradient, of zeros if it had none, as in Torch7.
+
+    Looking through ``module.parameters()`` would take five times as long, as much as some layers.
+    """
+    seen = set()
+    waiting = [module]
+    for inner in waiting:
+        for parameter in inner._parameters.values():
+            if parameter is not None and parameter.grad is None and parameter.requires_grad:
+                parameter.grad = torch.zeros_like(parameter)
+        if inner._modules and id(inner) not in seen:
+            seen.add(id(inner))
+            waiting += [member for member in inner._modules.values() if member is not None]
 
 
 def _entered(x: Any) -> Any:
@@ -121,12 +173,16 @@ def _or_zeros(gradient: torch.Tensor | None, x: Any) -> Any:
     return torch.zeros_like(x, requires_grad=False) if isinstance(x, torch.Tensor) else 0
 
 
-def _accumulate(parameter: torch.Tensor, gradient: torch.Tensor | None, scale: float) -> None:
+def _accumulate(
+    parameters: list[torch.nn.Parameter],
+    gradients: Sequence[torch.Tensor | None],
+    scale: float,
+) -> None:
     with torch.no_grad():
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
-        if gradient is not None:
-            parameter.grad.add_(gradient, alpha=scale)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            if gradient is not None:
+                assert parameter.grad is not None
+                parameter.grad.add_(gradient, alpha=scale)
 
 
 def _check_input(module: Module, recorded: list[Any], given: list[Any]) -> None:
@@ -134,7 +190,7 @@ def _check_input(module: Module, recorded: list[Any], given: list[Any]) -> None:
     given_shapes = [tuple(x.shape) if isinstance(x, torch.Tensor) else () for x in given]
     if shapes != given_shapes:
         raise GraphError(
-            f"{type_name(module)}: backward was given an input of shapes {given_shapes}, but the "
+            f"{module.place()}: backward was given an input of shapes {given_shapes}, but the "
             f"last forward ran on {shapes}. Pass the input that forward was given"
         )
 
@@ -148,16 +204,16 @@ def _differentiable(
         if given is None or len(given) != len(output):
             got = type_name(grad_output) if given is None else f"{len(given)} gradOutputs"
             raise GraphError(
-                f"{type_name(module)}: got {got} instead of {len(output)} gradOutputs, one for "
+                f"{module.place()}: got {got} instead of {len(output)} gradOutputs, one for "
                 "each output"
             )
     outputs, grads = [], []
-    for y, grad in nested.pairs(output, grad_output, f"{type_name(module)}: gradOutput"):
+    for y, grad in nested.pairs(output, grad_output, f"{module.place()}: gradOutput"):
         if not _requires_grad(y):
             continue
         if not isinstance(grad, torch.Tensor):
             raise GraphError(
-                f"{type_name(module)}: gradOutput holds {type_name(grad)} where the gradient of "
+                f"{module.place()}: gradOutput holds {type_name(grad)} where the gradient of "
                 f"an output of shape {tuple(y.shape)} is due"
             )
         if grad.shape != y.shape:
@@ -166,7 +222,7 @@ def _differentiable(
                 continue
             if grad.numel() != y.numel():
                 raise GraphError(
-                    f"{type_name(module)}: gradOutput of shape {tuple(grad.shape)} for an output "
+                    f"{module.place()}: gradOutput of shape {tuple(grad.shape)} for an output "
                     f"of shape {tuple(y.shape)}"
                 )
             grad = grad.reshape(y.shape)

@@ -1,4 +1,4 @@
-"""Table layers: sums, products, splits, joins and selections of lists of tensors."""
+"""Table layers: splits, joins, selections and rearrangements of lists of tensors."""
 
 from __future__ import annotations
 
@@ -6,25 +6,11 @@ from typing import Any
 
 import torch
 
+from .. import nested
 from ..errors import GraphError, type_name
 from ..node import Node
-from .inplace import writable
 from .module import Module
-
-
-def _expect_table(module: Module, input: Any, at_least: int = 1) -> list[Any]:
-    if not isinstance(input, (list, tuple)) or len(input) < at_least:
-        raise GraphError(
-            f"{module}: expecting a table of at least {at_least} elements, got "
-            f"{f'one of {len(input)}' if isinstance(input, (list, tuple)) else type_name(input)}"
-        )
-    return list(input)
-
-
-def _same_shapes(module: Module, input: list[torch.Tensor]) -> None:
-    shapes = [tuple(x.shape) for x in input]
-    if any(x.numel() != input[0].numel() for x in input):
-        raise GraphError(f"{module}: inconsistent tensor size: the table holds shapes {shapes}")
+from .shapes import expect_pair, expect_table, sample_dimension
 
 
 class Identity(Module):
@@ -32,55 +18,6 @@ class Identity(Module):
 
     def updateOutput(self, input: Any) -> Any:
         return input
-
-
-class CAddTable(Module):
-    """The elementwise sum of a table of tensors of one shape (``nn.CAddTable``).
-
-    With `inplace` the sum overwrites the first.
-    """
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
-    def updateOutput(self, input: Any) -> torch.Tensor:
-        first, *rest = tensors = _expect_table(self, input)
-        _same_shapes(self, tensors)
-        if self.inplace:
-            first = writable(first)
-            for x in rest:
-                first.add_(x.view_as(first))
-            return first
-        for x in rest:
-            first = first + (x if x.shape == first.shape else x.reshape(first.shape))
-        return first
-
-
-class CMulTable(Module):
-    """The elementwise product of a table of tensors of one shape (``nn.CMulTable``)."""
-
-    def updateOutput(self, input: Any) -> torch.Tensor:
-        first, *rest = tensors = _expect_table(self, input)
-        _same_shapes(self, tensors)
-        for x in rest:
-            first = first * (x if x.shape == first.shape else x.reshape(first.shape))
-        return first
-
-
-def _dimension(dimension: int, nInputDims: int | None, input: torch.Tensor) -> int:
-    """`dimension` of one sample as a dimension of `input`, which may be a batch."""
-    if dimension >= 0 and nInputDims and input.dim() == nInputDims + 1:
-        return dimension + 1
-    return dimension
-
-
-def _check_dimension(module: Module, dimension: int, input: torch.Tensor) -> None:
-    if not -input.dim() <= dimension < input.dim():
-        raise GraphError(
-            f"{module}: dimension {dimension} of an input of shape {tuple(input.shape)}; "
-            "dimensions count from 0"
-        )
 
 
 class SplitTable(Module):
@@ -96,9 +33,7 @@ class SplitTable(Module):
         self.nInputDims = nInputDims
 
     def updateOutput(self, input: torch.Tensor) -> list[torch.Tensor]:
-        dimension = _dimension(self.dimension, self.nInputDims, input)
-        _check_dimension(self, dimension, input)
-        return list(input.unbind(dimension))
+        return list(input.unbind(sample_dimension(self, self.dimension, self.nInputDims, input)))
 
 
 class JoinTable(Module):
@@ -110,9 +45,8 @@ class JoinTable(Module):
         self.nInputDims = nInputDims
 
     def updateOutput(self, input: Any) -> torch.Tensor:
-        tensors = _expect_table(self, input)
-        dimension = _dimension(self.dimension, self.nInputDims, tensors[0])
-        _check_dimension(self, dimension, tensors[0])
+        tensors = expect_table(self, input)
+        dimension = sample_dimension(self, self.dimension, self.nInputDims, tensors[0])
         return torch.cat(tensors, dimension)
 
 
@@ -140,19 +74,84 @@ class SelectTable(Module):
 class NarrowTable(Module):
     """`length` elements of a table from index `offset` on (``nn.NarrowTable``)."""
 
-    def __init__(self, offset: int, length: int = 1) -> None:
+    def __init__(self, offset: int, length: int | None = 1) -> None:
         super().__init__()
         self.offset = offset
-        self.length = length
+        self.length = 1 if length is None else length
 
     def updateOutput(self, input: Any) -> list[Any]:
-        part = _expect_table(self, input)[self.offset : self.offset + self.length]
+        part = expect_table(self, input)[self.offset : self.offset + self.length]
         if len(part) != self.length:
             raise GraphError(
                 f"{self}: elements {self.offset}..{self.offset + self.length - 1} of a table of "
                 f"{len(input)}"
             )
         return part
+
+
+class FlattenTable(Module):
+    """The tensors of a table of tables, at any depth, in one table (``nn.FlattenTable``)."""
+
+    def updateOutput(self, input: Any) -> list[Any]:
+        return nested.leaves(expect_table(self, input, 0))
+
+
+class ZipTable(Module):
+    """A table of rows as the table of its columns (``nn.ZipTable``).
+
+    [[a1, a2], [b1, b2]] becomes [[a1, b1], [a2, b2]].
+
+    Raises:
+        GraphError: at run time, the rows differ in length.
+    """
+
+    def updateOutput(self, input: Any) -> list[list[Any]]:
+        rows = [expect_table(self, row, 0) for row in expect_table(self, input)]
+        if len({len(row) for row in rows}) > 1:
+            raise GraphError(f"{self}: the tables have {[len(row) for row in rows]} elements")
+        return [list(column) for column in zip(*rows, strict=True)]
+
+
+class ZipTableOneToMany(Module):
+    """[x, [a, b]] as [[x, a], [x, b]] (``nn.ZipTableOneToMany``)."""
+
+    def updateOutput(self, input: Any) -> list[list[Any]]:
+        one, many = expect_pair(self, input, "an element and a table")
+        return [[one, element] for element in expect_table(self, many, 0)]
+
+
+class MixtureTable(Module):
+    """A sum of experts weighted by a gate (``nn.MixtureTable``): the table [gate, experts].
+
+    The gate is (experts,) for one sample or (batch, experts). The experts are a table of tensors,
+    of a batch (batch, ...), or one tensor that holds them along `dim`, counted from 0: by default
+    dimension 1 of a batch and 0 of one sample.
+
+    Raises:
+        GraphError: at run time, there is not one gate value for each expert.
+    """
+
+    def __init__(self, dim: int | None = None) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def updateOutput(self, input: Any) -> torch.Tensor:
+        gate, experts = expect_pair(self, input, "a gate and its experts")
+        batched = gate.dim() > 1
+        dim = self.dim if self.dim is not None else int(batched)
+        if isinstance(experts, (list, tuple)):
+            dim = int(batched)
+            experts = torch.stack(list(experts), dim)
+        if gate.shape[-1] != experts.shape[dim]:
+            raise GraphError(
+                f"{self}: should be one gater output per expert, got a gate of shape "
+                f"{tuple(gate.shape)} for {experts.shape[dim]} experts"
+            )
+        shape = [1] * experts.dim()
+        shape[dim] = gate.shape[-1]
+        if batched:
+            shape[0] = gate.shape[0]
+        return (gate.reshape(shape) * experts).sum(dim)
 
 
 class JustTable(Module):
@@ -169,7 +168,7 @@ class JustElement(Module):
     """The only element of a one-element table (``nngraph.JustElement``), what split(1) makes."""
 
     def updateOutput(self, input: Any) -> Any:
-        if len(_expect_table(self, input)) != 1:
+        if len(expect_table(self, input)) != 1:
             raise GraphError(f"{self}: expecting one element, got a table of {len(input)}")
         return input[0]
 
