@@ -1,0 +1,61 @@
+"""How far the two engines come apart: the small preset in double precision on a real text.
+
+Run it from the repository: ``python -m benchmarks.engines_agree FOLDER``, where FOLDER holds
+ptb.valid.txt, which both train on. Training is chaotic, so rounding grows: 1e-11 after 10 steps and
+1e-6 after 50 are allowed, of the loss and of the gradient's norm. Exits with 1 if it is more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from zaremba_port import Settings, create_network
+from zaremba_port.data import Vocabulary, replicate
+from zaremba_port.fast import make_model
+from zaremba_port.state import TextState
+from zaremba_port.train import start_generators
+
+ALLOWED = {10: 1e-11, 50: 1e-6}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--steps", type=int, default=50)
+    options = parser.parse_args()
+    words = (options.folder / "ptb.valid.txt").read_text(encoding="utf-8")
+    tokens = words.replace("\n", "<eos>").split()
+    ids = Vocabulary(list(dict.fromkeys(tokens))).encode(tokens)
+    settings = Settings(dtype="float64")
+    models = []
+    for engine in ("graph", "fast"):
+        start_generators(settings.seed)
+        models.append(make_model(engine, create_network(settings), settings))
+    texts = [TextState(replicate(ids, settings.batch_size)) for _ in models]
+    print("step         loss, graph          loss, fast    apart    norm, apart")
+    most = 0.0
+    failed = False
+    for step in range(1, options.steps + 1):
+        losses = [model.fp(text) for model, text in zip(models, texts, strict=True)]
+        for model, text in zip(models, texts, strict=True):
+            model.bp(text, settings.lr)
+        norms = [model.norm_dw for model in models]
+        loss_apart = abs(losses[0] - losses[1]) / losses[0]
+        norm_apart = abs(norms[0] - norms[1]) / norms[0]
+        most = max(most, loss_apart, norm_apart)
+        if step in (1, 2, 5) or step % 10 == 0:
+            print(
+                f"{step:4d}  {losses[0]:18.15f}  {losses[1]:18.15f}  {loss_apart:.0e}  "
+                f"{norm_apart:.0e}",
+                flush=True,
+            )
+        if step in ALLOWED and most > ALLOWED[step]:
+            print(f"after {step} steps they are {most:.1e} apart, {ALLOWED[step]:g} is allowed")
+            failed = True
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,411 @@
+"""Words per second of training: our two engines beside torch.nn.LSTM, and how near to the limit.
+
+Run it from the repository on an idle machine: ``python -m benchmarks.training_speed``. Every
+candidate is a process of its own, so that its peak memory is its own and memory settings are
+its own; in each round every candidate trains for a while, in turn, so that whatever slows the
+machine slows all alike. The table gives medians over the rounds. ``--docs`` writes docs/speed.md.
+
+"products" is no training: it makes the matrix products of a step and nothing else, each in the
+fastest of the layouts tried, in float32 at the speed of the faster library. It is the roofline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from zaremba_port import Settings, create_network, preset
+from zaremba_port.fast import make_model
+from zaremba_port.state import TextState
+
+CANDIDATES = {
+    "products": "roofline: the products alone",
+    "fast": "zaremba --engine fast",
+    "graph": "zaremba --engine graph",
+    "lstm": "torch.nn.LSTM as it comes",
+    "remedies": "torch.nn.LSTM, both remedies",
+    "compiled": "torch.nn.LSTM, torch.compile",
+    "steps": "PyTorch, one step at a time",
+}
+# Freed memory stays with the process, so that no page has to be mapped and zeroed again.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def text(settings: Settings, rows: int) -> torch.Tensor:
+    """Words with the frequencies of a language, (rows, batch): the k-th comes 1 / k as often."""
+    weights = 1 / torch.arange(1, settings.vocab_size + 1, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(1)
+    shape = rows, settings.batch_size
+    return torch.multinomial(weights, rows * shape[1], True, generator=generator).view(shape)
+
+
+class Peer(torch.nn.Module):
+    """The same network on torch.nn.LSTM, or with `by_steps` on torch.nn.LSTMCell."""
+
+    def __init__(self, settings: Settings, by_steps: bool) -> None:
+        super().__init__()
+        size = settings.rnn_size
+        self.embedding = torch.nn.Embedding(settings.vocab_size, settings.input_size)
+        self.dropout = torch.nn.Dropout(settings.dropout)
+        if by_steps:
+            sizes = [settings.input_size, *[size] * (settings.layers - 1)]
+            self.cells = torch.nn.ModuleList(torch.nn.LSTMCell(n, size) for n in sizes)
+        else:
+            self.lstm = torch.nn.LSTM(
+                settings.input_size, size, settings.layers, dropout=settings.dropout
+            )
+        self.linear = torch.nn.Linear(size, settings.vocab_size)
+        self.by_steps = by_steps
+        for parameter in self.parameters():
+            torch.nn.init.uniform_(parameter, -settings.init_weight, settings.init_weight)
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor, state: Any) -> Any:
+        if not self.by_steps:
+            h, state = self.lstm(self.dropout(self.embedding(x)), state)
+            scores = self.linear(self.dropout(h))
+            return F.cross_entropy(scores.flatten(0, 1), y.flatten()), state
+        loss = torch.zeros(())
+        for word, following in zip(x, y, strict=True):
+            value = self.embedding(word)
+            for i, cell in enumerate(self.cells):
+                state[i] = cell(self.dropout(value), state[i])
+                value = state[i][0]
+            scores = self.linear(self.dropout(value))
+            loss = loss + F.cross_entropy(scores, following) / len(x)
+        return loss, state
+
+
+def peer_step(settings: Settings, name: str) -> Callable[[], float]:
+    """One step of training in the words of PyTorch's tutorials."""
+    by_steps = name == "steps"
+    model: Any = Peer(settings, by_steps)
+    run = torch.compile(model) if name == "compiled" else model
+    if name == "remedies":
+        torch.set_float32_matmul_precision("medium")
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    steps, batch = settings.seq_length, settings.batch_size
+    data = text(settings, 50 * steps + 1)
+    shape = (settings.layers, batch, settings.rnn_size)
+    state: Any = (torch.zeros(shape), torch.zeros(shape))
+    if by_steps:
+        state = [(c, h) for c, h in zip(*state, strict=True)]
+    position = 0
+
+    def step() -> float:
+        nonlocal state, position
+        position = 0 if position + steps + 1 > len(data) else position
+        x, y = data[position : position + steps], data[position + 1 : position + steps + 1]
+        position += steps
+        sgd.zero_grad()
+        loss, state = run(x, y, state)
+        # The gradient of the sum over time, as the original's, is seq_length times the mean's.
+        (loss * steps).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
+        sgd.step()
+        state = [tuple(s.detach() for s in pair) for pair in state] if by_steps else tuple(
+            s.detach() for s in state
+        )  # fmt: skip
+        return loss.item()
+
+    return step
+
+
+def engine_step(settings: Settings, engine: str) -> Callable[[], float]:
+    torch.manual_seed(1)
+    model = make_model(engine, create_network(settings), settings)
+    state = TextState(text(settings, 50 * settings.seq_length + 1))
+
+    def step() -> float:
+        loss = model.fp(state)
+        model.bp(state, 0.1)
+        return loss
+
+    return step
+
+
+def products_step(settings: Settings) -> Callable[[], float]:
+    """The products of one step; their layouts are chosen first, by trying them out."""
+    torch.set_float32_matmul_precision("medium")
+    steps, batch, size = settings.seq_length, settings.batch_size, settings.rnn_size
+    rows, gates = steps * batch, 4 * size
+    calls: list[Callable[[], object]] = []
+    for layer in range(settings.layers):
+        inputs = size if layer else settings.input_size
+        calls += fastest(rows, inputs, gates)
+        # The recurrent products come one after the other, forward and backward.
+        forward, backward, _ = fastest(batch, size, gates)
+        calls += [forward] * steps + [backward] * steps
+        calls.append(fastest(rows, size, gates)[2])
+    calls += fastest(rows, size, settings.vocab_size)
+
+    def step() -> float:
+        for call in calls:
+            call()
+        return 0.0
+
+    return step
+
+
+def fastest(rows: int, inputs: int, outputs: int) -> list[Callable[[], object]]:
+    """A linear layer's output, the gradient of its input, and that of its weight."""
+    x, d = torch.randn(rows, inputs), torch.randn(rows, outputs)
+    weight, block = torch.randn(outputs, inputs), torch.randn(inputs, outputs)
+    made, back = torch.empty(rows, outputs), torch.empty(rows, inputs)
+    grad, grad_block = torch.empty(outputs, inputs), torch.empty(inputs, outputs)
+    choices: list[list[Callable[[], object]]] = [
+        [lambda: torch.mm(x, weight.t(), out=made), lambda: torch.mm(x, block, out=made)],
+        [lambda: torch.mm(d, weight, out=back), lambda: torch.mm(d, block.t(), out=back)],
+        [lambda: torch.mm(d.t(), x, out=grad), lambda: torch.mm(x.t(), d, out=grad_block)],
+    ]
+
+    def seconds(call: Callable[[], object]) -> float:
+        call()
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    return [min(of_one, key=seconds) for of_one in choices]
+
+
+def flops(settings: Settings) -> float:
+    """Floating-point operations of the products of one step, forward and backward."""
+    size, words = settings.rnn_size, settings.seq_length * settings.batch_size
+    total = size * settings.vocab_size
+    for layer in range(settings.layers):
+        total += ((size if layer else settings.input_size) + size) * 4 * size
+    return 2.0 * 3 * total * words
+
+
+def work(name: str, settings: Settings, threads: int) -> None:
+    """A worker: for every number of steps on its input, the seconds that they took."""
+    torch.set_num_threads(threads)
+    if name == "products":
+        step = products_step(settings)
+    elif name in ("fast", "graph"):
+        step = engine_step(settings, name)
+    else:
+        step = peer_step(settings, name)
+    for _ in range(2):
+        step()
+    for line in sys.stdin:
+        start, own, all_ = time.perf_counter(), time.process_time(), busy_seconds()
+        for _ in range(int(line)):
+            step()
+        seconds = time.perf_counter() - start
+        others = busy_seconds() - all_ - (time.process_time() - own)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(json.dumps([seconds, max(0.0, others) / seconds, peak]), flush=True)
+
+
+def busy_seconds() -> float:
+    """Seconds that all processors have worked, for whomever; 0 where it cannot be told."""
+    try:
+        fields = Path("/proc/stat").read_text(encoding="ascii").split("\n")[0].split()[1:]
+    except OSError:
+        return 0.0
+    user, nice, system = (int(field) for field in fields[:3])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
+
+
+class Worker:
+    def __init__(self, name: str, config: str, threads: int) -> None:
+        command = [sys.executable, "-m", "benchmarks.training_speed", "--worker", name]
+        command += ["--configs", config, "--threads", str(threads)]
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        if name == "remedies":
+            environment |= KEEP_MEMORY
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, text=True, env=environment
+        )
+        self.rates: list[float] = []
+        self.others: list[float] = []
+        self.peak = 0.0
+
+    def train(self, steps: int) -> tuple[float, float]:
+        """Seconds for `steps` steps, and how many processors others kept busy meanwhile."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{steps}\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"a worker ended with {self.process.wait()}")
+        seconds, others, self.peak = json.loads(answer)
+        return seconds, others
+
+    def measure(self, steps: int, words: int, patience: float) -> None:
+        """Add a rate; as long as there is `patience`, in seconds, one that nobody disturbed."""
+        until = time.monotonic() + patience
+        best = self.train(steps)
+        while best[1] > 0.05 and time.monotonic() < until:
+            time.sleep(0.5)
+            best = min(best, self.train(steps), key=lambda found: found[1])
+        self.rates.append(steps * words / best[0])
+        self.others.append(best[1])
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def measure(
+    config: str, threads: int, names: list[str], rounds: int, seconds: float, patience: float
+) -> dict[str, Any]:
+    """Words per second and peak memory of every candidate."""
+    settings = preset(config)
+    words = settings.seq_length * settings.batch_size
+    workers: dict[str, Worker] = {}
+    steps = {}
+    for name in names:
+        worker = Worker(name, config, threads)
+        try:
+            steps[name] = max(1, round(seconds / worker.train(1)[0]))
+            workers[name] = worker
+        except RuntimeError as error:
+            print(f"{config}: {name} is left out: {error}", file=sys.stderr)
+    for _ in range(rounds):
+        for name, worker in workers.items():  # in turn
+            worker.measure(steps[name], words, patience)
+    result = {}
+    for name, worker in workers.items():
+        worker.close()
+        result[name] = {
+            "words_per_second": statistics.median(worker.rates),
+            "rounds": worker.rates,
+            "others": worker.others,
+            "peak_bytes": worker.peak,
+            "gflops": statistics.median(worker.rates) / words * flops(settings) / 1e9,
+        }
+    return result
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """The results as a table of Markdown."""
+    lines = [
+        "| preset | threads | | words/s | × nn.LSTM | of the roofline | peak memory |",
+        "|---|---|---|---:|---:|---:|---:|",
+    ]
+    for result in results:
+        found = result["candidates"]
+        for name, one in found.items():
+            rate = one["words_per_second"]
+
+            def share(of: str, rate: float = rate, found: Any = found) -> float | None:
+                return rate / found[of]["words_per_second"] if of in found else None
+
+            times, part = share("lstm"), share("products")
+            lines.append(
+                f"| {result['config']} | {result['threads']} | {CANDIDATES[name]} | {rate:,.0f} | "
+                f"{'' if times is None else f'{times:.2f}'} | "
+                f"{'' if part is None else f'{part:.0%}'} | {one['peak_bytes'] / 2**20:,.0f} MiB |"
+            )
+    return "\n".join(lines)
+
+
+def chart(results: list[dict[str, Any]], path: Path) -> None:
+    """Words per second as bars, a panel for every preset."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "training_speed"  # the same file for the same numbers
+    import matplotlib.pyplot as plt
+
+    most = max(result["threads"] for result in results)
+    chosen = [result for result in results if result["threads"] == most]
+    figure, panels = plt.subplots(1, len(chosen), figsize=(4 * len(chosen), 3.2), squeeze=False)
+    for panel, result in zip(panels[0], chosen, strict=True):
+        names = list(reversed(result["candidates"]))
+        rates = [result["candidates"][name]["words_per_second"] for name in names]
+        colours = {"products": "#bbbbbb", "fast": "#d95f02"}
+        bars = panel.barh(names, rates, color=[colours.get(name, "#7570b3") for name in names])
+        panel.bar_label(bars, [f"{rate:,.0f}" for rate in rates], padding=2, fontsize=8)
+        panel.set_title(result["config"], fontsize=10)
+        panel.set_xlim(0, max(rates) * 1.25)
+        panel.set_xticks([])
+        for side in ("top", "right", "bottom"):
+            panel.spines[side].set_visible(False)
+    figure.suptitle(f"Words per second of training, {most} threads", fontsize=11)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+        wide = any("avx512f" in line for line in lines)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+    return f"{name}{', AVX-512' if wide else ''}, {os.cpu_count()} cores"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--worker", choices=CANDIDATES, help=argparse.SUPPRESS)
+    parser.add_argument("--configs", nargs="+", default=["small", "medium", "large"])
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--only", nargs="+", choices=CANDIDATES, default=list(CANDIDATES))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each candidate in a round")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=20.0,
+        help="seconds to try for each measurement that no other process disturbs",
+    )
+    parser.add_argument("--json", type=Path, help="add the results to this file, one line a config")
+    parser.add_argument("--docs", action="store_true", help="write docs/speed.md and its chart")
+    options = parser.parse_args()
+    if options.worker:
+        work(options.worker, preset(options.configs[0]), options.threads[0])
+        return
+    names = [n for n in options.only if n != "compiled" or shutil.which("c++")]
+    results = []
+    for threads in options.threads:
+        for config in options.configs:
+            found = measure(
+                config, threads, names, options.rounds, options.seconds, options.patience
+            )
+            results.append({"config": config, "threads": threads, "candidates": found})
+            print(table(results[-1:]), flush=True)
+            if options.json:
+                with options.json.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(results[-1]) + "\n")
+    if options.docs:
+        write_docs(results)
+
+
+def write_docs(results: list[dict[str, Any]]) -> None:
+    """Put the table into docs/speed.md between its marks, and draw the chart beside it."""
+    page = DOCS / "speed.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition("<!-- table -->\n")
+    _, _, after = rest.partition("<!-- end of table -->\n")
+    machine = f"Measured on {processor()}, torch {torch.__version__}."
+    middle = f"<!-- table -->\n{machine}\n\n{table(results)}\n<!-- end of table -->\n"
+    page.write_text(before + middle + after, encoding="utf-8")
+    chart(results, DOCS / "pictures" / "training_speed.svg")
+
+
+if __name__ == "__main__":
+    main()

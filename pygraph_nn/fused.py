@@ -1,0 +1,300 @@
+"""Computations of all time steps with a backward written by hand, on buffers that are kept.
+
+A linear layer is held as one block (inputs + 1, outputs): the transposed weight and, as the last
+row, the bias. With a column of ones at its inputs, bias and bias gradient cost no call of their
+own, and this layout is the one whose products are fastest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from .errors import GraphError
+
+Tensor = torch.Tensor
+
+
+class Workspace:
+    """Where buffers come from, and where gradients go; this one makes new buffers every time."""
+
+    keeps = False
+
+    def empty(self, key: object, shape: Sequence[int], like: Tensor) -> Tensor:
+        """A buffer of `shape` for what `key` names; its values are whatever they are."""
+        return like.new_empty(tuple(shape))
+
+    def with_ones(self, key: object, shape: Sequence[int], like: Tensor) -> Tensor:
+        """The same with ones in the last column."""
+        made = self.empty(key, shape, like)
+        made[..., -1] = 1
+        return made
+
+    def zeros(self, key: object, shape: Sequence[int], like: Tensor) -> Tensor:
+        """The same with zeros."""
+        return self.empty(key, shape, like).zero_()
+
+    def by_step(self, kept: Tensor) -> Sequence[Tensor]:
+        """The slices of a buffer along its first dimension."""
+        return kept.unbind(0)
+
+    def target(self, block: Tensor) -> tuple[Tensor, int] | None:
+        """Where the gradient of `block` is to be written, and what the values there count, 0 or 1.
+
+        None if autograd is to be given it.
+        """
+        return None
+
+    def product(self, a: Tensor, b: Tensor, out: Tensor, beta: int = 0, alpha: float = 1) -> Tensor:
+        """``alpha * a @ b + beta * out`` in `out`."""
+        return torch.addmm(out, a, b, beta=beta, alpha=alpha, out=out)
+
+    def product_plus(self, c: Tensor, a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+        """``a @ b + c`` in `out`."""
+        return torch.addmm(c, a, b, out=out)
+
+    def block_gradient(self, block: Tensor, a: Tensor, b: Tensor, alpha: float = 1) -> Any:
+        """Give ``alpha * a.T @ b`` to the gradient of `block`: to autograd, or where it belongs."""
+        target = self.target(block)
+        if target is None:
+            return self.product(a.t(), b, torch.empty_like(block), alpha=alpha)
+        self.product(a.t(), b, target[0], beta=target[1], alpha=alpha)
+        return None
+
+
+class Lookup(torch.autograd.Function):
+    """Rows of a table, (T, batch) to (T, batch, n); `table` has its gradient by rows."""
+
+    @staticmethod
+    def forward(ctx: Any, work: Any, key: object, index: Tensor, table: Tensor) -> Tensor:
+        ctx.work, ctx.key, ctx.table = work, key, table
+        ctx.index = index.flatten()
+        rows = work.empty((key, "rows"), (index.numel(), table.shape[1]), table)
+        torch.index_select(table, 0, ctx.index, out=rows)
+        return rows.view(*index.shape, -1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (grad,) = grads
+        ctx.work.add_rows(ctx.table, ctx.index, grad.flatten(0, -2))
+        return None, None, None, None
+
+
+class Masked(torch.autograd.Function):
+    """Dropout: `x` where a number drawn for it reaches p, scaled by `scale`, else 0."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, work: Workspace, key: object, x: Tensor, p: float, scale: float
+    ) -> Tensor:
+        # Uniform numbers cost a fifth of Bernoulli's on the CPU.
+        mask = work.empty((key, "mask"), x.shape, x).uniform_().ge_(p).mul_(scale)
+        ctx.work, ctx.key, ctx.mask = work, key, mask
+        return torch.mul(x, mask, out=work.empty((key, "dropped"), x.shape, x))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (grad,) = grads
+        out = ctx.work.empty((ctx.key, "grad"), grad.shape, grad)
+        return None, None, torch.mul(grad, ctx.mask, out=out), None, None
+
+
+class Affine(torch.autograd.Function):
+    """A linear layer on rows, (..., inputs) to (..., outputs), from its block."""
+
+    @staticmethod
+    def forward(ctx: Any, work: Workspace, key: object, x: Tensor, block: Tensor) -> Tensor:
+        ctx.work, ctx.key, ctx.block = work, key, block
+        ctx.x = _with_ones(work, key, x, block)
+        out = work.empty((key, "out"), (len(ctx.x), block.shape[1]), block)
+        return work.product(ctx.x, block, out).view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        work, block = ctx.work, ctx.block
+        grad = grads[0].flatten(0, -2)
+        dx = None
+        if ctx.needs_input_grad[2]:
+            dx = work.empty((ctx.key, "dx"), (len(grad), len(block) - 1), grad)
+            dx = work.product(grad, block[:-1].t(), dx).view(*grads[0].shape[:-1], -1)
+        db = work.block_gradient(block, ctx.x, grad) if ctx.needs_input_grad[3] else None
+        return None, None, dx, db
+
+
+def _with_ones(work: Workspace, key: object, x: Tensor, block: Tensor) -> Tensor:
+    """`x` as rows with a column of ones, (rows, inputs + 1), as a block takes them."""
+    rows = x.numel() // x.shape[-1]
+    made = work.with_ones((key, "in"), (rows, len(block)), block)
+    made[:, :-1].unflatten(0, x.shape[:-1]).copy_(x)
+    return made
+
+
+class SoftmaxLoss(torch.autograd.Function):
+    """Linear, LogSoftMax and the negative log-likelihood in one: (..., inputs) to (rows,).
+
+    One buffer, (rows, classes), holds the scores, then the probabilities, then the gradient.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, work: Workspace, key: object, x: Tensor, target: Tensor, block: Tensor
+    ) -> Tensor:
+        ctx.work, ctx.key, ctx.block, ctx.shape = work, key, block, x.shape
+        ctx.x = _with_ones(work, key, x, block)
+        ctx.target = target.reshape(-1, 1)
+        ctx.p = work.empty((key, "classes"), (len(ctx.x), block.shape[1]), block)
+        work.product(ctx.x, block, ctx.p)
+        ctx.spent = False
+        return _losses_and_probabilities(ctx.x, block, ctx.p, ctx.target)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        if ctx.spent:
+            raise GraphError("recurrent: backward a second time, but the probabilities are spent")
+        ctx.spent = True
+        work, block, p, (grad,) = ctx.work, ctx.block, ctx.p, grads
+        p.scatter_add_(1, ctx.target, p.new_full((), -1.0).expand_as(ctx.target))
+        # Rows that count alike, as they do in a mean, are scaled by the products below.
+        alpha = 1.0
+        if p.is_cuda or grad.min() != grad.max():
+            p.mul_(grad[:, None])
+        else:
+            alpha = grad[0].item()
+        dx = None
+        if ctx.needs_input_grad[2]:
+            dx = work.empty((ctx.key, "dx"), (len(p), len(block) - 1), p)
+            dx = work.product(p, block[:-1].t(), dx, alpha=alpha).view(ctx.shape)
+        db = work.block_gradient(block, ctx.x, p, alpha) if ctx.needs_input_grad[4] else None
+        return None, None, dx, None, db
+
+
+def _losses_and_probabilities(x: Tensor, block: Tensor, scores: Tensor, target: Tensor) -> Tensor:
+    """The loss of each row of scores, which become probabilities in place."""
+    if scores.is_cuda:
+        # The likeliest class tells the logarithm of the sum, without waiting for the device.
+        at_target, best = scores.gather(1, target), scores.amax(1, keepdim=True)
+        torch.softmax(scores, 1, out=scores)
+        return (best - at_target - scores.amax(1, keepdim=True).log()).squeeze(1)
+    torch.softmax(scores, 1, out=scores)
+    p = scores.gather(1, target)
+    losses = p.log().neg_().squeeze(1)
+    smallest = torch.finfo(p.dtype).tiny * 1e6
+    if not p.min() > smallest:
+        rows = (p <= smallest).nonzero()[:, 0]  # too unlikely for a number: once more, by logarithm
+        again = torch.log_softmax(x[rows] @ block, 1).gather(1, target[rows])
+        losses[rows] = -again.squeeze(1)
+    return losses
+
+
+class LstmSteps(torch.autograd.Function):
+    """The loop of an LSTM: the sums from outside, (T, batch, 4 size), to all c and h.
+
+    `slots` says which slice of the gates is in, transform, forget and out. `block` is that of the
+    layer that takes h. With `owned`, the first of `externals` may be overwritten.
+
+    tanh(x) is computed as 2 sigmoid(2 x) - 1: the CPU's sigmoid is several times as fast. To that
+    end c is kept doubled, which rounds nothing.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        work: Workspace,
+        key: object,
+        slots: tuple[int, int, int, int],
+        owned: bool,
+        c_first: Tensor,
+        h_first: Tensor,
+        block: Tensor,
+        *externals: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        steps, batch, width = externals[0].shape
+        size = width // 4
+        gates = externals[0]
+        if not owned or not gates.is_contiguous():
+            gates = work.empty((key, "gates"), gates.shape, gates).copy_(gates)
+        for more in externals[1:]:
+            gates.add_(more)
+        h = work.with_ones((key, "h"), (steps + 1, batch, size + 1), gates)
+        c2 = work.empty((key, "c"), (steps + 1, batch, size), gates)  # c, doubled
+        squashed = work.empty((key, "squashed"), (steps, batch, size), gates)  # tanh(c)
+        h[0, :, :-1] = h_first
+        torch.mul(c_first, 2, out=c2[0])
+        # As tensors, numbers need not be converted in every call.
+        two, minus_one, minus_two = (gates.new_full((), x) for x in (2.0, -1.0, -2.0))
+        slices = gates.view(steps, batch, 4, size).unbind(2)
+        into, transform, forget, out = (work.by_step(slices[slot]) for slot in slots)
+        values, narrow = work.by_step(h), work.by_step(h[:, :, :-1])
+        c_steps, gate_steps, tanh_steps = map(work.by_step, (c2, gates, squashed))
+        for t in range(steps):
+            all_gates, g, c, tanh_c = gate_steps[t], transform[t], c_steps[t + 1], tanh_steps[t]
+            work.product(values[t], block, all_gates, beta=1)
+            g.mul_(two)
+            all_gates.sigmoid_()
+            torch.add(minus_two, g, alpha=4, out=g)  # 2 tanh
+            torch.mul(forget[t], c_steps[t], out=c)
+            c.addcmul_(into[t], g)
+            torch.sigmoid(c, out=tanh_c)
+            torch.add(minus_one, tanh_c, alpha=2, out=tanh_c)
+            torch.mul(out[t], tanh_c, out=narrow[t + 1])
+        ctx.work, ctx.key, ctx.slots, ctx.count = work, key, slots, len(externals)
+        ctx.block, ctx.gates, ctx.h, ctx.c2, ctx.squashed = block, gates, h, c2, squashed
+        ctx.set_materialize_grads(False)
+        c = torch.mul(c2[1:], 0.5, out=work.empty((key, "c out"), squashed.shape, gates))
+        return c, h[1:, :, :-1]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        work, key, gates, c2, tanh_c = ctx.work, ctx.key, ctx.gates, ctx.c2, ctx.squashed
+        grad_c, grad_h = grads
+        steps, batch, width = gates.shape
+        size = width // 4
+        # What a gate's gradient is multiplied with, for all steps: it does not need the loop.
+        d = torch.addcmul(
+            gates, gates, gates, value=-1, out=work.empty((key, "d"), gates.shape, gates)
+        )
+        sliced = gates.view(steps, batch, 4, size).unbind(2)
+        into, transform, forget, out = (sliced[slot] for slot in ctx.slots)
+        d_sliced = d.view(steps, batch, 4, size).unbind(2)
+        d_into, d_transform, d_forget, d_out = (d_sliced[slot] for slot in ctx.slots)
+        d_into.mul_(transform)
+        torch.addcmul(gates.new_full((), 2.0), transform, transform, value=-0.5, out=d_transform)
+        d_transform.mul_(into)
+        d_forget.mul_(c2[:-1])
+        d_out.mul_(tanh_c)
+        to_c = work.empty((key, "to c"), tanh_c.shape, gates)
+        torch.addcmul(gates.new_full((), 0.5), tanh_c, tanh_c, value=-0.5, out=to_c).mul_(out)
+        # The product with the weight as h's layer has it is faster than with the transposed block.
+        weight = work.empty((key, "weight"), (width, size), gates).copy_(ctx.block[:-1].t())
+        dh = work.empty((key, "dh"), (batch, size), gates)
+        dc = work.zeros((key, "dc"), (batch, size), gates)
+        dh_steps = None if grad_h is None else grad_h.unbind(0)
+        d_steps, to_c_steps, f_steps = map(work.by_step, (d, to_c, forget))
+        into_t, transform_t, forget_t, out_t = map(
+            work.by_step, (d_into, d_transform, d_forget, d_out)
+        )
+        for t in reversed(range(steps)):
+            if t == steps - 1:
+                dh.zero_() if dh_steps is None else dh.copy_(dh_steps[t])
+            elif dh_steps is None:
+                work.product(d_steps[t + 1], weight, dh)
+            else:
+                work.product_plus(dh_steps[t], d_steps[t + 1], weight, dh)
+            dc.addcmul_(dh, to_c_steps[t])
+            if grad_c is not None:
+                dc.add_(grad_c[t], alpha=0.5)
+            into_t[t].mul_(dc)
+            transform_t[t].mul_(dc)
+            forget_t[t].mul_(dc)
+            out_t[t].mul_(dh)
+            dc.mul_(f_steps[t])
+        needs = ctx.needs_input_grad
+        dc_first = dc * 2 if needs[4] else None
+        dh_first = d_steps[0] @ weight if needs[5] else None
+        rows = d.flatten(0, 1)
+        db = None
+        if needs[6]:
+            db = work.block_gradient(ctx.block, ctx.h[:-1].flatten(0, 1), rows)
+        return None, None, None, None, dc_first, dh_first, db, *[d] * ctx.count

@@ -1,0 +1,212 @@
+"""The fast engine against the graph engine: the same losses, gradients, evaluations and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers import PTB, needs_ptb
+
+import pygraph_nn as nngraph
+from pygraph_nn import nn
+from zaremba_port import Corpus, RunFolder, Settings, UserError, create_network, train
+from zaremba_port.cli import main
+from zaremba_port.data import replicate, sequential
+from zaremba_port.evaluate import run_test, run_valid
+from zaremba_port.fast import ENGINES, FastModel, make_model
+from zaremba_port.state import Model, TextState
+from zaremba_port.train import start_generators
+
+NewRun = Callable[..., RunFolder]
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def both(settings: Settings, cell: Any = None) -> list[Any]:
+    """The two engines on networks with the same parameters."""
+    models = []
+    for engine in ("graph", "fast"):
+        start_generators(settings.seed)
+        network = create_network(settings, cell=cell)
+        models.append(make_model(engine, network, settings, cell))
+    return models
+
+
+def assert_same_training(
+    settings: Settings, ids: torch.Tensor, steps: int, cell: Any = None
+) -> None:
+    models = both(settings, cell)
+    texts = [TextState(replicate(ids, settings.batch_size)) for _ in models]
+    for _ in range(steps):
+        losses = [model.fp(text) for model, text in zip(models, texts, strict=True)]
+        for model, text in zip(models, texts, strict=True):
+            model.bp(text, 1.0)
+        assert losses[1] == pytest.approx(losses[0], rel=1e-11)
+        assert models[1].norm_dw == pytest.approx(models[0].norm_dw, rel=1e-11)
+        assert texts[0].pos == texts[1].pos
+    torch.testing.assert_close(models[1].err, models[0].err, rtol=1e-11, atol=0)
+    torch.testing.assert_close(models[1].start_s, models[0].start_s, rtol=1e-11, atol=1e-14)
+    graph, fast = (dict(model.core_network.named_parameters()) for model in models)
+    assert list(graph) == list(fast)
+    for name, parameter in graph.items():
+        torch.testing.assert_close(fast[name], parameter, rtol=1e-11, atol=1e-12)
+
+
+def rnn(
+    x: nngraph.Node, prev_h: nngraph.Node, *, input_size: int, rnn_size: int
+) -> tuple[nngraph.Node]:
+    sum_ = nn.CAddTable()(
+        [nn.Linear(input_size, rnn_size)(x), nn.Linear(rnn_size, rnn_size)(prev_h)]
+    )
+    return (nn.Tanh()(sum_),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cell"),
+    [
+        ({}, None),
+        ({"layers": 1, "embedding_size": 5}, None),
+        ({"max_grad_norm": 0.01, "batch_size": 1}, None),
+        ({"seq_length": 1}, None),
+        ({"cell": "gru"}, None),
+        ({"layers": 1}, rnn),
+    ],
+)
+def test_ten_steps_agree(
+    tiny: Settings, corpus: Corpus, changes: dict[str, Any], cell: Any
+) -> None:
+    settings = tiny.with_changes({"dtype": "float64", **changes})
+    assert_same_training(settings, corpus.train, 10, cell)
+
+
+def test_a_text_that_ends_is_started_anew(tiny: Settings, corpus: Corpus) -> None:
+    settings = tiny.with_changes({"dtype": "float64"})
+    assert_same_training(settings, corpus.train[:100], 10)
+
+
+@needs_ptb
+def test_ten_steps_agree_on_the_treebank() -> None:
+    words = (PTB / "ptb.valid.txt").read_text(encoding="utf-8").replace("\n", "<eos>").split()
+    index: dict[str, int] = {}
+    ids = torch.tensor([index.setdefault(word, len(index)) for word in words])
+    assert_same_training(Settings(rnn_size=40, dtype="float64"), ids, 10)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_evaluations_agree(tiny: Settings, corpus: Corpus, dropout: float) -> None:
+    models = both(tiny.with_changes({"dtype": "float64", "dropout": dropout}))
+    batched = [run_valid(m, TextState(replicate(corpus.valid, 4))) for m in models]
+    assert batched[1] == pytest.approx(batched[0], rel=1e-12)
+    # 160 words are read in chunks of 20, and a rest.
+    one_by_one = [run_test(m, TextState(sequential(corpus.test[:151]))) for m in models]
+    assert one_by_one[1] == pytest.approx(one_by_one[0], rel=1e-12)
+    assert all(model.core_network.training for model in models)
+
+
+@pytest.mark.parametrize(("first", "second"), [("fast", "graph"), ("graph", "fast")])
+def test_a_run_goes_on_with_the_other_engine(
+    new_run: NewRun, corpus: Corpus, first: str, second: str
+) -> None:
+    whole = new_run("whole", dtype="float64", lr=0.1)
+    train(whole, corpus, log=quiet, max_steps=130, engine="graph")
+    mixed = new_run("mixed", dtype="float64", lr=0.1)
+    train(mixed, corpus, log=quiet, max_steps=60, engine=first)
+    train(RunFolder.open(mixed.path), corpus, log=quiet, max_steps=130, resume=True, engine=second)
+    a, b = whole.load_last(), mixed.load_last()
+    assert list(a.parameters) == list(b.parameters)
+    for name, parameter in a.parameters.items():
+        torch.testing.assert_close(b.parameters[name], parameter, rtol=1e-8, atol=1e-10)
+    assert b.progress.best == pytest.approx(a.progress.best, rel=1e-9)
+
+
+def test_the_engine_defines_no_run(new_run: NewRun, corpus: Corpus) -> None:
+    run = new_run("r")
+    train(run, corpus, log=quiet, max_steps=2, engine="graph")
+    assert "engine" not in (run.path / "settings.json").read_text()
+    assert ENGINES == ("fast", "graph")
+
+
+def test_which_engine_runs(tiny: Settings) -> None:
+    network = create_network(tiny)
+    assert type(make_model(None, network, tiny)) is FastModel
+    reference = tiny.with_changes({"reference": True})
+    assert type(make_model(None, create_network(tiny), reference)) is Model
+    with pytest.raises(UserError, match="takes --engine graph"):
+        make_model("fast", create_network(tiny), reference)
+    with pytest.raises(UserError, match="must be one of fast, graph"):
+        make_model("quick", create_network(tiny), tiny)
+
+
+def test_the_command_line(
+    text_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(tmp_path / "run")
+    small = ["--vocab_size", "20", "--rnn_size", "8", "--batch_size", "4", "--seq_length", "5"]
+    text = ["--data", str(text_folder)]
+    assert main(["train", run, *text, *small, "--engine", "graph", "--max-steps", "5"]) == 0
+    assert main(["train", "--resume", run, "--max-steps", "9"]) == 0
+    capsys.readouterr()
+    shown = []
+    for engine in ENGINES:
+        assert main(["evaluate", run, "--engine", engine, "--mode", "both"]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+    assert main(["train", str(tmp_path / "r"), *text, "--reference", "--engine", "fast"]) == 2
+    assert "takes --engine graph" in capsys.readouterr().err
+
+
+def test_products_are_as_exact_as_float32(tiny: Settings, corpus: Corpus) -> None:
+    """Whatever library makes the products, an evaluation is that of double precision, nearly."""
+    settings = tiny.with_changes({"rnn_size": 64})
+    losses = []
+    for dtype in ("float32", "float64"):
+        start_generators(1)
+        changed = settings.with_changes({"dtype": dtype})
+        model = make_model("fast", create_network(changed), changed)
+        losses.append(run_valid(model, TextState(replicate(corpus.valid, 4))))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_the_step_of_a_device_is_the_same_step(tiny: Settings, corpus: Corpus) -> None:
+    """Without a CUDA device nothing is captured, but the rest of its path runs."""
+    settings = tiny.with_changes({"dtype": "float64", "dropout": 0.3})
+    results = []
+    for on_device in (False, True):
+        start_generators(1)
+        model = FastModel(create_network(settings), settings)
+        model._on_device = on_device
+        text = TextState(replicate(corpus.train[:200], settings.batch_size))
+        losses = []
+        for _ in range(20):
+            losses.append(model.fp(text))
+            model.bp(text, 0.5)
+        results.append((losses, model.norm_dw, text.pos, model.err.clone(), model.start_s))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-12, atol=1e-14)
+
+
+def test_precisions(tiny: Settings, corpus: Corpus) -> None:
+    settings = tiny.with_changes({"rnn_size": 32})
+    norms = {}
+    for precision in ("float32", "bfloat16"):
+        start_generators(1)
+        model = make_model("fast", create_network(settings), settings, precision=precision)
+        text = TextState(replicate(corpus.train, settings.batch_size))
+        for _ in range(3):
+            model.fp(text)
+            model.bp(text, 0.1)
+        norms[precision] = model.norm_dw
+    assert norms["bfloat16"] == pytest.approx(norms["float32"], rel=0.02)
+    assert norms["bfloat16"] != pytest.approx(norms["float32"], rel=1e-5)
+    for precision, engine, message in (
+        ("tf32", "fast", "of CUDA devices"),
+        ("bfloat16", "graph", "of the fast engine"),
+        ("float8", "fast", "must be one of float32, tf32, bfloat16"),
+    ):
+        with pytest.raises(UserError, match=message):
+            make_model(engine, create_network(settings), settings, precision=precision)
