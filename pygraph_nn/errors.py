@@ -40,6 +40,6 @@ def type_name(value: object) -> str:
         return f"{value.dtype} tensor {tuple(value.shape)}"
     kind = type(value)
     if isinstance(value, torch.nn.Module):
-        package = "nn" if kind.__module__.startswith("pygraph_nn.nn") else kind.__module__
+        package = "nn" if kind.__module__.startswith("pygraph_nn.") else kind.__module__
         return f"{package}.{kind.__qualname__}"
     return kind.__qualname__

@@ -7,13 +7,16 @@ in the order of the forward sort.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import networkx
 
-from .errors import GraphError
+from .errors import GraphError, caller_location, type_name
 from .node import Node
+
+if TYPE_CHECKING:
+    from .shapes import NodeShapes
 
 
 class Graph:
@@ -30,11 +33,19 @@ class Graph:
         for source, target in edges:
             self.add(source, target)
 
-    def add(self, source: Node, target: Node) -> None:
-        """Add the edge `source` to `target`, and its nodes if they are new."""
+    def add(self, source: Node, target: Node | None = None) -> None:
+        """Add the edge `source` to `target`, and its nodes if they are new.
+
+        Raises:
+            GraphError: one of them is no Node.
+        """
         for node in (source, target):
             if not isinstance(node, Node):
-                raise GraphError(f"Graph.add: a Node expected, got {node!r}")
+                raise GraphError(
+                    f"Graph.add: an edge of two Nodes expected, got {type_name(node)} ({node!r}), "
+                    f"at {caller_location()}"
+                )
+        assert target is not None
         self.edges.append((source, target))
         self._register(source)
         self._register(target)
@@ -70,7 +81,8 @@ class Graph:
         """The nodes that no edge leaves."""
         return [node for node in self.nodes if not self.children(node)]
 
-    def has_cycle(self) -> bool:
+    def hasCycle(self) -> bool:
+        """Whether a path leads from a node back to itself."""
         try:
             self.topsort()
         except GraphError:
@@ -87,19 +99,48 @@ class Graph:
             GraphError: the graph has a cycle.
         """
         against = self.reverse()
-        return depth_first(against.roots(), against.children, len(self.nodes))
+        order = depth_first(against.roots(), against.children)
+        if len(order) < len(self.nodes):  # what no leaf leads back to lies in cycles
+            depth_first(self.nodes, against.children)
+        return order
 
-    def to_networkx(self) -> networkx.DiGraph:
-        """The graph for networkx: nodes are the ids, with `node`, `module`, `name` and `kind`."""
+    def to_networkx(self, shapes: Mapping[Node, NodeShapes] | None = None) -> networkx.DiGraph:
+        """The graph for networkx: nodes are the ids, in order, and edges stand as they do here.
+
+        A node has `node`, `module`, `name` and `kind`, an edge has `index`: which input of its
+        target its source is (in a backward graph: of its source its target). With `shapes` a node
+        has `input_shape` and `output_shape`, an edge the `shape` of what it carries.
+        """
         made = networkx.DiGraph()
         for index, node in enumerate(self.nodes):
             made.add_node(index, node=node, module=node.module, name=node.name, kind=node.kind())
-        for source, target in self.edges:
-            made.add_edge(self.id(source), self.id(target), index=_input_index(source, target))
+            if shapes and node in shapes:
+                made.add_node(
+                    index, input_shape=shapes[node].input, output_shape=shapes[node].output
+                )
+        places = {
+            (id(source), id(node)): i for node in self.nodes for i, source in enumerate(node.inputs)
+        }
+        for a, b in self.edges:
+            forward = (id(a), id(b)) in places
+            source, target = (a, b) if forward else (b, a)
+            attributes: dict[str, Any] = {"index": places.get((id(source), id(target)))}
+            if shapes and source in shapes:
+                attributes["shape"] = shapes[source].output
+            made.add_edge(self.id(a), self.id(b), **attributes)
         return made
 
+    def __repr__(self) -> str:
+        return f"<Graph of {len(self.nodes)} nodes and {len(self.edges)} edges>"
+
     def __getstate__(self) -> dict[str, Any]:
-        return {"nodes": self.nodes, "edges": [(self.id(a), self.id(b)) for a, b in self.edges]}
+        # Inputs before what they go into, so that pickling a long chain does not follow it
+        # recursively.
+        return {
+            "inputs_first": inputs_first(self.nodes),
+            "nodes": self.nodes,
+            "edges": [(self.id(a), self.id(b)) for a, b in self.edges],
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__()  # type: ignore[misc]
@@ -109,9 +150,24 @@ class Graph:
             self.add(self.nodes[a], self.nodes[b])
 
 
-def _input_index(source: Node, target: Node) -> int | None:
-    """Which input of `target` the node `source` is, if it is one."""
-    return next((i for i, node in enumerate(target.inputs) if node is source), None)
+def inputs_first(nodes: Iterable[Node]) -> list[Node]:
+    """`nodes` and all that lead to them, each after its inputs; those in a cycle in any order."""
+    done: set[int] = set()
+    order: list[Node] = []
+    for root in nodes:
+        path = [] if id(root) in done else [(root, iter(root.inputs))]
+        done.add(id(root))
+        while path:
+            node, rest = path[-1]
+            for child in rest:
+                if id(child) not in done:
+                    done.add(id(child))
+                    path.append((child, iter(child.inputs)))
+                    break
+            else:
+                path.pop()
+                order.append(node)
+    return order
 
 
 def against_inputs(outnode: Node) -> Graph:
@@ -128,13 +184,11 @@ def against_inputs(outnode: Node) -> Graph:
     return graph
 
 
-def depth_first(
-    roots: list[Node], children: Callable[[Node], list[Node]], expected: int
-) -> list[Node]:
+def depth_first(roots: list[Node], children: Callable[[Node], list[Node]]) -> list[Node]:
     """Nodes in the order in which a depth-first walk from `roots` leaves them.
 
     Raises:
-        GraphError: there is a cycle; fewer than `expected` nodes are reached only if so.
+        GraphError: the walk comes upon a cycle.
     """
     done: set[int] = set()
     order: list[Node] = []
@@ -157,11 +211,9 @@ def depth_first(
                 on_path.discard(id(node))
                 done.add(id(node))
                 order.append(node)
-    if len(order) != expected:
-        raise _cycle([])
     return order
 
 
 def _cycle(nodes: list[Node]) -> GraphError:
     through = ", ".join(map(repr, nodes[:5])) + (", ..." if len(nodes) > 5 else "")
-    return GraphError("Graph has cycles" + (f": one goes through {through}" if nodes else ""))
+    return GraphError(f"Graph has cycles: one goes through {through}")

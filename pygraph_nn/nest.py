@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import nn
-from .errors import GraphError, type_name
+from .errors import GraphError, caller_location, type_name
 from .node import Node
 
 
@@ -21,9 +21,11 @@ def nest(*args: Any) -> Node:
         GraphError: something in the table is no Node and no non-empty list.
     """
     if len(args) > 1:
-        raise GraphError("nest: Use [input1, input2] to pass multiple inputs.")
+        raise GraphError(
+            f"nest: Use [input1, input2] to pass multiple inputs, at {caller_location()}."
+        )
     if not args or args[0] is None:
-        raise GraphError("nest: Pass an input.")
+        raise GraphError(f"nest: Pass an input, at {caller_location()}.")
     return _nest(args[0], "input")
 
 
@@ -34,7 +36,7 @@ def _nest(value: Any, place: str) -> Node:
         what = "an empty table" if isinstance(value, (list, tuple)) else type_name(value)
         raise GraphError(
             f"nest: what is this in the nest input? {place} is {what}; expecting Nodes and lists "
-            "of them"
+            f"of them, at {caller_location()}"
         )
     nodes = [_nest(element, f"{place}[{i}]") for i, element in enumerate(value)]
     return nn.JustTable()(nodes) if len(nodes) == 1 else nn.Identity()(nodes)

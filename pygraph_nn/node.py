@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,9 +44,10 @@ class Node:
     order; a node of no module passes its input on, as the parts of a `split` do.
     """
 
-    # What split(1) applies to the node, and what lets a list take part in `-`: nn.table sets it,
-    # since nodes know no modules.
+    # nn fills these in, since nodes know no modules: what split(1) applies to the node (nn.table),
+    # and what makes a layer of a foreign module on the right of `-` (nn.foreign).
     just_element: Callable[[Node], Node]
+    as_layer: Callable[[torch.nn.Module], Any]
 
     def __init__(
         self,
@@ -100,17 +101,32 @@ class Node:
         Raises:
             GraphError: `other` is an input already; two uses of one value need an `nn.Identity`.
         """
-        if any(known is other for known in self.inputs):
-            raise GraphError(
-                f"Don't pass the same input twice: {other!r} is already input "
-                f"{[known is other for known in self.inputs].index(True)}. "
-                "To use one value twice, pass it once more through nn.Identity()(node)"
-            )
+        if not isinstance(other, Node):
+            raise expecting_node(other, "inputs", len(self.inputs))
+        for i, known in enumerate(self.inputs):
+            if known is other:
+                raise _same_input_twice(other, i)
+        self._take(other, domap)
+
+    def _take(self, other: Node, domap: bool = True) -> None:
         self.inputs.append(other)
         if domap:
             other.successors.append(self)
 
-    def split(self, noutput: int) -> Any:
+    def take(self, others: Sequence[Node], domap: bool = True) -> None:
+        """`add` for several nodes, in time linear in their number.
+
+        Raises:
+            GraphError: a node stands among them twice, or is an input already.
+        """
+        places = {id(known): i for i, known in enumerate(self.inputs)}
+        for i, other in enumerate(others, len(places)):
+            if places.setdefault(id(other), i) != i:
+                raise _same_input_twice(other, places[id(other)], i)
+        for other in others:
+            self._take(other, domap)
+
+    def split(self, noutput: int | None = None) -> Any:
         """Nodes for the `noutput` elements of the table that this node gives.
 
         ``split(1)`` gives one node (not a list): the only element of a one-element table.
@@ -119,7 +135,9 @@ class Node:
             GraphError: `noutput` is not a positive integer.
         """
         if isinstance(noutput, bool) or not isinstance(noutput, int) or noutput < 1:
-            raise GraphError(f"split({noutput!r}): the number of outputs must be an integer >= 1")
+            raise GraphError(
+                f"split({noutput!r}) of {self!r}: the limit must be a number, an integer >= 1"
+            )
         if noutput == 1:
             return Node.just_element(self)
         table = Node(nSplitOutputs=noutput)
@@ -133,14 +151,27 @@ class Node:
         """Set the node's `name`, `description` or `graphAttributes` (a dict for Graphviz).
 
         Takes keywords, or a dict as in Lua. Gives the node back, for chaining.
+
+        Raises:
+            GraphError: the annotations are no dict.
         """
+        if annotations is not None and not isinstance(annotations, dict):
+            raise GraphError(
+                f"annotate: expecting a dict or keywords such as name=, got "
+                f"{type_name(annotations)}, at {self!r}"
+            )
         self.annotations.update(annotations or {}, **more)
         return self
 
     def __sub__(self, module: Any) -> Node:
         if not isinstance(module, torch.nn.Module):
+            if isinstance(module, Node):
+                raise GraphError(
+                    f"{self!r} - {module!r}: on the right of a minus stands a module, not a Node. "
+                    "Leave the second parentheses out: node - module"
+                )
             return NotImplemented
-        return module(self)
+        return Node.as_layer(module)(self)
 
     def __call__(self, *args: Any) -> Node:
         raise GraphError(
@@ -151,6 +182,26 @@ class Node:
     def __iter__(self) -> Iterator[Node]:
         raise GraphError(
             f"{self!r} cannot be unpacked: say how many elements its table has, node.split(n)"
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"{self!r} has no attribute {name!r}. It is a Node, not a tensor: a function of "
+            "tensors becomes part of a graph through nngraph.function(f)(node)"
+            if name and not name.startswith("_")
+            else name
+        )
+
+    @classmethod
+    def __torch_function__(
+        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Torch asks this before a function of tensors that was given a Node."""
+        node = next((x for x in _flat((args, kwargs or {})) if isinstance(x, Node)), None)
+        raise GraphError(
+            f"torch function {getattr(function, '__name__', function)} was called on {node!r} at "
+            f"{caller_location()}. In a graph stand nngraph.function(f)(node) for a function and "
+            "nngraph.module(m)(node) for a module of torch.nn"
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -166,32 +217,52 @@ def make_node(module: torch.nn.Module, inputs: Any) -> Node:
     """
     if isinstance(inputs, dict):
         raise GraphError(
-            f"{type_name(module)} was called with a dict of inputs: pass a Node or a list of Nodes"
+            f"{type_name(module)} was called at {caller_location()} with a dict of inputs: pass a "
+            "Node or a list of Nodes"
         )
     nodes = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     if not nodes:
         raise GraphError(
-            f"{type_name(module)}: cannot pass an empty table of inputs. For a node without "
-            "inputs leave the second parentheses empty: module()"
+            f"{type_name(module)}: cannot pass an empty table of inputs, at {caller_location()}. "
+            "For a node without inputs leave the second parentheses empty: module()"
         )
     for i, node in enumerate(nodes):
         if not isinstance(node, Node):
             raise expecting_node(node, "inputs", i)
     made = Node(module)
-    for node in nodes:
-        made.add(node)
+    made.take(nodes)
     return made
 
 
 def expecting_node(value: object, array: str, index: int) -> GraphError:
     """The error for `value` at ``array[index]``, where a Node is due."""
+    place = f"at {caller_location()}"
     if value is None:
-        return GraphError(f"{array}[{index}] is None (typo / bad index?)")
+        return GraphError(f"{array}[{index}] is None (typo / bad index?), {place}")
     kind = type_name(value)
     if isinstance(value, torch.nn.Module):
         return GraphError(
             f"{array}[{index}] is an nn.Module, specifically a {kind}, but only an nngraph.Node "
-            f"can be passed. Did you forget the second parentheses, which make a Node of a "
-            f"module: {kind}(...)()?"
+            f"can be passed, {place}. Did you forget the second parentheses, which make a Node of "
+            f"a module: {kind}(...)()?"
         )
-    return GraphError(f"{array}[{index}] should be an nngraph.Node but is of type {kind}")
+    return GraphError(f"{array}[{index}] should be an nngraph.Node but is of type {kind}, {place}")
+
+
+def _same_input_twice(node: Node, first: int, second: int | None = None) -> GraphError:
+    again = "" if second is None else f" and inputs[{second}]"
+    return GraphError(
+        f"Don't pass the same input twice: {node!r} is inputs[{first}]{again}, at "
+        f"{caller_location()}. To use one value twice, pass it once more through "
+        "nn.Identity()(node)"
+    )
+
+
+def _flat(tree: Any) -> Iterator[Any]:
+    if isinstance(tree, (list, tuple)):
+        for branch in tree:
+            yield from _flat(branch)
+    elif isinstance(tree, dict):
+        yield from _flat(list(tree.values()))
+    else:
+        yield tree

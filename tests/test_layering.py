@@ -31,21 +31,26 @@ LAYERS = {
         ["wiring", "shapes", "fx_graph"],
         ["graph_module"],
         ["sharing"],
+        ["picture"],
         ["dot", "html_page"],
         ["t7_modules"],
-        ["recurrence", "compiled"],
+        ["plan_picture", "recurrence", "batching", "loops", "later", "captured", "fused", "fused_gru", "compiled", "descent"],
         ["debug", "failure_picture"],
     ],
     APPLICATION: [
         ["errors"],
-        ["ptb", "pydoc_text"],
+        ["fetch", "ptb", "pydoc_text"],
         [
             "config",
+            "arguments",
             "data",
+            "chars",
+            "device",
             "model",
             "state",
             "checkpoint",
             "predict",
+            "fast",
             "evaluate",
             "curves",
             "train",
@@ -56,7 +61,7 @@ LAYERS = {
     ],
 }
 LEAVES = {f"{LIBRARY}.errors", f"{LIBRARY}.torch7_random", f"{APPLICATION}.errors"}
-PACKAGES_WITH_MODULES = {f"{LIBRARY}.nn", f"{APPLICATION}.assignment"}
+PACKAGES_WITH_MODULES = {f"{LIBRARY}.nn", f"{LIBRARY}.picture", f"{APPLICATION}.assignment"}
 
 # Neither directly nor through others.
 NEVER = [

@@ -1,0 +1,442 @@
+"""Pictures: nngraph's own texts, the reduction behind the readable style, files and notebooks."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import networkx
+import pytest
+import torch
+from helpers import (
+    DTYPES,
+    default_dtype,
+    exists,
+    golden,
+    golden_names,
+    needs_golden,
+    run_lua,
+    value,
+)
+
+import pygraph_nn as nngraph
+from pygraph_nn import nn
+from pygraph_nn.picture import Picture, reduce
+
+ROOT = Path(nngraph.__file__).parents[1]
+
+NAMES = [
+    name for name in golden_names("graphs") if exists(golden("graphs", f"{name}.json")["code"])
+]
+
+
+# nngraph's style against the golden texts
+
+
+def parse(text: str) -> tuple[list[str], dict[str, tuple[Any, ...]], Counter[str]]:
+    """The first lines, for each node its title, fields and attributes, and the edges of a text."""
+    head, nodes, edges = [], {}, Counter()
+    for line in text.splitlines():
+        node = re.fullmatch(r'(n\d+)\[label="(.*?)"((?: \w+=(?:"[^"]*"|\S+))*) ?\];', line)
+        if node:
+            title, _, fields = node[2].partition("\\n")
+            description, found, rest = fields.rpartition("\\n")
+            attributes = dict(re.findall(r'(\w+)=("[^"]*"|\S+)', node[3]))
+            nodes[node[1]] = (
+                title,
+                description,
+                frozenset(split_fields(rest)),
+                {key: found.strip('"') for key, found in attributes.items()},
+            )
+        elif re.fullmatch(r"n\d+ -> n\d+;", line):
+            edges[line] += 1
+        else:
+            head.append(line.strip())
+    return head, nodes, edges
+
+
+def split_fields(text: str) -> list[str]:
+    """The fields of a label; lines of a module's text that are no ``key = value`` belong to it."""
+    fields: list[str] = []
+    for line in text.split("\\l"):
+        if re.match(r"\w+ = ", line):
+            fields.append(line)
+        else:
+            fields[-1] += "\n" + line
+    return fields
+
+
+def from_lua_text(text: str, name: str) -> str:
+    """A golden text with indices counted from 0, as in Python."""
+    text = text.replace(f"[{name}]", "[golden]")
+    text = re.sub(r"SelectTable\((\d+)\)", lambda m: f"SelectTable({int(m[1]) - 1})", text)
+    text = re.sub(r"selectindex = (\d+)", lambda m: f"selectindex = {int(m[1]) - 1}", text)
+    text = re.sub(r'_-(\d+)"', lambda m: f'_-{int(m[1]) - 1}"', text)
+    return re.sub(r"\((\d+)\)(?=:| ->)", lambda m: f"({int(m[1]) - 1})", text)
+
+
+def assert_same_picture(ours: str, theirs: str, name: str) -> None:
+    head, nodes, edges = parse(ours)
+    their_head, their_nodes, their_edges = parse(from_lua_text(theirs, name))
+    assert head == their_head
+    assert edges == their_edges
+    assert list(nodes) == list(their_nodes)
+    for key, (title, description, fields, attributes) in nodes.items():
+        their_title, their_description, their_fields, their_attributes = their_nodes[key]
+        assert title == their_title
+        assert description == their_description
+        assert fields == their_fields, key
+        if "[[C]]" in their_attributes.get("tooltip", "") or "/" in their_attributes.get(
+            "tooltip", ""
+        ):
+            # Lua does not know the line there, or tells one of its own.
+            assert attributes.pop("tooltip").startswith("[")
+            their_attributes.pop("tooltip")
+        assert attributes == their_attributes
+
+
+def texts(g: Any, name: str, values: Any = None) -> dict[str, str]:
+    return {
+        "fg": nngraph.todot(g.fg, name, values=values),
+        "bg": nngraph.todot(g.bg, name, values=values),
+        "fg_no_title": nngraph.todot(g.fg, values=values),
+        "simple_fg": nngraph.simple_print.todot(g.fg, name, values=values),
+        "simple_bg": nngraph.simple_print.todot(g.bg, name, values=values),
+    }
+
+
+@needs_golden
+@pytest.mark.parametrize("name", NAMES)
+def test_nngraphs_text_before_a_run(name: str) -> None:
+    case = golden("graphs", f"{name}.json")
+    g = run_lua(case["code"])["g"]
+    for kind, text in texts(g, name).items():
+        assert_same_picture(text, case["dot_before_forward"][kind], name)
+
+
+@needs_golden
+@pytest.mark.parametrize("name", NAMES)
+def test_nngraphs_text_after_a_run(name: str) -> None:
+    case = golden("graphs", f"{name}.json")
+    with default_dtype(DTYPES[case["tensor_type"]]):
+        space = run_lua(case["code"])
+        g, step = space["g"], case["steps"][0]
+        given, gradient = value(step["input"]), value(step["gradOutput"])
+        if space.get("net", g) is not g:
+            given, gradient = inside_container(space["net"], g, given, gradient)
+        if name == "criterion_in_graph":
+            given = [given[0], given[1] - 1]
+        if name == "lookup_mean":
+            given = given - 1
+        traced = nngraph.trace(g, given, gradient)
+        for kind, text in texts(g, name, traced).items():
+            assert_same_picture(text, case["dot_after_first_step"][kind], name)
+
+
+def inside_container(net: Any, g: Any, input: Any, gradient: Any) -> tuple[Any, Any]:
+    """What a gModule in a Sequential gets, forward and backward."""
+    seen: dict[str, Any] = {}
+    hook = g.register_forward_hook(lambda _, given, out: seen.update(given=given[0], out=out))
+    net.forward(input)
+    hook.remove()
+    return seen["given"].detach(), torch.ones_like(seen["out"])
+
+
+def test_shapes_alone_fill_the_labels() -> None:
+    x = nn.Identity()()
+    h = nn.Linear(3, 4)(x)
+    g = nngraph.gModule([x], [h])
+    by_hand = dict.fromkeys(g.forwardnodes, (2, 3)) | {h: (2, 4)}
+    for shapes in (by_hand, g.infer_shapes((2, 3))):
+        text = nngraph.todot(g, values=shapes)
+        assert "module = nn.Linear(3 -> 4)\\lreverseMap = {}\\linput = {Tensor[2x3]}" in text
+        assert "input = {Tensor[2x4]}" in text
+    assert [box.details for box in reduce(g).boxes] == [
+        ("2 × 3",),
+        ("16 parameters", "2 × 4"),
+        ("2 × 4",),
+    ]
+
+
+def test_values_that_are_no_numbers_are_marked() -> None:
+    x = nn.Identity()()
+    g = nngraph.gModule([x], [nn.Tanh()(x)])
+    for number, mark in ((float("nan"), "NaN"), (float("inf"), "inf"), (-float("inf"), "-inf")):
+        traced = nngraph.trace(g, torch.tensor([1.0, number]))
+        assert f"Tensor[2]{mark}" in nngraph.todot(g, values=traced)
+
+
+# Traces
+
+
+def small_network() -> tuple[Any, torch.Tensor]:
+    x = nn.Identity()()
+    h = nn.Dropout(0.5)(nn.Linear(3, 4)(x))
+    return nngraph.gModule([x], [nn.CAddTable()([nn.Tanh()(h), h])]), torch.randn(2, 3)
+
+
+def test_a_trace_agrees_with_a_run_and_changes_nothing() -> None:
+    g, t = small_network()
+    g.zeroGradParameters()
+    before = torch.random.get_rng_state()
+    traced = nngraph.trace(g, t, torch.ones(2, 4))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(p.grad is not None and not p.grad.any() for p in g.parameters())
+    output = g.forward(t)
+    assert torch.equal(traced.outputs[g.outnode], output)
+    assert torch.allclose(traced.gradOutput(g.innode), g.backward(t, torch.ones(2, 4)))
+
+
+def test_a_trace_sees_into_nested_graphs() -> None:
+    inner, _ = small_network()
+    x = nn.Identity()()
+    node = inner(x)
+    g = nngraph.gModule([x], [node])
+    traced = nngraph.trace(g, torch.randn(2, 3), torch.ones(2, 4))
+    assert torch.equal(traced.inner[node].outputs[inner.outnode], traced.outputs[node])
+    assert torch.equal(traced.inner[node].gradOutput(inner.innode), traced.gradOutput(g.innode))
+
+
+def test_a_trace_takes_the_input_of_the_last_forward() -> None:
+    g, t = small_network()
+    with pytest.raises(nngraph.GraphError, match="call forward"):
+        nngraph.trace(g)
+    g.forward(t)
+    assert torch.equal(nngraph.trace(g).outputs[g.innode], t)
+
+
+# The reduction
+
+
+def lstm_cell() -> Any:
+    x, prev_c, prev_h = nn.Identity()(), nn.Identity()(), nn.Identity()()
+    i2h, h2h = nn.Linear(5, 12)(x), nn.Linear(3, 12)(prev_h)
+    gates = nn.CAddTable()([i2h, h2h])
+    parts = nn.SplitTable(1)(nn.Reshape(4, 3)(gates))
+    in_gate = nn.Sigmoid()(nn.SelectTable(0)(parts))
+    in_transform = nn.Tanh()(nn.SelectTable(1)(parts))
+    forget_gate = nn.Sigmoid()(nn.SelectTable(2)(parts))
+    out_gate = nn.Sigmoid()(nn.SelectTable(3)(parts))
+    next_c = nn.CAddTable()(
+        [nn.CMulTable()([forget_gate, prev_c]), nn.CMulTable()([in_gate, in_transform])]
+    )
+    next_h = nn.CMulTable()([out_gate, nn.Tanh()(next_c)])
+    nngraph.annotateNodes()
+    return nngraph.gModule([x, prev_c, prev_h], [next_c, next_h])
+
+
+def wires(drawn: Picture) -> set[tuple[str, str, str]]:
+    """Wires by the names of boxes, or their text where they have none."""
+    names = {box.id: box.name or box.text for box in drawn.boxes}
+    return {(names[w.source], names[w.target], w.label) for w in drawn.wires}
+
+
+def test_a_cell_is_reduced_to_its_gates() -> None:
+    drawn = reduce(lstm_cell())
+    assert [box.text for box in drawn.boxes if box.kind == "input"] == ["x", "prev_c", "prev_h"]
+    assert [box.text for box in drawn.boxes if box.kind == "output"] == ["next_c", "next_h"]
+    assert {box.text for box in drawn.boxes if box.kind == "module"} == {
+        "Linear 5 → 12",
+        "Linear 3 → 12",
+    }
+    found = wires(drawn)
+    for i, gate in enumerate(["in_gate", "in_transform", "forget_gate", "out_gate"]):
+        assert ("gates", gate, f"part {i}") in found
+    assert {w.is_state for w in drawn.wires if w.source.startswith("n")} == {True, False}
+    assert len(found) == 18
+
+
+def test_tables_put_together_and_taken_apart_leave_no_trace() -> None:
+    a, b = nn.Identity()(), nn.Identity()()
+    c, d = nn.Identity()([a, b]).split(2)
+    g = nngraph.gModule([a, b], [nn.CSubTable()([d, c])] if hasattr(nn, "CSubTable") else [
+        nn.JoinTable(0)([d, c])
+    ])  # fmt: skip
+    drawn = reduce(g)
+    assert {(s, label) for s, _, label in wires(drawn)} >= {("input 0", "1"), ("input 1", "0")}
+
+
+def test_one_minus_is_one_sign() -> None:
+    x = nn.Identity()()
+    g = nngraph.gModule([x], [nn.AddConstant(1)(nn.MulConstant(-1)(x))])
+    assert [box.text for box in reduce(g).boxes] == ["input", "1−", "output"]
+    x = nn.Identity()()
+    negative = nn.MulConstant(-1)(x)  # used twice, so both are shown
+    g = nngraph.gModule([x], [nn.CAddTable()([nn.AddConstant(1)(negative), negative])])
+    assert {box.text for box in reduce(g).boxes} >= {"×−1", "+1", "+"}
+
+
+def test_foreign_modules_and_functions_are_called_by_their_names() -> None:
+    x = nn.Identity()()
+    h = nngraph.module(torch.nn.Sigmoid())(nngraph.module(torch.nn.Linear(2, 3))(x))
+    h = nngraph.function(torch.tanh)(nngraph.function(torch.cumsum)(h))
+    drawn = reduce(nngraph.gModule([x], [h]))
+    assert [(box.kind, box.text) for box in drawn.boxes[1:-1]] == [
+        ("module", "Linear"),
+        ("symbol", "σ"),
+        ("module", "cumsum"),
+        ("symbol", "tanh"),
+    ]
+    assert drawn.boxes[1].details == ("9 parameters",)
+
+
+def test_groups_become_frames() -> None:
+    x = nn.Identity()()
+    with nngraph.group("outer"):
+        h = nn.Tanh()(x)
+        with nngraph.group("inner"):
+            h = nn.Sigmoid()(h)
+    drawn = reduce(nngraph.gModule([x], [h]))
+    assert drawn.frames == [("outer",), ("outer", "inner")]
+    assert [box.frame for box in drawn.boxes] == [(), ("outer",), ("outer", "inner"), ()]
+
+
+def test_nested_graphs_hold_their_picture() -> None:
+    inner = lstm_cell()
+    x, s = nn.Identity()(), nn.Identity()()
+    c, h = s.split(2)
+    g = nngraph.gModule([x, s], [inner([x, c, h])])
+    (box,) = [box for box in reduce(g).boxes if box.kind == "graph"]
+    assert box.inner is not None
+    assert len(box.inner.boxes) == len(reduce(inner).boxes)
+    assert {label for _, target, label in wires(reduce(g)) if target == "graph"} >= {"x"}
+
+
+@needs_golden
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reduction_keeps_what_leads_where(name: str) -> None:
+    g = run_lua(golden("graphs", f"{name}.json")["code"])["g"]
+    drawn = reduce(g)
+    ids = [box.id for box in drawn.boxes]
+    assert len(set(ids)) == len(ids)
+    reduced = networkx.MultiDiGraph()
+    reduced.add_nodes_from(ids)
+    for wire in drawn.wires:
+        reduced.add_edge(wire.source, wire.target)
+    assert set(reduced) == set(ids), "a wire to nowhere"
+    full = networkx.DiGraph(g.fg.edges)
+    shown = {box.id: box.node for box in drawn.boxes if box.kind in ("symbol", "module", "graph")}
+    for a, first in shown.items():
+        for b, second in shown.items():
+            there = networkx.has_path(full, first, second)
+            here = networkx.has_path(reduced, a, b)
+            # Taking a table apart may drop a way through it that no value goes.
+            assert here == there or (there and takes_tables_apart(g))
+    modules = [node for node in g.forwardnodes if node.module is not None]
+    covered = {node for box in drawn.boxes for node in box.nodes}
+    covered |= {node for wire in drawn.wires for node in wire.via}
+    assert set(modules) <= covered
+
+
+def takes_tables_apart(g: Any) -> bool:
+    return any(node.selectindex is not None or "Select" in node.kind() for node in g.forwardnodes)
+
+
+# Drawing
+
+
+def dot_is_there() -> bool:
+    return any(
+        os.access(Path(folder) / "dot", os.X_OK) for folder in os.environ["PATH"].split(os.pathsep)
+    )
+
+
+needs_dot = pytest.mark.skipif(not dot_is_there(), reason="Graphviz's program dot is missing")
+
+
+@needs_dot
+@pytest.mark.parametrize("style", ["readable", "nngraph"])
+def test_files(tmp_path: Path, style: str) -> None:
+    g = lstm_cell()
+    g.dot("A cell", tmp_path / "cell", style=style)
+    assert (tmp_path / "cell.dot").read_text().startswith("digraph G {")
+    svg = (tmp_path / "cell.svg").read_text()
+    assert "<svg" in svg
+    assert "A cell" in svg
+    g.dot(fname=tmp_path / "cell.png", style=style)
+    assert (tmp_path / "cell.png").read_bytes().startswith(b"\x89PNG")
+    g.dot(fname=tmp_path / "v1.2", style=style, formats=["pdf"])
+    assert (tmp_path / "v1.2.pdf").read_bytes().startswith(b"%PDF")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "cell.dot",
+        "cell.png",
+        "cell.svg",
+        "v1.2.dot",
+        "v1.2.pdf",
+    ]
+
+
+@needs_dot
+def test_every_name_can_be_drawn(tmp_path: Path) -> None:
+    x = nn.Identity()().annotate(name='<"x" & \\ y>')
+    with nngraph.group('a "group" \\'):
+        h = nn.Tanh()(x).annotate(name="é{|}")
+    g = nngraph.gModule([x], [h])
+    for style in ("readable", "nngraph"):
+        g.dot('"title" \\', tmp_path / style, style=style)
+        assert "é{|}" in (tmp_path / f"{style}.svg").read_text()
+
+
+def test_wrong_options_are_refused(tmp_path: Path) -> None:
+    g = lstm_cell()
+    with pytest.raises(nngraph.GraphError, match="style 'pretty' is unknown"):
+        g.dot(style="pretty")
+    with pytest.raises(nngraph.GraphError, match="draws a gModule"):
+        nngraph.dot(g.fg, style="readable")
+    with pytest.raises(nngraph.GraphError, match="expecting a gModule"):
+        nngraph.dot(nn.Tanh())  # type: ignore[arg-type]
+    with pytest.raises(nngraph.GraphError, match="format 'gif' is unknown"):
+        g.dot(fname=tmp_path / "x", formats=["gif"])
+
+
+@needs_dot
+def test_a_notebook_shows_the_picture() -> None:
+    bundle = lstm_cell()._repr_mimebundle_()
+    assert "<svg" in bundle["image/svg+xml"]
+    assert bundle["text/plain"].startswith("nn.gModule {")
+
+
+def test_without_graphviz_the_text_is_written_and_the_error_says_what_to_do(tmp_path: Path) -> None:
+    program = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+import pygraph_nn as nngraph
+from pygraph_nn import nn
+x = nn.Identity()()
+g = nngraph.gModule([x], [nn.Tanh()(x)])
+assert list(g._repr_mimebundle_()) == ["text/plain"]
+try:
+    g.dot("title", "picture")
+except nngraph.GraphError as error:
+    print(error)
+"""
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for way in ("apt-get install graphviz", "brew install graphviz", "conda install graphviz"):
+        assert way in done.stdout
+    assert (tmp_path / "picture.dot").read_text().startswith("digraph G {")
+    assert not (tmp_path / "picture.svg").exists()
+
+
+def test_a_long_chain_is_reduced_and_traced() -> None:
+    x = nn.Identity()()
+    h = x
+    for _ in range(5000):
+        h = nn.Tanh()(h)
+    g = nngraph.gModule([x], [h])
+    traced = nngraph.trace(g, torch.ones(2), torch.ones(2))
+    assert len(reduce(g, traced).boxes) == 5002
+    assert len(nngraph.todot(g, values=traced).splitlines()) > 10000

@@ -1,0 +1,88 @@
+"""Graph: roots, leaves, cycles, sorting, and the networkx view against networkx's own answers."""
+
+from __future__ import annotations
+
+import networkx
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pygraph_nn as nngraph
+from pygraph_nn import nn
+
+edge_lists = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=14, unique=True)
+
+
+def make(edges: list[tuple[int, int]]) -> tuple[nngraph.Graph, list[nngraph.Node]]:
+    nodes = [nngraph.Node() for _ in range(8)]
+    return nngraph.Graph((nodes[a], nodes[b]) for a, b in edges), nodes
+
+
+@given(edge_lists)
+def test_against_networkx(edges: list[tuple[int, int]]) -> None:
+    graph, nodes = make(edges)
+    theirs = networkx.DiGraph(edges)
+    places = {id(node): i for i, node in enumerate(nodes)}
+
+    def numbers(found: list[nngraph.Node]) -> list[int]:
+        return [places[id(node)] for node in found]
+
+    assert set(numbers(graph.roots())) == {n for n in theirs if theirs.in_degree(n) == 0}
+    assert set(numbers(graph.leaves())) == {n for n in theirs if theirs.out_degree(n) == 0}
+    assert graph.hasCycle() == (not networkx.is_directed_acyclic_graph(theirs))
+    if not graph.hasCycle():
+        order = numbers(graph.topsort())
+        assert sorted(order) == sorted(theirs)
+        assert all(order.index(a) < order.index(b) for a, b in edges)
+    ours = networkx.relabel_nodes(graph.to_networkx(), dict(enumerate(numbers(graph.nodes))))
+    assert set(ours.edges) == set(theirs.edges)
+    assert set(graph.reverse().to_networkx().edges) == {
+        (graph.reverse().id(nodes[b]), graph.reverse().id(nodes[a])) for a, b in edges
+    }
+
+
+def test_a_cycle_is_named() -> None:
+    graph, _ = make([(0, 1), (1, 2), (2, 1)])
+    with pytest.raises(nngraph.GraphError, match=r"Graph has cycles: one goes through <Node .*py:"):
+        graph.topsort()
+
+
+def test_forward_and_backward_graph() -> None:
+    x = nn.Identity()()
+    h = nn.Tanh()(x)
+    g = nngraph.gModule([x], [h, x])
+    assert g.fg.roots() == [g.innode]
+    assert g.fg.leaves() == [g.outnode]
+    assert g.bg.roots() == [g.outnode]
+    assert g.bg.leaves() == [g.innode]
+    assert x in g.fg
+    assert nn.Identity()() not in g.fg
+    assert repr(g.fg) == "<Graph of 4 nodes and 4 edges>"
+
+
+def test_networkx_attributes() -> None:
+    a, b = nn.Identity()(), nn.Identity()()
+    total = nn.CSubTable()([a, b]) if hasattr(nn, "CSubTable") else nn.CAddTable()([a, b])
+    nngraph.annotateNodes()
+    g = nngraph.gModule([a, b], [total])
+    made = g.to_networkx()
+    place = g.fg.id(total)
+    assert made.nodes[place]["node"] is total
+    assert made.nodes[place]["module"] is total.module
+    assert made.nodes[place]["name"] == "total"
+    assert made.nodes[place]["kind"] == str(total.module)
+    assert "input_shape" not in made.nodes[place]
+    assert made.edges[g.fg.id(b), place]["index"] == 1
+    assert networkx.is_directed_acyclic_graph(made)
+
+    g.infer_shapes([(4, 2), (4, 2)])
+    made = g.to_networkx()
+    assert made.nodes[place]["input_shape"] == [torch.Size((4, 2))] * 2
+    assert made.nodes[place]["output_shape"] == torch.Size((4, 2))
+    assert made.edges[g.fg.id(b), place]["shape"] == torch.Size((4, 2))
+    backward = g.bg.to_networkx(g.shapes)
+    assert backward.edges[g.bg.id(total), g.bg.id(b)] == {
+        "index": 1,
+        "shape": torch.Size((4, 2)),
+    }
