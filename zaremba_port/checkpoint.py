@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from .chars import CHARACTERS, WORDS, unit_of
 from .config import Settings
 from .data import Vocabulary
 from .errors import RunFailed, UserError
@@ -68,13 +69,22 @@ class RunFolder:
         path: the folder.
         settings, vocabulary: what the network was made with.
         data: the text trained on, as `--data` takes it.
+        unit: what its tokens are, "words" or "characters"; told from the vocabulary at first.
     """
 
-    def __init__(self, path: Path, settings: Settings, vocabulary: Vocabulary, data: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Settings,
+        vocabulary: Vocabulary,
+        data: str,
+        unit: str | None = None,
+    ) -> None:
         self.path = path
         self.settings = settings
         self.vocabulary = vocabulary
         self.data = data
+        self.unit = unit or unit_of(vocabulary)
 
     @classmethod
     def create(
@@ -102,8 +112,8 @@ class RunFolder:
         return run
 
     def save_definition(self) -> None:
-        """Write settings, vocabulary and the name of the text."""
-        source = json.dumps({"data": self.data}) + "\n"
+        """Write settings, vocabulary, the name of the text and its unit."""
+        source = json.dumps({"data": self.data, "unit": self.unit}) + "\n"
         self._aside("settings.json", self.settings.save)
         self._aside("vocabulary.txt", self.vocabulary.save)
         self._aside("source.json", lambda path: path.write_text(source, encoding="utf-8"))
@@ -124,10 +134,13 @@ class RunFolder:
         settings = Settings.load(path / "settings.json")
         vocabulary = Vocabulary.load(path / "vocabulary.txt")
         try:
-            data = json.loads((path / "source.json").read_text(encoding="utf-8"))["data"]
+            source = json.loads((path / "source.json").read_text(encoding="utf-8"))
+            data, unit = source["data"], source.get("unit")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path / 'source.json'} does not name a text: {error}") from None
-        return cls(path, settings, vocabulary, data)
+        if unit not in (WORDS, CHARACTERS, None):
+            raise UserError(f"{path / 'source.json'}: unit is {unit!r}, not words or characters")
+        return cls(path, settings, vocabulary, data, unit)
 
     # Parameters
 

@@ -7,22 +7,30 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from .arguments import Parser
+from .assignment import commands as assignment_commands
+from .assignment.answers import add_answers
+from .assignment.diagram import add_diagram
+from .assignment.lua_command import add_compare
+from .chars import CHARACTERS
 from .checkpoint import RunFolder, check_free
-from .config import DESCRIPTIONS, FIXED, PRESETS, Settings, nearest, preset
+from .config import DESCRIPTIONS, FIXED, PRESETS, Settings, preset
 from .curves import draw_curves
 from .data import load_corpus, replicate, sequential
+from .device import pick_device
 from .errors import UserError
-from .evaluate import perplexity, run_test, run_valid
+from .evaluate import character_note, report_lines, run_test, run_valid
+from .fast import ENGINES, PRECISIONS, check_engine, check_precision, make_model
 from .model import create_network
-from .state import Model, TextState
-from .train import pick_device, text_states, train
+from .state import TextState
+from .train import text_states, train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,31 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"zaremba: out of memory: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
     return 0
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that names the option nearest to an unknown one."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see {self.prog} --help)")
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        options, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            known = [name for parser in _parsers(self) for name in parser._option_string_actions]
-            word = unknown[0].split("=")[0]
-            if not word.startswith("-"):
-                self.error(f"unexpected argument {word!r}")
-            self.error(f"no option is called {word}{nearest(word, known)}")
-        return options
-
-
-def _parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
-    found = [parser]
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            found += action.choices.values()
-    return found
 
 
 def make_parser() -> Parser:
@@ -93,6 +76,8 @@ def make_parser() -> Parser:
     made.add_argument("--max-steps", "--max_steps", type=int, metavar="N", help="end after step N")
     made.add_argument("--force", action="store_true", help="overwrite the run in the folder")
     add_device(made)
+    add_engine(made)
+    add_precision(made)
     add_settings(made)
 
     made = command("evaluate", evaluate_command, "measure the perplexity of a saved run on a text")
@@ -108,8 +93,13 @@ def make_parser() -> Parser:
     made.add_argument("--which", choices=("best", "last"), default="best", help="which parameters")
     made.add_argument("--map-unknown", action="store_true", help="read unknown words as <unk>")
     add_device(made)
+    add_engine(made)
 
     command("presets", presets_command, "list the presets and their settings")
+    assignment_commands.add_commands(command)
+    add_answers(command)
+    add_compare(command)
+    add_diagram(command)
     return parser
 
 
@@ -118,6 +108,24 @@ DATA_HELP = "ptb (fetched once), pydoc (Python's own documentation), or a folder
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (CUDA when present), cpu, cuda, ...")
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        help="fast: all time steps at once where the graph allows it, the default; graph: one step "
+        "after the other, the default of a run with --reference, which needs it",
+    )
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="of the fast engine's products; tf32 on CUDA devices; default float32",
+    )
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -157,6 +165,9 @@ def train_command(options: argparse.Namespace) -> None:
 
     if options.resume:
         run = resumed(options, changes)
+        check_engine(options.engine, run.settings)
+        where = pick_device(options.device)
+        check_precision(options.precision, options.engine, run.settings, where)
         corpus = load_corpus(run.data, log=log)
         if corpus.vocabulary.words != run.vocabulary.words:
             raise UserError(f"{run.path}: the words of {run.data} are no longer those of the run")
@@ -164,9 +175,11 @@ def train_command(options: argparse.Namespace) -> None:
     else:
         name = options.preset or "small"
         settings = preset(name).with_changes(changes)
+        check_engine(options.engine, settings)
+        where = pick_device(options.device)
+        check_precision(options.precision, options.engine, settings, where)
         path = Path(options.run or f"runs/{name}")
         check_free(path, force=options.force)
-        pick_device(options.device)
         corpus = load_corpus(options.data or "pydoc", vocab_size=settings.vocab_size, log=log)
         text_states(settings, corpus)  # before a folder is made, or another overwritten
         source = (
@@ -192,6 +205,8 @@ def train_command(options: argparse.Namespace) -> None:
                 max_steps=options.max_steps,
                 resume=bool(options.resume),
                 new_lr=changes.get("lr"),
+                engine=options.engine,
+                precision=options.precision,
                 log=log,
                 on_step=lambda step, total: bar.update(task, completed=step, total=total),
             )
@@ -230,22 +245,35 @@ def resumed(options: argparse.Namespace, changes: dict[str, Any]) -> RunFolder:
 def evaluate_command(options: argparse.Namespace) -> None:
     run = RunFolder.open(options.run)
     device = pick_device(options.device)
-    network = create_network(run.settings)
+    # Nothing is dropped here, so the order in which a run draws masks does not matter.
+    settings = run.settings.with_changes({"reference": False})
+    network = create_network(settings)
     run.load_parameters(network, options.which)
-    model = Model(network.to(device), run.settings)
+    model = make_model(options.engine, network.to(device), settings)
     corpus = load_corpus(options.data or run.data, log=lambda line: print(line, file=sys.stderr))
     text = getattr(corpus, options.split)
     # The ids of another text are its own; the run's vocabulary gives the words theirs.
     words = corpus.vocabulary.decode(text)
     if options.map_unknown:
+        if "<unk>" not in run.vocabulary:
+            raise UserError(f"--map-unknown: {run.path} has no <unk> among its {run.unit}")
         words = [word if word in run.vocabulary else "<unk>" for word in words]
     ids = run.vocabulary.encode(words)
+    characters = words if run.unit == CHARACTERS else []
+
+    def report(how: str, loss: float) -> None:
+        title = f"{SPLIT_NAMES[options.split]} set perplexity"
+        print(*report_lines(title, how, loss, characters), sep="\n")
+
     if options.mode in ("sequential", "both"):
-        report("word by word", run_test(model, text_state(sequential(ids), 2, device)), options)
+        how = "character by character" if characters else "word by word"
+        report(how, run_test(model, text_state(sequential(ids), 2, device)))
     if options.mode in ("batched", "both"):
         data = replicate(ids, run.settings.batch_size)
         state = text_state(data, run.settings.seq_length + 1, device)
-        report("in batches", run_valid(model, state), options)
+        report("in batches", run_valid(model, state))
+    if characters:
+        print(character_note(characters))
 
 
 def text_state(data: torch.Tensor, rows: int, device: torch.device) -> TextState:
@@ -257,21 +285,19 @@ def text_state(data: torch.Tensor, rows: int, device: torch.device) -> TextState
 SPLIT_NAMES = {"train": "Training", "valid": "Validation", "test": "Test"}
 
 
-def report(how: str, loss: float, options: argparse.Namespace) -> None:
-    name = SPLIT_NAMES[options.split]
-    print(f"{name} set perplexity : {perplexity(loss):.3f}  ({how}, {loss:.6f} nats per word)")
-
-
 def presets_command(options: argparse.Namespace) -> None:
-    table = Table(title="presets", caption="every setting is an option of zaremba train")
-    table.add_column("setting")
-    for name in PRESETS:
-        table.add_column(name, justify="right")
-    for setting in fields(Settings):
-        values = [getattr(settings, setting.name) for settings in PRESETS.values()]
-        if setting.name not in ("reference", "dtype", "seed"):
-            table.add_row(setting.name, *("" if v is None else f"{v}" for v in values))
     console = Console()
-    console.print(table)
+    characters = [name for name in PRESETS if name.startswith("char-")]
+    for names in ([name for name in PRESETS if name not in characters], characters):
+        title = "presets for characters" if names is characters else "presets"
+        table = Table(title=title, caption="every setting is an option of zaremba train")
+        table.add_column("setting")
+        for name in names:
+            table.add_column(name, justify="right", no_wrap=True)
+        for setting in fields(Settings):
+            values = [getattr(PRESETS[name], setting.name) for name in names]
+            if setting.name not in ("reference", "dtype", "seed"):
+                table.add_row(setting.name, *("" if v is None else f"{v}" for v in values))
+        console.print(table)
     for name, text in DESCRIPTIONS.items():
         console.print(f"{name}: {text}", highlight=False)

@@ -140,6 +140,7 @@ FIXED = (
 )
 
 _SMALL = Settings()
+_CHARS = replace(_SMALL, vocab_size=50, seq_length=50)
 PRESETS: dict[str, Settings] = {
     # The first three are those of Zaremba et al. 2014, section 4.1.
     "small": _SMALL,
@@ -156,6 +157,12 @@ PRESETS: dict[str, Settings] = {
     ),
     # A first success within minutes on a laptop.
     "demo": replace(_SMALL, rnn_size=100, max_epoch=0, max_max_epoch=2),
+    # Characters: a sequence of 50 is some nine words long.
+    "char-small": _CHARS,
+    "char-large": replace(_CHARS, layers=3, rnn_size=600, dropout=0.1, init_weight=0.05),
+    "char-ward": replace(
+        _CHARS, embedding_size=20, dropout=0.5, lr=0.9, max_epoch=5, max_max_epoch=20,
+    ),
 }  # fmt: skip
 
 DESCRIPTIONS = {
@@ -164,6 +171,9 @@ DESCRIPTIONS = {
     "large": "Zaremba et al. 2014, large regularised",
     "ward": "word embeddings larger than the state, half of everything dropped",
     "demo": "a network for a first try within minutes",
+    "char-small": "characters: as small, in sequences of 50; the Treebank has 50 symbols",
+    "char-large": "characters: 3 layers of 600, dropout 0.1, init_weight 0.05, else as char-small",
+    "char-ward": "characters: embeddings of 20, fewer than symbols; dropout and training as ward",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .chars import CHARACTERS
 from .checkpoint import RunFolder
 from .errors import UserError
 
@@ -42,7 +43,7 @@ def draw_curves(run: RunFolder) -> list[Path]:
     above.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     above.yaxis.set_minor_locator(NullLocator())
     above.yaxis.set_major_formatter("{x:g}")
-    above.set_ylabel("perplexity per word")
+    above.set_ylabel("perplexity" if run.unit == CHARACTERS else "perplexity per word")
     above.grid(alpha=0.25)
     if reports or valid or test:
         above.legend()

@@ -1,16 +1,18 @@
-"""Perplexity of texts: validation in batches, test one word at a time."""
+"""Perplexity of texts: validation in batches, test one word or character at a time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
+from .chars import CHARACTERS, COURSE_FACTOR, WORDS, bits, characters_per_word
+from .fast import FastModel
 from .state import Model, TextState
 
 
-def run_valid(model: Model, state: TextState) -> float:
+def run_valid(model: Model | FastModel, state: TextState) -> float:
     """Mean loss in nats, read in batches with carried state, as the original validates.
 
     As there, floor(len) sequences are read and their sum is divided by the fractional len.
@@ -24,13 +26,17 @@ def run_valid(model: Model, state: TextState) -> float:
     return total / length
 
 
-def run_test(model: Model, state: TextState) -> float:
+def run_test(model: Model | FastModel, state: TextState) -> float:
     """Mean loss in nats, read one word at a time with carried state."""
     model.reset_state(state)
     model.disable_dropout()
     total = torch.zeros((), dtype=torch.float64, device=state.data.device)
-    for err, _ in single_steps(model, state.data):
-        total += err[0]
+    if isinstance(model, FastModel):
+        steps = model.many_steps(state.data)
+    else:
+        steps = single_steps(model, state.data)
+    for err, _ in steps:
+        total += err.sum(dtype=torch.float64)
     model.enable_dropout()
     return total.item() / (len(state.data) - 1)
 
@@ -46,6 +52,39 @@ def single_steps(
             yield err, state
 
 
-def perplexity(loss: float) -> float:
-    """exp of a mean loss in nats; infinite where that is too large for a number."""
+def perplexity(loss: float, unit: str = WORDS) -> float:
+    """exp of a mean loss in nats, of 5.6 times that for characters, as the course counts it.
+
+    Infinite where that is too large for a number.
+    """
+    if unit == CHARACTERS:
+        loss *= COURSE_FACTOR
     return math.exp(loss) if loss < 709 else math.inf
+
+
+def report_lines(title: str, how: str, loss: float, characters: Sequence[str] = ()) -> list[str]:
+    """What to tell of a mean loss in nats; for a text of characters, what it means for words."""
+    if not characters:
+        return [f"{title} : {perplexity(loss):.3f}  ({how}, {loss:.6f} nats per word)"]
+    return [
+        f"{title} : {perplexity(loss, CHARACTERS):.3f}  ({how}, {loss:.6f} nats per character)",
+        *character_lines(loss, characters),
+    ]
+
+
+def character_lines(loss: float, characters: Sequence[str]) -> list[str]:
+    """What a mean loss in nats per character is in bits, and for the words of the text."""
+    real = characters_per_word(characters)
+    return [
+        f"  bits per character : {bits(loss):.4f}",
+        f"  perplexity of words : {perplexity(loss * real):.3f}  (exp({real:.4f} * nats))",
+    ]
+
+
+def character_note(characters: Sequence[str]) -> str:
+    """Why there are two perplexities of a text of characters."""
+    return (
+        f"The course counts exp({COURSE_FACTOR} * nats). A word of this text takes "
+        f"{characters_per_word(characters):.4f} characters, its _ or <eos> included, not "
+        f"{COURSE_FACTOR}."
+    )

@@ -91,7 +91,8 @@ CELLS: dict[str, Cell] = {"lstm": lstm, "gru": gru}
 def state_names(cell: Cell) -> list[str]:
     """What `cell` carries from step to step, by the names of its parameters: ["c", "h"]."""
     parameters = list(inspect.signature(cell).parameters.values())[1:]
-    named = [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    named = [p.name for p in parameters if p.kind in positional]
     return [name.removeprefix("prev_") for name in named]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,11 @@ import torch
 from pygraph_nn import torch7_random
 
 from .checkpoint import RunFolder
-from .data import Vocabulary
+from .data import EOS, Vocabulary
+from .device import pick_device
 from .errors import UserError
 from .model import create_network, zero_state
-from .train import pick_device
+from .pydoc_text import UNK
 
 
 class Predictor:
@@ -44,10 +46,20 @@ class Predictor:
 
     def read(self, word: int) -> torch.Tensor:
         """Read one word, by id; the log-probabilities of the next, (vocabulary,), in nats."""
-        x = torch.tensor([word], device=self._device)
-        with torch.no_grad():
-            _, self.state, pred = self.network.forward([x, x, self.state])
-        return pred[0, : len(self.vocabulary)]
+        word_row = torch.tensor([word], device=self._device)
+        log_p, self.state = self.step(word_row, self.state)
+        return log_p[0]
+
+    def step(
+        self, words: torch.Tensor, state: list[torch.Tensor]
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Read one word each in n texts, ids (n,), from `state`, a table of (n, rnn_size).
+
+        Gives the log-probabilities of the next, (n, vocabulary), in nats, and the state after it.
+        """
+        with torch.inference_mode():
+            _, state, pred = self.network.forward([words, words, state])
+        return pred[:, : len(self.vocabulary)], state
 
 
 @dataclass(frozen=True)
@@ -67,8 +79,8 @@ class Sampling:
     no_unk: bool = False
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise UserError(f"temperature is {self.temperature}, it must be positive")
+        if not 0 < self.temperature < float("inf"):
+            raise UserError(f"temperature is {self.temperature}, it must be positive and finite")
         if self.top_k is not None and self.top_k < 1:
             raise UserError(f"top_k is {self.top_k}, it must be at least 1")
 
@@ -93,13 +105,16 @@ def complete(
     length: int,
     *,
     sampling: Sampling | None = None,
-    seed: int | None = None,
+    beam: int | None = None,
+    seed: int | torch7_random.Generator | None = None,
     map_unknown: bool = False,
 ) -> list[str]:
     """`words` and `length` more that the network draws to follow them.
 
     The words are read from a state of zeros, with carried state; with no words the completion
-    starts a sentence, after <eos>. The same `seed` gives the same words.
+    starts a sentence, after <eos>. The same `seed` gives the same words; a generator goes on
+    where it stands. With `beam` nothing is drawn: it is the likeliest completion that a search
+    finds which keeps that many at each step.
 
     Raises:
         UserError: a word is not in the vocabulary and `map_unknown` does not make it <unk>.
@@ -109,13 +124,75 @@ def complete(
     if length < 0:
         raise UserError(f"cannot complete with {length} words")
     if map_unknown:
-        words = [word if word in vocabulary else "<unk>" for word in words]
-    generator = torch7_random.Generator(torch.seed() if seed is None else seed)
-    unk = vocabulary.index.get("<unk>")
-    ids = vocabulary.encode(words or ["<eos>"]).tolist()
+        words = [word if word in vocabulary else UNK for word in words]
+    unk = vocabulary.index.get(UNK)
+    prompt = vocabulary.encode(words or [EOS]).tolist()
+    if beam is not None:
+        ids = beam_search(predictor, prompt, length, beam, unk if sampling.no_unk else None)
+    else:
+        if not isinstance(seed, torch7_random.Generator):
+            seed = torch7_random.Generator(secrets.randbits(32) if seed is None else seed)
+        ids = []
+        pending = prompt
+        predictor.reset()
+        for _ in range(length):
+            for word in pending:
+                log_p = predictor.read(word)
+            ids.append(sampling.choose(log_p, seed, unk))
+            pending = ids[-1:]
+    return [*words, *vocabulary.decode(ids)]
+
+
+def beam_search(
+    predictor: Predictor, prompt: Sequence[int], length: int, width: int, banned: int | None = None
+) -> list[int]:
+    """The `length` ids of the highest probability together that a beam of `width` finds.
+
+    At each step every text kept is continued by every word, all in one batch with the state of
+    each, and the `width` likeliest are kept; 1 takes the likeliest word each time. `banned` is
+    the id of a word never to use.
+
+    Raises:
+        UserError: `width` is below 1.
+    """
+    if width < 1:
+        raise UserError(f"beam is {width}, it must be at least 1")
+    log_p = _read_all(predictor, prompt)[None]  # (kept, vocabulary)
+    state = predictor.state
+    ids = torch.zeros(1, 0, dtype=torch.int64, device=log_p.device)  # (kept, words so far)
+    scores = log_p.new_zeros(1, dtype=torch.float64)
+    for n in range(length):
+        if n:
+            log_p, state = predictor.step(ids[:, -1], state)
+        totals = scores[:, None] + log_p.double()  # (kept, vocabulary)
+        if banned is not None:
+            totals[:, banned] = -torch.inf
+        scores, places = totals.flatten().topk(min(width, totals.numel()))
+        parents, words = places // totals.shape[1], places % totals.shape[1]
+        ids = torch.cat([ids[parents], words[:, None]], 1)
+        state = [part[parents] for part in state]
+    return ids[0].tolist()
+
+
+def likeliest(
+    predictor: Predictor, words: Sequence[str], given: int, n: int = 5
+) -> list[list[tuple[str, float]]]:
+    """For each of `words` after the first `given`: the `n` likeliest words there, as the network
+    had it, each with its probability."""
+    found = []
+    ids = predictor.vocabulary.encode(words).tolist()
+    log_p = _read_all(predictor, ids[:given] or predictor.vocabulary.encode([EOS]).tolist())
+    for word in ids[given:]:
+        top = log_p.topk(min(n, len(log_p)))
+        names = predictor.vocabulary.decode(top.indices)
+        found.append(list(zip(names, top.values.exp().tolist(), strict=True)))
+        log_p = predictor.read(word)
+    return found
+
+
+def _read_all(predictor: Predictor, ids: Sequence[int]) -> torch.Tensor:
+    """Read `ids` from a state of zeros; the log-probabilities of the next, (vocabulary,)."""
     predictor.reset()
-    for word in ids[:-1]:
-        predictor.read(word)
-    for _ in range(length):
-        ids.append(sampling.choose(predictor.read(ids[-1]), generator, unk))
-    return vocabulary.decode(ids if words else ids[1:])
+    for word in ids:
+        log_p = predictor.read(word)
+    return log_p

@@ -39,6 +39,8 @@ class Model:
         ds: the gradient of the objective with respect to the state.
         err: the loss of every step, (seq_length,), in nats per word.
         norm_dw: the gradient's norm before it was limited.
+        dpred: the gradient of the predictions, where the network gives them: zeros, (batch,
+            vocab_size), made once by the first `bp`; None before.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Model:
         self.norm_dw = 0.0
         self.err = self.paramx.new_zeros(steps)
         self._derr = self.paramx.new_ones(1)
-        self._dpred: torch.Tensor | None = None  # zeros (batch, vocabulary), made once
+        self.dpred: torch.Tensor | None = None
 
     def zero_state(self, batch: int) -> list[torch.Tensor]:
         """A state of zeros: what is remembered before the first word."""
@@ -112,9 +114,9 @@ class Model:
         outputs = rnn.output
         if len(outputs) == 2:
             return [self._derr, self.ds]
-        if self._dpred is None or self._dpred.shape != outputs[2].shape:
-            self._dpred = torch.zeros_like(outputs[2])
-        return [self._derr, self.ds, self._dpred]
+        if self.dpred is None or self.dpred.shape != outputs[2].shape:
+            self.dpred = torch.zeros_like(outputs[2])
+        return [self._derr, self.ds, self.dpred]
 
     def disable_dropout(self) -> None:
         for rnn in (self.core_network, *self.rnns):

@@ -18,8 +18,10 @@ from pygraph_nn import nested, torch7_random
 from .checkpoint import Progress, RunFolder, Saved
 from .config import Settings
 from .data import Corpus, replicate, sequential
+from .device import pick_device
 from .errors import RunFailed, UserError
 from .evaluate import perplexity, run_test, run_valid
+from .fast import FastModel, make_model
 from .model import Cell, create_network
 from .state import Model, TextState
 
@@ -37,16 +39,21 @@ def train(
     log: Log = print,
     on_step: Callable[[int, int], None] = lambda step, total: None,
     cell: Cell | None = None,
+    engine: str | None = None,
+    precision: str = "float32",
 ) -> Progress:
     """Train the network of `run` on `corpus`, writing what happens into the run folder.
 
     The log has the original's lines at the original's steps. `max_steps` ends the run early;
     `resume` goes on from what the folder holds, at the rate `new_lr` if given. `on_step` is told
     the step and how many there will be. `cell` is a recurrent cell of your own in the place of
-    ``settings.cell``.
+    ``settings.cell``. `engine` is "fast", the default, or "graph", which runs one time step after
+    the other and is the default, and needed, under ``settings.reference``. Both compute the same,
+    and each goes on with a run of the other. `precision` is that of the fast engine's products:
+    "float32", or less exact "bfloat16" and, on CUDA devices, "tf32".
 
     Raises:
-        UserError: the text is too short, or the folder does not fit.
+        UserError: the text is too short, the folder does not fit, or the engine does not.
         RunFailed: loss or gradient became infinite or NaN, or Ctrl-C was pressed; what was
             reached is saved.
     """
@@ -64,7 +71,8 @@ def train(
             tell(f"  {name} : {value}")
         tell(f"Creating a RNN {settings.cell.upper()} network.")
         start_generators(settings.seed)
-        model = Model(create_network(settings, cell=cell).to(where), settings, cell)
+        network = create_network(settings, cell=cell).to(where)
+        model = make_model(engine, network, settings, cell, precision)
         epoch_size = len(texts["train"].data) // settings.seq_length
         progress = Progress(step=0, lr=settings.lr)
         perps = torch.zeros(epoch_size, dtype=torch.float64)
@@ -118,7 +126,7 @@ def train(
             }
             if reported:
                 seconds = time.monotonic() - started
-                train_perplexity = perplexity(perps.mean().item())
+                train_perplexity = perplexity(perps.mean().item(), run.unit)
                 wps = math.floor(progress.step * words_per_step / seconds)
                 metrics |= {"train_perplexity": train_perplexity, "wps": wps}
                 tell(
@@ -132,7 +140,7 @@ def train(
 
             if progress.step % epoch_size == 0:
                 loss = run_valid(model, texts["valid"])
-                tell(f"Validation set perplexity : {perplexity(loss):.3f}")
+                tell(f"Validation set perplexity : {perplexity(loss, run.unit):.3f}")
                 add_evaluation(run, progress, epoch, "valid", loss)
                 if epoch > settings.max_epoch:
                     progress.lr /= settings.decay
@@ -153,7 +161,7 @@ def train(
             return progress
     if progress.test is None:
         progress.test = run_test(model, texts["test"])
-        tell(f"Test set perplexity : {perplexity(progress.test):.3f}")
+        tell(f"Test set perplexity : {perplexity(progress.test, run.unit):.3f}")
         add_evaluation(run, progress, progress.step / epoch_size, "test", progress.test)
         save()
     tell("Training is over.")
@@ -165,22 +173,6 @@ def start_generators(seed: int) -> None:
     torch.manual_seed(seed)
     nngraph.manualSeed(seed)
     torch7_random.uniform()
-
-
-def pick_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is CUDA when present, else the CPU.
-
-    Raises:
-        UserError: there is no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
-    return device
 
 
 def text_states(
@@ -212,7 +204,7 @@ def text_states(
     return {name: TextState(data.to(device)) for name, data in rows.items()}
 
 
-def snapshot(model: Model, perps: torch.Tensor, progress: Progress) -> Saved:
+def snapshot(model: Model | FastModel, perps: torch.Tensor, progress: Progress) -> Saved:
     """All that the next step depends on."""
     buffers = {f"start_s.{d}": start for d, start in enumerate(model.start_s)}
     buffers["perps"] = perps
@@ -225,7 +217,7 @@ def snapshot(model: Model, perps: torch.Tensor, progress: Progress) -> Saved:
 
 
 def save_start_of_step(
-    run: RunFolder, model: Model, perps: torch.Tensor, progress: Progress, pos: int
+    run: RunFolder, model: Model | FastModel, perps: torch.Tensor, progress: Progress, pos: int
 ) -> None:
     """Save as it was before a failed step: parameters unchanged, the state it started from."""
     nested.copy(model.start_s, model.s[0])
@@ -233,7 +225,7 @@ def save_start_of_step(
     run.save_last(snapshot(model, perps, progress))
 
 
-def restore(run: RunFolder, model: Model, perps: torch.Tensor) -> Progress:
+def restore(run: RunFolder, model: Model | FastModel, perps: torch.Tensor) -> Progress:
     """Put back what `snapshot` saved.
 
     Raises:
@@ -261,9 +253,8 @@ def restore(run: RunFolder, model: Model, perps: torch.Tensor) -> Progress:
 def add_evaluation(
     run: RunFolder, progress: Progress, epoch: float, split: str, loss: float
 ) -> None:
-    run.add_metrics(
-        step=progress.step, epoch=epoch, split=split, loss=loss, perplexity=perplexity(loss)
-    )
+    shown = perplexity(loss, run.unit)
+    run.add_metrics(step=progress.step, epoch=epoch, split=split, loss=loss, perplexity=shown)
 
 
 @contextlib.contextmanager

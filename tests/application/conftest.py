@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from zaremba_port import Corpus, RunFolder, Settings, load_corpus
+from zaremba_port import Corpus, RunFolder, Settings, load_corpus, train
+from zaremba_port.chars import write_characters
 
 WORDS = "the a cat dog bird sat ran flew on under over mat house tree".split()
 
@@ -46,3 +47,24 @@ def new_run(tmp_path: Path, corpus: Corpus, tiny: Settings) -> Callable[..., Run
         return RunFolder.create(tmp_path / name, settings, corpus.vocabulary, corpus.name)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def characters(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small text as a text of characters, of 22 symbols."""
+    folder = tmp_path_factory.mktemp("characters")
+    parts = {"train": corpus.train, "valid": corpus.valid, "test": corpus.test}
+    write_characters(folder, {name: corpus.vocabulary.decode(ids) for name, ids in parts.items()})
+    return folder
+
+
+@pytest.fixture
+def char_run(characters: Path, tmp_path: Path) -> RunFolder:
+    """A network trained on characters for a second, for exactly the symbols that there are."""
+    chars = load_corpus(str(characters), log=lambda line: None)
+    settings = Settings(
+        rnn_size=8, vocab_size=len(chars.vocabulary), batch_size=20, seq_length=20, max_max_epoch=1
+    )
+    run = RunFolder.create(tmp_path / "char_run", settings, chars.vocabulary, chars.name)
+    train(run, chars, log=lambda line: None)
+    return run

@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers import PTB, needs_ptb
 
-from zaremba_port import ptb
+from zaremba_port import fetch, ptb
 from zaremba_port.data import load_corpus
 from zaremba_port.errors import UserError
 from zaremba_port.ptb import SPLITS, fetch_ptb
@@ -107,7 +107,7 @@ def test_ptb_is_fetched_once(server, tmp_path, capsys, caplog):
 
 
 def test_the_cache_of_the_user_is_the_default(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(ptb.pooch, "os_cache", lambda project: tmp_path / project)
+    monkeypatch.setattr(fetch.pooch, "os_cache", lambda project: tmp_path / project)
     corpus = load_corpus("ptb", log=lambda line: None)
     assert corpus.sources["train"] == str(tmp_path / "zaremba_port" / "ptb.train.txt")
 
@@ -130,7 +130,7 @@ def test_a_damaged_cached_file_is_fetched_again(server, tmp_path):
     ],
 )
 def test_a_failed_download_leaves_nothing_behind(server, tmp_path, monkeypatch, mode, says):
-    monkeypatch.setattr(ptb, "READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(fetch, "READ_TIMEOUT", 0.2)
     server.mode = mode
     url = f"http://127.0.0.1:{server.server_port}/data/ptb.valid.txt"
     assert refused_fetch(tmp_path).startswith(f"cannot fetch {url}: {says};")

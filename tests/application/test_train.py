@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import PTB, golden, needs_golden, needs_ptb
 
 import pygraph_nn as nngraph
-from helpers import golden, needs_golden, needs_ptb, PTB
 from pygraph_nn import nn
 from zaremba_port import Corpus, RunFailed, RunFolder, Settings, UserError, train
 from zaremba_port.data import load_corpus
+from zaremba_port.fast import ENGINES
 
 NewRun = Callable[..., RunFolder]
 EPOCH_LINE = re.compile(
@@ -33,9 +34,14 @@ def quiet(line: str) -> None:
     pass
 
 
-def test_log_lines_and_schedule(new_run: NewRun, corpus: Corpus) -> None:
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_log_lines_and_schedule(new_run: NewRun, corpus: Corpus, engine: str) -> None:
     run, lines = new_run("r"), []
-    train(run, corpus, log=lines.append)
+    train(run, corpus, log=lines.append, engine=engine)
     epochs = [line for line in lines if line.startswith("epoch")]
     assert all(EPOCH_LINE.fullmatch(line) for line in epochs)
     # 120 steps an epoch: a line when step % 12 == 10.
@@ -60,16 +66,22 @@ def test_metrics_hold_every_step_in_reference_mode(new_run: NewRun, corpus: Corp
     assert splits == ["valid", "test"]
 
 
-@pytest.mark.parametrize("changes", [{}, {"dropout": 0.4}, {"dropout": 0.4, "reference": True}])
+@pytest.mark.parametrize(
+    ("engine", "changes"),
+    [
+        *((name, changes) for name in ENGINES for changes in ({}, {"dropout": 0.4})),
+        ("graph", {"dropout": 0.4, "reference": True}),
+    ],
+)
 def test_a_resumed_run_is_the_same_run(
-    new_run: NewRun, corpus: Corpus, changes: dict[str, object]
+    new_run: NewRun, corpus: Corpus, changes: dict[str, object], engine: str
 ) -> None:
     whole = new_run("whole", **changes)
-    train(whole, corpus, log=quiet)
+    train(whole, corpus, log=quiet, engine=engine)
     parts = new_run("parts", **changes)
-    train(parts, corpus, log=quiet, max_steps=50)  # within an epoch
-    train(RunFolder.open(parts.path), corpus, log=quiet, max_steps=240, resume=True)
-    train(RunFolder.open(parts.path), corpus, log=quiet, resume=True)
+    train(parts, corpus, log=quiet, engine=engine, max_steps=50)  # within an epoch
+    train(RunFolder.open(parts.path), corpus, log=quiet, engine=engine, max_steps=240, resume=True)
+    train(RunFolder.open(parts.path), corpus, log=quiet, engine=engine, resume=True)
     a, b = whole.load_last(), parts.load_last()
     assert all(torch.equal(a.parameters[name], b.parameters[name]) for name in a.parameters)
     assert all(torch.equal(a.buffers[name], b.buffers[name]) for name in a.buffers)
@@ -81,16 +93,16 @@ def test_a_resumed_run_is_the_same_run(
     assert without_times(whole) == without_times(parts)
 
 
-def test_a_finished_run_can_be_extended(new_run: NewRun, corpus: Corpus) -> None:
+def test_a_finished_run_can_be_extended(new_run: NewRun, corpus: Corpus, engine: str) -> None:
     run = new_run("r", max_max_epoch=1)
-    train(run, corpus, log=quiet)
+    train(run, corpus, log=quiet, engine=engine)
     longer = RunFolder.open(run.path)
     longer.settings = longer.settings.with_changes({"max_max_epoch": 2})
-    assert train(longer, corpus, log=quiet, resume=True).step == 240
+    assert train(longer, corpus, log=quiet, engine=engine, resume=True).step == 240
     assert [line["step"] for line in run.metrics() if line.get("split") == "test"] == [120, 240]
 
 
-def test_a_cell_of_ones_own(new_run: NewRun, corpus: Corpus) -> None:
+def test_a_cell_of_ones_own(new_run: NewRun, corpus: Corpus, engine: str) -> None:
     def elman(
         x: nngraph.Node, prev_h: nngraph.Node, *, input_size: int, rnn_size: int
     ) -> tuple[nngraph.Node]:
@@ -100,38 +112,44 @@ def test_a_cell_of_ones_own(new_run: NewRun, corpus: Corpus) -> None:
         return (nn.Tanh()(sum_),)
 
     run = new_run("r", layers=1, lr=0.3)
-    progress = train(run, corpus, cell=elman, log=quiet)
+    progress = train(run, corpus, cell=elman, log=quiet, engine=engine)
     assert progress.best is not None
     assert progress.best < math.log(16)
 
 
-def test_gru_trains(new_run: NewRun, corpus: Corpus) -> None:
+def test_gru_trains(new_run: NewRun, corpus: Corpus, engine: str) -> None:
     for layers in (1, 2):
-        progress = train(new_run(f"r{layers}", cell="gru", layers=layers), corpus, log=quiet)
+        progress = train(
+            new_run(f"r{layers}", cell="gru", layers=layers), corpus, log=quiet, engine=engine
+        )
         assert progress.best is not None
         assert progress.best < math.log(16)
 
 
-def test_a_diverging_run_stops_and_keeps_finite_parameters(new_run: NewRun, corpus: Corpus) -> None:
+def test_a_diverging_run_stops_and_keeps_finite_parameters(
+    new_run: NewRun, corpus: Corpus, engine: str
+) -> None:
     run = new_run("r", lr=1e38)
     with pytest.raises(RunFailed, match=r"stopped at step \d+: .*norm.*--resume") as caught:
-        train(run, corpus, log=quiet)
+        train(run, corpus, log=quiet, engine=engine)
     assert caught.value.exit_code == 1
     assert "\n" not in str(caught.value)
     assert all(torch.isfinite(p).all() for p in run.load_last().parameters.values())
 
 
-def test_divergence_after_an_epoch_keeps_that_epoch(new_run: NewRun, corpus: Corpus) -> None:
+def test_divergence_after_an_epoch_keeps_that_epoch(
+    new_run: NewRun, corpus: Corpus, engine: str
+) -> None:
     run = new_run("r")
-    train(run, corpus, log=quiet, max_steps=120)
+    train(run, corpus, log=quiet, engine=engine, max_steps=120)
     kept = run.load_last()
     with pytest.raises(RunFailed):
-        train(run, corpus, log=quiet, resume=True, new_lr=1e38)
+        train(run, corpus, log=quiet, engine=engine, resume=True, new_lr=1e38)
     again = run.load_last()
     assert again.progress.step == 120
     assert all(torch.equal(kept.parameters[k], again.parameters[k]) for k in kept.parameters)
     # and from there a smaller rate goes on
-    assert train(run, corpus, log=quiet, resume=True, new_lr=0.1).step == 360
+    assert train(run, corpus, log=quiet, engine=engine, resume=True, new_lr=0.1).step == 360
 
 
 def test_texts_too_short(new_run: NewRun, corpus: Corpus) -> None:
@@ -147,9 +165,12 @@ def command(*arguments: object) -> list[str]:
 SMALL = ("--vocab_size", 20, "--rnn_size", 8, "--batch_size", 4, "--seq_length", 5)
 
 
-def test_ctrl_c_saves_the_step_and_says_how_to_go_on(text_folder: Path, tmp_path: Path) -> None:
+def test_ctrl_c_saves_the_step_and_says_how_to_go_on(
+    text_folder: Path, tmp_path: Path, engine: str
+) -> None:
     run = tmp_path / "run"
     arguments = command("train", run, "--data", text_folder, *SMALL, "--max_max_epoch", 500)
+    arguments += ["--engine", engine]
     with subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -1,0 +1,407 @@
+"""`zaremba diagram`: what is drawn is what is in the graph, whatever the graph is."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+import pytest
+
+import pygraph_nn as nngraph
+from pygraph_nn import nn
+from zaremba_port import Settings, model
+from zaremba_port.assignment import diagram
+from zaremba_port.assignment.diagram_drawing import stack_source
+from zaremba_port.assignment.diagram_scene import stacked
+from zaremba_port.cli import main
+from zaremba_port.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["--rnn-size", "4", "--vocab-size", "9"]
+SETTINGS = Settings(rnn_size=4, vocab_size=9, dropout=0.5)
+
+
+class Drawing(NamedTuple):
+    """The nodes by id and the edges of a diagram, read from Graphviz's language."""
+
+    nodes: dict[str, str]
+    edges: list[tuple[str, str, str]]
+    attributes: dict[str, str]
+    source: str
+
+    @property
+    def texts(self) -> Counter[str]:
+        return Counter(self.nodes.values())
+
+    def by_text(self, *having: str) -> list[tuple[str, str]]:
+        """The edges, or those with these attributes, sorted, their ends by what stands there."""
+        return sorted(
+            (self.nodes[a], self.nodes[b])
+            for a, b, attributes in self.edges
+            if all(text in attributes for text in having)
+        )
+
+
+def plain(label: str) -> str:
+    """The text of a label: a word for each letter with an index, and for each index."""
+    return " ".join(html.unescape(re.sub("<[^>]*>", " ", re.sub("</?[IB]>", "", label))).split())
+
+
+def read(source: str) -> Drawing:
+    nodes, edges, attributes = {}, [], {}
+    for line in source.splitlines():
+        if found := re.fullmatch(r'  "([^"]+)" \[label=<(.*)>, (.*)\];', line):
+            nodes[found[1]] = plain(found[2])
+            attributes[found[1]] = found[3]
+        elif found := re.fullmatch(r'  "([^"]+)" -> "([^"]+)" \[(.*)\];', line):
+            edges.append((found[1], found[2], found[3]))
+    return Drawing(nodes, edges, attributes, source)
+
+
+def draw(kind: str, settings: Settings = SETTINGS, steps: int = 3, notation: str = "paper"):
+    return read(diagram.source(kind, settings, steps, notation))
+
+
+def draw_unrolled(settings: Settings = SETTINGS, **options):
+    return draw("unrolled", settings, **options)
+
+
+DASHED, STATE = 'style="dashed"', 'penwidth="3"'
+
+
+# The cell
+
+
+def test_the_cell_has_the_paper_s_equations():
+    # A name with indices reads: letter, above, below.
+    assert draw("cell").by_text() == sorted(
+        [
+            ("h l−1 t", "T n,4n"),
+            ("h l t−1", "T n,4n"),
+            ("T n,4n", "+"),
+            ("T n,4n", "+"),
+            ("+", "i σ"),
+            ("+", "f σ"),
+            ("+", "o σ"),
+            ("+", "g tanh"),
+            ("f σ", "×"),
+            ("c l t−1", "×"),
+            ("i σ", "×"),
+            ("g tanh", "×"),
+            ("×", "+"),
+            ("×", "+"),
+            ("+", "c l t"),
+            ("+", "tanh"),
+            ("tanh", "×"),
+            ("o σ", "×"),
+            ("×", "h l t"),
+        ]
+    )
+
+
+def test_the_cell_in_the_code_s_names():
+    texts = draw("cell", notation="code").texts
+    gates = ["in_gate σ", "forget_gate σ", "out_gate σ", "in_transform tanh"]
+    ends = ["x", "prev_h", "prev_c", "next_h", "next_c"]
+    maps = ["i2h Linear 4 → 16", "h2h Linear 4 → 16"]
+    assert texts == Counter([*gates, *ends, *maps, "+ gates", "+", "×", "×", "×", "tanh"])
+
+
+def test_the_gru():
+    drawn = draw("gru", SETTINGS.with_changes({"cell": "gru"}))
+    maps = ["T n,3n", "T n,2n", "T n,n"]
+    ends = ["h l−1 t", "h l t−1", "h l t"]
+    signs = ["+"] * 4 + ["×"] * 3 + ["1−"]
+    assert drawn.texts == Counter([*maps, *ends, *signs, "z σ", "r σ", "h̃ tanh"])
+    assert ("z σ", "1−") in drawn.by_text()
+
+
+def test_maps_tell_their_sizes():
+    texts = draw("cell", SETTINGS.with_changes({"embedding_size": 6})).texts
+    assert texts["T 6,4n"] == texts["T n,4n"] == 1
+
+
+def peephole(x, prev_c, prev_h, *, input_size, rnn_size):
+    """Another cell than `lstm`: its gates see c, and it forgets what it does not let in."""
+    seen = nn.CAddTable()(
+        [nn.Linear(input_size, rnn_size)(x), nn.Linear(rnn_size, rnn_size)(prev_h)]
+    )
+    in_gate = nn.Sigmoid()(nn.CAddTable()([seen, nn.CMul(rnn_size)(prev_c)]))
+    forget_gate = nn.AddConstant(1)(nn.MulConstant(-1)(in_gate))
+    next_c = nn.CAddTable()([
+        nn.CMulTable()([forget_gate, prev_c]), nn.CMulTable()([in_gate, nn.Tanh()(seen)])
+    ])  # fmt: skip
+    next_h = nn.ReLU()(next_c)
+    nngraph.annotateNodes()
+    return next_c, next_h
+
+
+def test_another_cell_gives_another_picture(monkeypatch):
+    before = draw("cell")
+    monkeypatch.setitem(model.CELLS, "lstm", peephole)
+    after = draw("cell")
+    assert after.source != before.source
+    kept = {"h l−1 t", "h l t−1", "c l t−1", "h l t", "c l t", "+", "×", "i σ", "tanh"}
+    assert set(after.texts) == kept | {"T n,n", "CMul", "f 1−", "relu"}
+    assert {("c l t−1", "CMul"), ("CMul", "+"), ("i σ", "f 1−")} <= set(after.by_text())
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_path_leads_through_the_picture_where_one_leads_through_the_graph(cell):
+    settings = SETTINGS.with_changes({"cell": cell})
+    drawn = draw("cell", settings)
+    after = {id: {b for a, b, _ in drawn.edges if a == id} for id in drawn.nodes}
+    for _ in drawn.nodes:
+        after = {id: next | {b for a in next for b in after[a]} for id, next in after.items()}
+    gates = {text for text in drawn.texts if text.endswith(("σ", "tanh")) and " " in text}
+    ends = [id for id, text in drawn.nodes.items() if re.fullmatch(r"[hc] l t", text)]
+    inputs = [id for id, text in drawn.nodes.items() if "−1" in text]
+    assert len(gates) == (4 if cell == "lstm" else 3)
+    assert all(set(ends) & after[id] for id in drawn.nodes if id not in ends)
+    assert all(
+        any(id in after[start] for start in inputs) for id in drawn.nodes if id not in inputs
+    )
+
+
+# Layers
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_network_at_one_step(layers):
+    drawn = draw("network", SETTINGS.with_changes({"layers": layers}))
+    assert sum(text.startswith("LSTM") for text in drawn.nodes.values()) == layers
+    assert len(drawn.by_text(DASHED)) == layers + 1
+    assert len(drawn.by_text(STATE)) == 2 * layers
+    assert drawn.texts["x t"] == drawn.texts["y t"] == drawn.texts["err"] == 1
+    for layer in range(1, layers + 1):
+        assert drawn.texts[f"h {layer} t−1 c {layer} t−1"] == 1
+        assert drawn.texts[f"h {layer} t c {layer} t"] == 1
+    assert ("y t", "negative log-likelihood") in drawn.by_text()
+
+
+def test_the_network_tells_how_many_parameters_it_has():
+    network = model.create_network(SETTINGS)
+    counts = re.findall(r"([\d,]+) parameters", draw("network").source)
+    total = sum(int(count.replace(",", "")) for count in counts)
+    assert total == sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize(("layers", "steps"), [(1, 3), (2, 4), (3, 5)])
+def test_unrolled(layers, steps):
+    drawn = draw_unrolled(SETTINGS.with_changes({"layers": layers}), steps=steps, notation="code")
+    for layer in range(1, layers + 1):
+        assert drawn.texts[f"lstm {layer}"] == steps
+        across = (f"lstm {layer}", f"lstm {layer}")
+        assert drawn.by_text(STATE).count(across) == steps - 1
+    vertical = [("embedding", "lstm 1"), *(
+        (f"lstm {layer}", f"lstm {layer + 1}") for layer in range(1, layers)
+    )]  # fmt: skip
+    dashed = drawn.by_text(DASHED)
+    assert all(dashed.count(pair) == steps for pair in vertical)
+    assert len(dashed) == (layers + 1) * steps
+    assert not set(drawn.by_text(STATE)) & set(dashed)
+    assert len(drawn.by_text(STATE)) == layers * (steps + 1)
+    assert [drawn.texts[f"x[{t}]"] for t in range(steps)] == [1] * steps
+    assert [drawn.texts[f"pred[{t}]"] for t in range(steps)] == [1] * steps
+
+
+def test_the_paper_counts_steps_from_the_middle():
+    texts = draw_unrolled(steps=5).texts
+    assert [texts[f"x {t}"] for t in ("t−2", "t−1", "t", "t+1", "t+2")] == [1] * 5
+    assert texts["h 2 t−3 c 2 t−3"] == texts["h 2 t+2 c 2 t+2"] == 1
+
+
+def test_a_state_of_one_part_has_one_name_at_its_ends():
+    texts = draw_unrolled(SETTINGS.with_changes({"cell": "gru", "layers": 1})).texts
+    assert texts["GRU layer 1"] == 3
+    assert texts["h 1 t−2"] == texts["h 1 t+1"] == 1
+
+
+def test_without_dropout_no_arrow_is_dashed():
+    drawn = draw_unrolled(SETTINGS.with_changes({"dropout": 0.0}))
+    assert "dashed" not in drawn.source
+    assert drawn.by_text() == draw_unrolled().by_text()
+
+
+def dropping_in_time(x, prev_h, *, input_size, rnn_size):
+    dropped = nn.Dropout(0.25)(prev_h)
+    sums = [nn.Linear(input_size, rnn_size)(x), nn.Linear(rnn_size, rnn_size)(dropped)]
+    next_h = nn.Tanh()(nn.CAddTable()(sums))
+    nngraph.annotateNodes()
+    return (next_h,)
+
+
+def test_dropout_is_drawn_where_the_graph_has_it(monkeypatch):
+    monkeypatch.setitem(model.CELLS, "lstm", dropping_in_time)
+    drawn = draw_unrolled(SETTINGS.with_changes({"dropout": 0.0}))
+    layer = "dropping_in_time layer"
+    across = [(f"{layer} {i}", f"{layer} {i}") for i in (1, 2)]
+    starts = [(f"h {i} t−2", f"{layer} {i}") for i in (1, 2)]
+    assert drawn.by_text(DASHED) == sorted([*across * 2, *starts])
+    assert "dropout 0.25" in drawn.source
+
+
+def fills(drawn: Drawing) -> dict[str, set[str]]:
+    """For each text the colours of the boxes with it."""
+    found: dict[str, set[str]] = {}
+    for id, attributes in drawn.attributes.items():
+        if colour := re.search(r'fillcolor="([^"]+)"', attributes):
+            found.setdefault(drawn.nodes[id], set()).add(colour[1])
+    return found
+
+
+def test_the_same_weights_have_the_same_colour():
+    drawn = draw_unrolled(notation="code")
+    colours = fills(drawn)
+    assert set(colours) == {"embedding", "lstm 1", "lstm 2", "h2y pred"}
+    assert all(len(of_row) == 1 for of_row in colours.values())
+    assert len(set.union(*colours.values())) == 4
+    assert "shared by 3 steps" in drawn.source
+
+
+def test_networks_that_share_no_weights_are_not_said_to():
+    drawn = read(stack_source(stacked([model.create_network(SETTINGS) for _ in range(2)]), "code"))
+    assert "shared" not in drawn.source
+    assert all(len(of_row) == 2 for text, of_row in fills(drawn).items() if "lstm" in text)
+
+
+# The command
+
+
+def zaremba(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "zaremba_port", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def svg_texts(path: Path) -> list[str]:
+    tree = ElementTree.parse(path)
+    return [t.text or "" for t in tree.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_a_process_draws_the_cell(tmp_path):
+    done = zaremba("diagram", "cell", "--rnn-size", "4", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "the diagram is diagram-cell.svg\n",
+        "",
+    )
+    texts = Counter(svg_texts(tmp_path / "diagram-cell.svg"))
+    assert (texts["σ"], texts["tanh"], texts["+"], texts["×"]) == (3, 2, 2, 3)
+    assert all(texts[letter] == 1 for letter in "ifog")
+
+
+def test_a_process_draws_a_cell_of_its_own(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import sys\n"
+        "from pygraph_nn import nn\n"
+        "from zaremba_port import model\n"
+        "from zaremba_port.cli import main\n"
+        "def lstm(x, prev_c, prev_h, *, input_size, rnn_size):\n"
+        "    next_c, next_h = usual(x, prev_c, prev_h, input_size=input_size, rnn_size=rnn_size)\n"
+        "    return next_c, nn.CMulTable()([next_h, nn.Exp()(x)])\n"
+        "usual, model.CELLS['lstm'] = model.lstm, lstm\n"
+        "sys.exit(main(['diagram', 'cell', '--rnn-size', '4']))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, env=environment, check=True)
+    texts = Counter(svg_texts(tmp_path / "diagram-cell.svg"))
+    assert (texts["exp"], texts["×"]) == (1, 4)
+
+
+def test_without_dot_a_process_says_how_to_get_it(tmp_path):
+    done = zaremba("diagram", "gru", "--rnn-size", "4", cwd=tmp_path, PATH=str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "apt-get install graphviz" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_pages_need_no_dot(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["diagram", "gru", "--rnn-size", "4", "-o", str(tmp_path / "gru.html")]) == 0
+    assert "update_gate" in (tmp_path / "gru.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("notation", ["paper", "code"])
+@pytest.mark.parametrize("kind", ["cell", "network", "unrolled", "gru"])
+def test_every_diagram_is_drawn(kind, notation, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sizes = SMALL if kind in ("network", "unrolled") else SMALL[:2]
+    assert main(["diagram", kind, "--notation", notation, *sizes]) == 0
+    tree = ElementTree.parse(tmp_path / f"diagram-{kind}.svg").getroot()
+    width, height = (float(tree.attrib[name].removesuffix("pt")) for name in ("width", "height"))
+    assert width <= 961
+    assert height <= 541
+    assert width > 640  # as wide as a slide, and not a narrow column
+
+
+@pytest.mark.parametrize(
+    ("ending", "start"), [("png", b"\x89PNG"), ("PDF", b"%PDF"), ("html", b"<!DOCTYPE html")]
+)
+def test_the_ending_says_the_format(ending, start, tmp_path, capsys):
+    path = tmp_path / f"net.v2.{ending}"
+    assert main(["diagram", "unrolled", "-o", str(path), "--steps", "2", *SMALL]) == 0
+    assert path.read_bytes().lower().startswith(start.lower())
+    assert capsys.readouterr().out == f"the diagram is {path}\n"
+
+
+@pytest.mark.parametrize("kind", ["cell", "network", "unrolled"])
+def test_pages_in_both_notations(kind):
+    code, paper = (diagram.page(kind, SETTINGS, 2, notation) for notation in ("code", "paper"))
+    assert '"out_gate"' in code
+    assert "σ" in paper
+    assert '"out_gate"' not in paper
+    assert ("hₜ₋₁ˡ" if kind == "cell" else "hₜ₋₁²") in paper
+    assert paper.count('"state":true') == code.count('"state":true') > 0
+    assert paper.count('"copyOf"') == code.count('"copyOf"')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["cel"], "no diagram is called 'cel'; did you mean 'cell'?"),
+        (["zzz"], "there are cell, network, unrolled, gru"),
+        (["cell", "-o", "cell.svgg"], "did you mean 'svg'?"),
+        (["cell", "-o", "cell"], "the ending must be one of .svg, .png, .pdf, .html"),
+        (["cell", "-o", "nowhere/cell.svg"], "there is no folder nowhere"),
+        (["cell", "--notation", "papr"], "did you mean 'paper'?"),
+        (["cell", "--steps", "3"], "--steps is for unrolled, not for cell"),
+        (["gru", "--layers", "3"], "--layers is for network and unrolled, not for gru"),
+        (["gru", "--cell", "lstm"], "--cell lstm is not for gru"),
+        (["unrolled", "--steps", "0"], "--steps is 0, it must be at least 1"),
+        (["network", "--layers", "0"], "layers is 0, it must be at least 1"),
+        (["network", "--preset", "midium"], "did you mean 'medium'?"),
+        (["network", "--layer", "2"], "did you mean '--layers'?"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(arguments, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["diagram", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert said in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_no_file(tmp_path, capsys):
+    (tmp_path / "a.svg").mkdir()
+    assert main(["diagram", "cell", "-o", str(tmp_path / "a.svg")]) == 2
+    assert "it is a folder" in capsys.readouterr().err
+
+
+def test_what_dot_says_of_a_broken_source_is_told():
+    with pytest.raises(UserError, match=r"dot failed: .*syntax error"):
+        diagram.rendered("digraph {", "svg")

@@ -1,0 +1,646 @@
+"""Lua code read, paired with the package and shown on a page; the programs are our own."""
+
+from __future__ import annotations
+
+import hashlib
+import html.parser
+import json
+import math
+import shutil
+import string
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import pygraph_nn as nngraph
+from pygraph_nn import nested, nn, torch7_random
+from zaremba_port import UserError, cli
+from zaremba_port.assignment import lua_comparison, lua_fetch
+from zaremba_port.assignment.lua_comparison import compare, lines_with, python_piece
+from zaremba_port.assignment.lua_page import page
+from zaremba_port.assignment.lua_pairs import NAMES, PAIRS
+from zaremba_port.assignment.lua_source import read_lua
+
+MAIN = """\
+-- A program of our own, in the manner of the original.
+require('base')
+local params = { layers=3, rnn_size = 7,
+  lr=0.5 }  -- dropout=0.5 stands in a comment
+local text = "<script>alert('a & b')</script>"
+
+-- Gates at once.
+local function lstm(x, c, h)
+  local i2h=nn.Linear(1, 4)(x)
+  local   h2h = nn.Linear(1, 4)(h)
+  local gates = nn.CAddTable()({i2h, h2h}) -- gates = twice here, once in code
+  return next_c, next_h
+end
+
+local reset_state = function(state)
+  state.pos = 1
+  for d = 1, 4 do start_s[d]:zero() end
+end
+
+local function helper() return "only here" end
+
+local function bp(state) paramdx:zero() end
+local function bp(state)
+  reset_ds()
+end
+"""
+BASE = "function g_f3(f)\n  return f\nend\n"
+DATA = "local vocab_map = {}\nlocal function replicate(x)\n  local s = x\nend\n"
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    folder = tmp_path / "program"
+    folder.mkdir()
+    for name, text in (("main", MAIN), ("base", BASE), ("data", DATA)):
+        (folder / f"{name}.lua").write_text(text)
+    return folder
+
+
+def section(comparison: Any, name: str) -> Any:
+    return next(s for s in comparison.sections if name in s.pair.functions)
+
+
+def connected(section: Any) -> set[tuple[str, str]]:
+    return {
+        (a.text.strip(), b.text.strip())
+        for lua, python in section.groups
+        for a in lua
+        for b in python
+    }
+
+
+# Reading Lua
+
+
+def places(text: str) -> list[tuple[str, int, int, int]]:
+    file = read_lua("x.lua", text)
+    assert file.problems == []
+    return [(f.name, f.first, f.last, f.depth) for f in file.functions]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", []),
+        ("function f() end", [("f", 1, 1, 0)]),
+        ("local function f()\nend", [("f", 1, 2, 0)]),
+        ("local f = function() end", [("f", 1, 1, 0)]),
+        ("function a.b:c() end", [("a.b:c", 1, 1, 0)]),
+        ("a.b = function() end", [("a.b", 1, 1, 0)]),
+        ("t['x'] = function() end", [("", 1, 1, 0)]),
+        ("a, b = function() end, 1", [("", 1, 1, 0)]),
+        ("t = {a = 1, b = function() end}", [("b", 1, 1, 0)]),
+        ("f(function() end)", [("", 1, 1, 0)]),
+        ("function f()\nlocal g = function() end\nend", [("f", 1, 3, 0), ("g", 2, 2, 1)]),
+        ("function --[[ x ]] f() end", [("f", 1, 1, 0)]),
+        ("s = 'function f() end'", []),
+        ('s = "a \\" function f() end"', []),
+        ('s = "a \\z\n   end"\nfunction f() end', [("f", 3, 3, 0)]),
+        ("s = 'a \\\nend'\nfunction f() end", [("f", 3, 3, 0)]),
+        ("s = [[\nend ]=] 'function' \n]]\nfunction f() end", [("f", 4, 4, 0)]),
+        ("s = [==[ ]] ]=] end ]==] function f() end", [("f", 1, 1, 0)]),
+        ("-- function g()\nfunction f() end", [("f", 2, 2, 0)]),
+        ("--[[ function g()\n]] function f() end", [("f", 2, 2, 0)]),
+        ("--[==[ ]]\nend ]==]\nfunction f() end", [("f", 3, 3, 0)]),
+        ("---[[ one line\nfunction f() end", [("f", 2, 2, 0)]),
+        ("#!/usr/bin/env th\nfunction f() end", [("f", 2, 2, 0)]),
+        ("do function f() end end", [("f", 1, 1, 0)]),
+        ("function f() for i = 1, 2 do while x do end end end", [("f", 1, 1, 0)]),
+        ("function f() repeat local a until b end", [("f", 1, 1, 0)]),
+        ("function f() if a then elseif b then else end end", [("f", 1, 1, 0)]),
+        ("function f() while (function() end)() do end end", [("f", 1, 1, 0), ("", 1, 1, 1)]),
+        ("x = a.function_ and endless\r\nfunction f()\rend", [("f", 2, 3, 0)]),
+        ("x = 1..2 .. 0xFp3 .. 1e-5 .. a[b[1]] // 2 ~= 3ULL", []),
+    ],
+)
+def test_functions_are_found(text: str, found: list[Any]) -> None:
+    assert places(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "found"),
+    [
+        ("function f()\n", "line 1: the 'function' which begins here has no 'end'", []),
+        ("end", "line 1: 'end' closes nothing", []),
+        ("function f() end end", "'end' closes nothing", ["f"]),
+        ("function f( end", "'end' where the '(' of line 1 needs ')'", []),
+        ("if x else end", "'else' where the 'if' of line 1 needs 'then'", []),
+        ("for i = 1, 2 end", "'end' where the 'for' of line 1 needs 'do'", []),
+        ("s = 'half\nfunction f() end", "line 1: a string which begins with '", ["f"]),
+        ("s = [[half\nfunction f() end", "line 1: a string which begins with [[", ["f"]),
+        ("--[==[half\nfunction f() end", "line 1: a comment which begins with --[==[", ["f"]),
+        ("function f() end ? x", "line 1: the character '?' means nothing", ["f"]),
+        ("function f() if x then end\nfunction g() end", "line 1: the 'function'", ["g"]),
+        ("function f() )\nlocal function g() end\n", "line 1: ')'", ["g"]),
+    ],
+)
+def test_what_is_wrong_is_told_and_the_rest_is_read(
+    text: str, problem: str, found: list[str]
+) -> None:
+    file = read_lua("x.lua", text)
+    assert problem in file.problems[0]
+    assert file.problems[0].startswith("x.lua, line ")
+    assert [f.name for f in file.functions] == found
+
+
+def test_comments_above_belong_to_a_function() -> None:
+    file = read_lua("x.lua", "local a\n\n-- one\n--[[ two\n three ]]\nfunction f()\nend\nreturn a")
+    assert file.functions[0].top == 3
+    assert file.outside() == [1, 2, 8]
+    assert "".join(file.code[2:5]).strip() == ""
+
+
+pieces = st.sampled_from(
+    "function end if then else elseif for while do repeat until local return f x = ( ) [ ] { } "
+    "'a' \" ' [[ ]] [==[ ]==] --[[ -- \\ 1 .5 0x .. ... : , ; ~= \0 é".split(" ")
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(pieces | st.sampled_from([" ", "\n", "\r\n"]) | st.text(max_size=5)))
+def test_any_text_can_be_read(parts: list[str]) -> None:
+    file = read_lua("x.lua", "".join(part + " " * (len(part) % 2) for part in parts))
+    assert len(file.code) == len(file.lines)
+    for function in file.functions:
+        assert 1 <= function.top <= function.first <= function.last <= len(file.lines)
+        assert "function" in file.code[function.first - 1]
+        assert "end" in file.code[function.last - 1]
+
+
+names = st.text(string.ascii_lowercase, min_size=1, max_size=8).map(lambda name: f"f_{name}")
+simple = st.sampled_from([
+    "x = x + 1", "-- end function", "s = 'end'", "t = {1, {2}, [3] = 4}", "s = [[ if then\n end ]]",
+    "--[=[ function\n ]] ]=]", 's = "\\" do"', "g(1, (2))", "local a, b = ...", "return;",
+])  # fmt: skip
+
+
+def in_a_block(body: str) -> st.SearchStrategy[str]:
+    return st.sampled_from([
+        f"if a then\n{body}\nelseif b then\n{body}\nelse\n{body}\nend", f"while a do\n{body}\nend",
+        f"for i = 1, 2 do\n{body}\nend", f"repeat\n{body}\nuntil b", f"do {body}\nend",
+        f"g(function(...)\n{body}\nend)", f"local function inner()\n{body}\nend",
+    ])  # fmt: skip
+
+
+bodies = st.recursive(simple, lambda inner: inner.flatmap(in_a_block), max_leaves=6)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(names, bodies, st.sampled_from("abc")), unique_by=lambda f: f[0]))
+def test_generated_functions_are_found(functions: list[tuple[str, str, str]]) -> None:
+    text, expected = "", []
+    for name, body, form in functions:
+        head = {
+            "a": f"local function {name}(x)",
+            "b": f"function {name}(...)",
+            "c": f"local {name} = function()",
+        }[form]
+        first = text.count("\n") + 1
+        text += f"{head}\n{body}\nend\n"
+        expected.append((name, first, text.count("\n")))
+    file = read_lua("x.lua", text)
+    assert file.problems == []
+    assert [(f.name, f.first, f.last) for f in file.outermost()] == expected
+
+
+# The pairs
+
+
+@pytest.mark.parametrize(
+    ("pair", "pattern"),
+    [(pair, python) for pair in PAIRS for _, python in pair.lines],
+    ids=lambda value: value if isinstance(value, str) else ",".join(value.functions),
+)
+def test_a_pattern_marks_one_line_of_python(pair: Any, pattern: str) -> None:
+    lines = [line for thing in pair.python for line in python_piece(thing).lines]
+    assert [line.number for line in lines_with(pattern, lines)], "no line has it any more"
+    assert len(lines_with(pattern, lines)) == 1, "several lines have it"
+
+
+def test_every_pair_says_something() -> None:
+    functions = [(pair.file, name) for pair in PAIRS for name in pair.functions]
+    assert len(set(functions)) == len(functions)
+    for pair in PAIRS:
+        assert pair.notes
+        assert bool(pair.python) == bool(pair.lines)
+        assert all(note.count("`") % 2 == 0 for note in pair.notes)
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name.lua)
+def test_a_name_of_ours_exists(name: Any) -> None:
+    known = {"nn": nn, "nngraph": nngraph, "nested": nested, "torch": torch, "math": math}
+    known |= {"time": time, "torch7_random": torch7_random, "pathlib": __import__("pathlib")}
+    assert eval(name.python, known) is not None
+
+
+def test_lines_are_compared_token_by_token(program: Path) -> None:
+    found = compare(program)
+    matches = connected(section(found, "lstm"))
+    assert (
+        "local i2h=nn.Linear(1, 4)(x)",
+        "i2h = nn.Linear(input_size, 4 * rnn_size)(x)",
+    ) in matches
+    assert any(lua.startswith("local gates") for lua, _ in matches)  # the comment does not count
+    assert "reshaped_gates =" in section(found, "lstm").unconnected
+    outside = section(found, "")
+    assert {lua.partition("=")[0].strip() for lua, _ in connected(outside)} == {
+        "local params", "lr"
+    }  # fmt: skip
+    assert "dropout =" in outside.unconnected
+
+
+def test_lines_that_share_one_form_a_group(program: Path) -> None:
+    (program / "main.lua").write_text(
+        "local function fp(state)\n local x = state\n local y = state\n return 1\nend\n"
+    )
+    groups = section(compare(program), "fp").groups
+    assert [[line.number for line in lua] for lua, _ in groups] == [[1], [2, 3], [4]]
+
+
+def test_functions_are_found_in_any_form_and_file(program: Path) -> None:
+    (program / "base.lua").write_text(BASE + "\nfunction fp(state)\nend\n")
+    found = compare(program)
+    assert section(found, "reset_state").lua[0].lines[0].number == 15
+    assert section(found, "fp").lua[0].lines[0].file == "base.lua"
+    assert section(found, "lstm").lua[0].lines[0].text == "-- Gates at once."
+    assert section(found, "run_test").absent == ["run_test"]
+    assert found.found == 6
+
+
+def test_of_two_definitions_the_last_counts(program: Path) -> None:
+    found = compare(program)
+    assert section(found, "bp").lua[0].lines[0].number == 23
+    assert [piece.title for piece in found.extra] == ["helper", "bp"]
+
+
+def test_what_only_the_package_has_is_read_from_it(program: Path) -> None:
+    only = {(module, name) for module, name, _ in compare(program).python_only}
+    assert ("checkpoint", "RunFolder") in only
+    assert ("model", "gru") in only
+    assert not {("model", "lstm"), ("state", "Model"), ("train", "train")} & only
+
+
+# The page
+
+
+class Checker(html.parser.HTMLParser):
+    """Collects ids, references and text, and checks that tags nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.targets: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+        assert len(set(self.ids)) == len(self.ids)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        if tag not in ("meta", "link"):
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            if name == "href" and tag == "a":
+                self.targets.append(value)
+            assert name != "src"
+            assert tag != "link" or name != "href" or value.startswith("data:")
+            assert not name.startswith("on")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.text += data
+
+
+def checked(folder: Path) -> Checker:
+    text = page(compare(folder))
+    found = Checker(text)
+    assert {target.removeprefix("#") for target in found.targets} <= set(found.ids)
+    return found
+
+
+def test_the_page_is_sound_and_complete(program: Path) -> None:
+    found = checked(program)
+    for line in MAIN.splitlines():
+        assert line.strip() in found.text
+    assert "<script>alert('a & b')</script>" in found.text  # as text
+    assert "No function run_test was found" in found.text
+    assert "Only in these Lua files" in found.text
+    assert "of the original were not found" in found.text
+    assert "Not connected, because" in found.text
+    assert "gates = nn.CAddTable()([i2h, h2h])" in found.text
+
+
+def test_the_page_tells_of_damaged_files(program: Path) -> None:
+    (program / "main.lua").write_text(MAIN + "\nfunction open(\n")
+    (program / "base.lua").unlink()
+    (program / "data.lua").write_bytes(b"-- caf\xe9 \x00\x1b\n" + DATA.encode())
+    found = checked(program)
+    assert "main.lua, line 27: the 'function' which begins here has no 'end'" in found.text
+    assert "base.lua is not in the folder" in found.text
+    assert "data.lua is not UTF-8 text: bad byte 0xe9 at offset 6" in found.text
+    assert "caf\ufffd \ufffd\ufffd" in found.text
+    (program / "data.lua").write_text("x" * (lua_comparison.LARGEST + 1))
+    (program / "base.lua").mkdir()
+    found = checked(program)
+    assert "data.lua has over" in found.text
+    assert "base.lua is not a file" in found.text
+    (program / "main.lua").write_bytes(b"")
+    assert "24 of the 24 functions of the original were not found" in checked(program).text
+
+
+def test_code_is_coloured(program: Path) -> None:
+    (program / "base.lua").write_text("function g_f3(f) return a < 1 and 'b' > 2 end -- c\n")
+    shown = page(compare(program))
+    assert '<span class="k">return</span> a &lt; <span class="m">1</span>' in shown
+    assert '<span class="s">&#x27;b&#x27;</span> &gt; <span class="m">2</span>' in shown
+    assert '<span class="k">end</span> <span class="c">-- c</span>' in shown
+    assert '<span class="k">def</span> <span class="f">lstm</span>(' in shown
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(pieces | st.sampled_from(["\n", "<", "&", "local function fp(state)\n"])))
+def test_any_file_gives_a_page(tmp_path_factory: Any, parts: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "main.lua").write_text(" ".join(parts), encoding="utf-8")
+    checked(folder)
+
+
+def test_the_original_is_recognised(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not compare(program).is_original
+    use_checksums(monkeypatch)
+    assert compare(program).is_original
+    assert "The Lua code is the original program" in checked(program).text
+
+
+def use_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {"main.lua": MAIN, "base.lua": BASE, "data.lua": DATA}
+    for name, text in texts.items():
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        monkeypatch.setitem(lua_fetch.LUA_SHA256, name, digest)
+
+
+# The command
+
+
+def run(*arguments: object) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+def test_the_command_writes_the_page(program: Path, tmp_path: Path, capsys: Any) -> None:
+    output = tmp_path / "page.html"
+    assert run("compare", program, "-o", output) == 0
+    assert "5 of 24 functions found" in capsys.readouterr().out
+    assert output.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{}/none"], "no such folder: {}/none"),
+        (["{}/program/main.lua"], "is a file: give the folder"),
+        (["{}"], "holds none of main.lua, base.lua, data.lua"),
+        ([], "give either DIR"),
+        (["{}/program", "--fetch"], "give either DIR"),
+        (["{}/program", "-o", "{}/none/page.html"], "there is no folder {}/none"),
+        (["{}/program", "-o", "{}"], "cannot write {}: "),
+    ],
+)
+def test_mistakes_take_one_line(
+    program: Path, tmp_path: Path, capsys: Any, arguments: list[str], message: str
+) -> None:
+    assert run("compare", *(a.replace("{}", str(tmp_path)) for a in arguments)) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message.replace("{}", str(tmp_path)) in error
+
+
+@pytest.fixture
+def server(program: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Serves the program; gives the paths that were asked for."""
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            asked.append(self.path)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(program)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    monkeypatch.setenv("ZAREMBA_LUA_URL", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    use_checksums(monkeypatch)
+    yield asked
+    server.shutdown()
+    server.server_close()
+
+
+def test_fetched_once_and_checked(
+    server: list[str], program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    cache, output = tmp_path / "cache", tmp_path / "page.html"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setattr(
+        "zaremba_port.assignment.lua_command.pooch.os_cache", lambda project: cache / project
+    )
+    for _ in range(2):
+        assert run("compare", "--fetch", "-o", output) == 0
+        assert server == ["/main.lua", "/base.lua", "/data.lua"]
+    assert "The Lua code is the original program" in output.read_text(encoding="utf-8")
+    (cache / "zaremba_port" / "lua" / "base.lua").write_text("damaged")
+    assert run("compare", "--fetch", "-o", output) == 0
+    assert server[3:] == ["/base.lua"]
+
+
+def test_a_failed_download_is_told(
+    server: list[str], program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (program / "base.lua").write_text("another")
+    with pytest.raises(UserError, match=r"base\.lua: its SHA256 checksum is not"):
+        lua_fetch.fetch_lua(tmp_path / "cache")
+    (program / "base.lua").unlink()
+    with pytest.raises(UserError, match="the server answered 404"):
+        lua_fetch.fetch_lua(tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache" / "lua").iterdir()] == ["main.lua"]
+    monkeypatch.setenv("ZAREMBA_LUA_URL", "http://127.0.0.1:1")
+    with pytest.raises(UserError, match="no connection to the server"):
+        lua_fetch.fetch_lua(tmp_path / "other")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write to the cache folder"):
+        lua_fetch.fetch_lua(tmp_path / "file")
+
+
+# In a browser
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    if BROWSER is None or DRIVER is None:
+        pytest.skip("Chromium or its chromedriver is missing (Debian: chromium, chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for argument in (
+        "headless=new no-sandbox disable-gpu no-first-run disable-sync disable-dev-shm-usage "
+        "disable-background-networking disable-component-update window-size=1280,900 "
+        f"user-data-dir={tmp_path_factory.mktemp('browser')}"
+    ).split():
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def shown(browser: Any, program: Path, tmp_path: Path) -> Iterator[Any]:
+    path = tmp_path / "page.html"
+    path.write_text(page(compare(program)), encoding="utf-8")
+    browser.get_log("performance")
+    browser.get(path.as_uri())
+    yield browser
+    assert browser.get_log("browser") == [], "the console is not empty"
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    requests = [
+        e["params"]["request"] for e in events if e["method"] == "Network.requestWillBeSent"
+    ]
+    urls = {request["url"] for request in requests}
+    assert {url for url in urls if not url.startswith(("data:", "chrome:"))} == {path.as_uri()}
+
+
+def lit(browser: Any) -> list[str]:
+    return [
+        element.get_property("textContent").strip()
+        for element in browser.find_elements("css selector", ".row.lit code")
+    ]
+
+
+GATES = ["local gates = nn.CAddTable()({i2h, h2h}) -- gates = twice here, once in code",
+         "gates = nn.CAddTable()([i2h, h2h])  # (batch, 4 * rnn_size)"]  # fmt: skip
+
+
+def test_pointing_at_a_line_lights_its_partner(shown: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    rows = shown.find_elements("css selector", "#lstm .row[data-group]")
+    gates = [row for row in rows if "gates = nn" in row.text]
+    for row in gates:
+        shown.execute_script("arguments[0].scrollIntoView({block: 'center'})", row)
+        ActionChains(shown).move_to_element(row).perform()
+        assert lit(shown) == GATES
+        assert len(shown.find_elements("css selector", "#lstm path.lit")) == 1
+    ActionChains(shown).move_to_element(shown.find_element("css selector", "h3")).perform()
+    assert lit(shown) == []
+
+
+def test_the_keyboard_goes_from_match_to_match(shown: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    def press(key: str) -> Any:
+        shown.switch_to.active_element.send_keys(key)
+        return shown.switch_to.active_element
+
+    shown.execute_script("document.querySelector('#lstm .lua a.t').focus()")
+    assert shown.switch_to.active_element.get_attribute("aria-label").startswith("match 1: zaremba")
+    press(Keys.ARROW_DOWN)
+    press(Keys.ARROW_DOWN)
+    press(Keys.ARROW_DOWN)
+    assert lit(shown) == GATES
+    assert "main.lua line 11" in press(Keys.ARROW_RIGHT).get_attribute("aria-label")
+    assert lit(shown) == GATES
+    assert "zaremba_port/model.py" in press(Keys.ENTER).get_attribute("aria-label")
+    press(Keys.ESCAPE)
+    assert lit(shown) == []
+    press(Keys.HOME)
+    assert len(lit(shown)) == 2
+    stops = shown.find_elements("css selector", "#lstm a.t[tabindex='0']")
+    assert len(stops) == 2  # one for every panel
+
+
+def test_a_tap_holds_the_light(shown: Any) -> None:
+    code = shown.find_elements("css selector", "#lstm .lua .row[data-group='2'] code")[0]
+    shown.execute_script("arguments[0].scrollIntoView({block: 'center'})", code)
+    box = code.rect
+    scrolled = shown.execute_script("return scrollY")
+    point = {"x": box["x"] + 60, "y": box["y"] - scrolled + 8}
+    shown.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        for expected in (2, 0):
+            for kind, points in (("touchStart", [point]), ("touchEnd", [])):
+                event = {"type": kind, "touchPoints": points}
+                shown.execute_cdp_cmd("Input.dispatchTouchEvent", event)
+            until(lambda expected=expected: len(lit(shown)) == expected)
+    finally:
+        shown.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+
+
+def until(holds: Any) -> None:
+    end = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 800, 390])
+def test_text_fits_and_can_be_read(shown: Any, scheme: str, width: int) -> None:
+    shown.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
+    )
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    shown.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        assert shown.execute_script("return document.documentElement.scrollWidth") <= width
+        contrasts = shown.execute_script(CONTRASTS)
+        assert min(contrasts.values()) >= 4.5, contrasts
+    finally:
+        shown.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+CONTRASTS = """
+const luminance = (color) => {
+  const [r, g, b] = color.match(/[\\d.]+/g).map((v) => v / 255)
+    .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const value = (name) => {
+  const probe = document.createElement("i");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const color = getComputedStyle(probe).color;
+  probe.remove();
+  return luminance(color);
+};
+const found = {};
+for (const ink of ["--ink", "--soft", "--k", "--s", "--m", "--c", "--f", "--b", "--accent"])
+  for (const paper of ["--paper", "--panel", "--lit"]) {
+    if (paper === "--lit" && ink === "--accent") continue;
+    const [a, b] = [value(ink), value(paper)];
+    found[ink + " on " + paper] = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  }
+return found;
+"""

@@ -1,0 +1,237 @@
+"""The conversation that completes sentences, over streams."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+import pygraph_nn as nngraph
+from zaremba_port import (
+    Corpus,
+    Predictor,
+    RunFolder,
+    Sampling,
+    Settings,
+    UserError,
+    Vocabulary,
+    complete,
+    create_network,
+    train,
+)
+from zaremba_port.assignment.query import PROMPT, Queries
+from zaremba_port.checkpoint import Progress, Saved
+from zaremba_port.cli import main
+from zaremba_port.predict import beam_search, likeliest
+
+
+@pytest.fixture
+def run(new_run: Callable[..., RunFolder], corpus: Corpus) -> RunFolder:
+    made = new_run("run", max_max_epoch=1, vocab_size=15)
+    train(made, corpus, log=lambda line: None)
+    return made
+
+
+@pytest.fixture
+def predictor(run: RunFolder) -> Predictor:
+    return Predictor(run)
+
+
+def talk(queries: Queries, said: str) -> list[str]:
+    out = io.StringIO()
+    queries.converse(io.StringIO(said), out)
+    return out.getvalue().splitlines()
+
+
+def test_a_conversation(predictor: Predictor) -> None:
+    lines = talk(Queries(predictor, seed=1), "3 the cat\n0 the\n2\n")
+    assert lines[0] == lines[2] == lines[4] == lines[6] == PROMPT == "Query: len word1 word2 etc"
+    assert lines[1].split()[:2] == ["the", "cat"]
+    assert len(lines[1].split()) == 5
+    assert lines[3] == "the"
+    assert len(lines[5].split()) == 2
+    assert len(lines) == 7
+
+
+@pytest.mark.parametrize(
+    ("said", "reply"),
+    [
+        ("the cat", ["Start with a number"]),
+        ("", ["Start with a number"]),
+        ("3 the catt", ["Word not in vocabulary: catt", "Near it: cat"]),
+        ("3 xyzzy xyzzy", ["Word not in vocabulary: xyzzy"]),
+        ("2.5 the", ["2.5 is no whole number of words", "Failed, try again"]),
+        ("-3 the", ["-3 is no length: it must be from 0 to 100000", "Failed, try again"]),
+        ("1e9 the", ["1e9 is no length: it must be from 0 to 100000", "Failed, try again"]),
+        ("inf the", ["inf is no whole number of words", "Failed, try again"]),
+        ("nan", ["nan is no whole number of words", "Failed, try again"]),
+    ],
+)
+def test_trouble_is_named_and_the_question_asked_again(
+    predictor: Predictor, said: str, reply: list[str]
+) -> None:
+    assert talk(Queries(predictor), f"{said}\n0 the") == [PROMPT, *reply, PROMPT, "the", PROMPT]
+
+
+def test_whatever_fails_is_printed(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(word: int) -> None:
+        raise RuntimeError("the network is tired")
+
+    monkeypatch.setattr(predictor, "read", fail)
+    lines = talk(Queries(predictor), "1 the\n")
+    assert lines == [PROMPT, "the network is tired", "Failed, try again", PROMPT]
+
+
+def test_the_total_length(predictor: Predictor) -> None:
+    lines = talk(Queries(predictor, total_length=True), "3 the cat\n1 the cat\n")
+    assert len(lines[1].split()) == 3
+    assert lines[3] == "the cat"
+
+
+def test_unknown_words_are_mapped(new_run: Callable[..., RunFolder], corpus: Corpus) -> None:
+    run = new_run("unk", max_max_epoch=1)
+    run.vocabulary = Vocabulary([*corpus.vocabulary.words, "<unk>"])
+    run.save_definition()
+    train(run, corpus, max_steps=2, log=lambda line: None)
+    queries = Queries(Predictor(run), map_unknown=True, sampling=Sampling(no_unk=True))
+    reply = talk(queries, "30 the zebra\n")[1].split()
+    assert reply[:2] == ["the", "<unk>"]
+    assert "<unk>" not in reply[2:]
+
+
+def test_a_seed_repeats_the_conversation_not_the_draw(predictor: Predictor) -> None:
+    said = "20 the\n20 the\n"
+    lines = talk(Queries(predictor, seed=3), said)
+    assert lines == talk(Queries(predictor, seed=3), said)
+    assert lines[1] != lines[3]
+    assert lines[1] == " ".join(complete(predictor, ["the"], 20, seed=3))
+
+
+def test_show_names_the_five_likeliest(predictor: Predictor) -> None:
+    lines = talk(Queries(predictor, sampling=Sampling(argmax=True), show=True), "3 the cat\n")
+    words = lines[1].split()
+    ids = predictor.vocabulary.encode(words).tolist()
+    for n, line in enumerate(lines[2:5], 2):
+        chosen, shown = line.split("|")
+        pairs = shown.split()
+        assert (chosen.strip(), len(pairs)) == (words[n], 10)
+        assert pairs[0] == words[n]
+        predictor.reset()
+        for word in ids[:n]:
+            p = predictor.read(word).exp()
+        top = p.topk(5)
+        assert pairs[::2] == predictor.vocabulary.decode(top.indices)
+        assert pairs[1::2] == [f"{value:.4f}" for value in top.values.tolist()]
+    assert likeliest(predictor, ["the"], 0)[0][0][0] in predictor.vocabulary
+
+
+def log_probability(predictor: Predictor, prompt: list[int], ids: Sequence[int]) -> float:
+    predictor.reset()
+    total = 0.0
+    for word in prompt:
+        log_p = predictor.read(word)
+    for word in ids:
+        total += log_p[word].item()
+        log_p = predictor.read(word)
+    return total
+
+
+@pytest.fixture
+def small_predictor(tmp_path: Path) -> Predictor:
+    """Of four words, with parameters large enough that one step ahead is not all."""
+    settings = Settings(
+        rnn_size=4, vocab_size=4, init_weight=3.0, batch_size=2, seq_length=2, dtype="float64"
+    )
+    run = RunFolder.create(tmp_path / "four", settings, Vocabulary("a b <unk> d".split()), "none")
+    nngraph.manualSeed(1)  # greedy search misses the best text after most prompts
+    parameters = dict(create_network(settings).named_parameters())
+    run.save_last(Saved(parameters, {}, Progress(0, 1.0)))
+    return Predictor(run)
+
+
+@pytest.mark.parametrize("banned", [None, 2])
+@pytest.mark.parametrize("prompt", [[0], [1, 3, 2], [3, 3]])
+def test_a_wide_beam_is_exhaustive_search(
+    small_predictor: Predictor, prompt: list[int], banned: int | None
+) -> None:
+    # 64 keep every text of three words, so that none is lost before the fourth.
+    texts = [t for t in itertools.product(range(4), repeat=4) if banned not in t]
+    best = max(texts, key=lambda t: log_probability(small_predictor, prompt, t))
+    assert beam_search(small_predictor, prompt, 4, 64, banned) == list(best)
+
+
+def test_a_beam_of_one_is_greedy_and_a_wider_one_no_worse(small_predictor: Predictor) -> None:
+    better = 0
+    for prompt in ([0], [1], [2], [3], [0, 1], [1, 3, 2], [3, 3], [2, 0]):
+        words = small_predictor.vocabulary.decode(prompt)
+        greedy = complete(small_predictor, words, 6, sampling=Sampling(argmax=True))
+        assert complete(small_predictor, words, 6, beam=1) == greedy
+        scores = [
+            log_probability(small_predictor, prompt, beam_search(small_predictor, prompt, 6, n))
+            for n in (1, 4**5)
+        ]
+        better += scores[1] > scores[0] + 1e-9
+        assert scores[1] >= scores[0] - 1e-9
+    assert better, "the example shows nothing: greedy was best everywhere"
+
+
+def test_beam_and_no_unk(small_predictor: Predictor) -> None:
+    words = complete(small_predictor, ["a"], 8, beam=3, sampling=Sampling(no_unk=True))
+    assert "<unk>" not in words
+    assert complete(small_predictor, ["a"], 0, beam=3) == ["a"]
+    with pytest.raises(UserError, match="beam is 0"):
+        complete(small_predictor, ["a"], 1, beam=0)
+
+
+def test_a_file_of_queries(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queries = tmp_path / "queries.txt"
+    queries.write_text("2 the\n\n3 zebra\nthe\n1 a\n")
+    assert main(["complete", str(run.path), "--file", str(queries), "--seed", "1"]) == 2
+    out, err = capsys.readouterr()
+    first, failed, also, last = out.splitlines()
+    assert (len(first.split()), failed, also, len(last.split())) == (3, "", "", 2)
+    assert err.splitlines() == [
+        f"{queries}, line 3: Word not in vocabulary: zebra",
+        f"{queries}, line 4: Start with a number",
+        f"zaremba: {queries}: 2 of its queries failed",
+    ]
+    queries.write_text("2 the\n")
+    assert main(["complete", str(run.path), "--file", str(queries)]) == 0
+
+
+def test_from_the_command_line(
+    run: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("4 the dog\n"))
+    options = ["--temperature", "0.5", "--top-k", "3", "--seed", "2", "--show", "--no-unk"]
+    assert main(["complete", str(run.path), *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], lines[-1], len(lines)) == (PROMPT, PROMPT, 7)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--beam", "0"], "beam is 0, it must be at least 1"),
+        (["--beam", "2", "--argmax"], "--beam draws nothing: leave --argmax out"),
+        (["--beam", "2", "--seed", "1"], "--beam draws nothing: leave --seed out"),
+        (["--temperature", "0"], "temperature is 0.0, it must be positive"),
+        (["--temperature", "inf"], "temperature is inf, it must be positive"),
+        (["--top-k", "0"], "top_k is 0, it must be at least 1"),
+        (["--seed", "-1"], "--seed is -1, it must be at least 0"),
+        (["--file", "nowhere.txt"], "cannot read nowhere.txt: No such file"),
+        (["--tempreature", "1"], "did you mean '--temperature'?"),
+    ],
+)
+def test_bad_options(
+    run: RunFolder, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["complete", str(run.path), *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("zaremba: ")
+    assert message in line

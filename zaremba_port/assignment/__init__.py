@@ -1,0 +1,1 @@
+"""What the course asks of the language model."""

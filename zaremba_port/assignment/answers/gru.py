@@ -1,0 +1,110 @@
+"""The gated recurrent unit as a graph."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+import pygraph_nn as nngraph
+from pygraph_nn import nn
+
+from ... import model
+from .answer import Answer, Picture, generators_kept, shown
+from .checks import CLOSE, Array, array, claim, normal, side_by_side, sigm, slope
+
+
+def answer() -> Answer:
+    with generators_kept():
+        picture = cell(3, 4)
+    return Answer(
+        title="The GRU cell as a graph",
+        question="Build one step of a gated recurrent unit as a graph.",
+        statement="""
+            A gated recurrent unit (Cho et al. 2014) has one state, h, and two gates. The reset gate
+            r says how much of the old state enters the candidate h̃; the update gate z says how
+            much of the new state is the candidate and how much is the old state:
+
+                z = sigm(W_z x + U_z h + b_z)
+                r = sigm(W_r x + U_r h + b_r)
+                h̃ = tanh(W x + U (r * h) + b)
+                h' = z * h̃ + (1 - z) * h
+
+            z and 1 - z are exchanged in Cho's paper, which names the same network otherwise.
+            Against the LSTM there are three affine maps of x in place of four, no memory cell
+            beside h, and no output gate. U acts on r * h, so it is a Linear of its own, where U_z
+            and U_r are one. 1 - z is `nn.AddConstant(1)` of `nn.MulConstant(-1)`.
+            """,
+        sections=(
+            shown(
+                "The equations beside the cell, term by term",
+                "`nngraph.trace` keeps what every node gave.",
+                model.gru,
+                cell,
+                equations,
+                run=partial(term_by_term, batch=2, width=3, size=4),
+                pictures=[Picture("The GRU cell.", picture)],
+            ),
+            shown(
+                "Backward",
+                """
+                The gradient of the sum of dh * h', for some dh, with respect to x and h: from the
+                graph, and by finite differences of the equations in NumPy.
+                """,
+                run=partial(backward, batch=2, width=3, size=4),
+            ),
+        ),
+    )
+
+
+def cell(width: int, size: int) -> nngraph.gModule:
+    x, prev_h = nn.Identity()(), nn.Identity()()
+    (next_h,) = model.gru(x, prev_h, input_size=width, rnn_size=size)
+    nngraph.annotateNodes()
+    return nngraph.gModule([x, prev_h], [next_h])
+
+
+def equations(g: nngraph.gModule, x: Array, h: Array) -> dict[str, Array]:
+    weights = {name: array(value) for name, value in g.named_parameters()}
+
+    def affine(name: str, values: Array) -> Array:
+        result: Array = values @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+        return result
+
+    x_z, x_r, x_candidate = np.split(affine("i2h", x), 3, axis=1)
+    h_z, h_r = np.split(affine("h2h", h), 2, axis=1)
+    z, r = sigm(x_z + h_z), sigm(x_r + h_r)
+    candidate = np.tanh(x_candidate + affine("h_candidate", r * h))
+    return {"z": z, "r": r, "h̃": candidate, "h'": z * candidate + (1 - z) * h}
+
+
+def term_by_term(batch: int, width: int, size: int) -> None:
+    nngraph.manualSeed(1)
+    g = cell(width, size).double()
+    x, h = normal(batch, width), normal(batch, size)
+    values = nngraph.trace(g, [x, h]).outputs
+    node = {node.name: value for node, value in values.items()}
+    code = {
+        "z": node["update_gate"],
+        "r": node["reset_gate"],
+        "h̃": node["candidate"],
+        "h'": node["next_h"],
+    }
+    worst = side_by_side(code, equations(g, array(x), array(h)))
+    claim("every term of the equations is the cell's", worst < CLOSE)
+
+
+def backward(batch: int, width: int, size: int) -> None:
+    nngraph.manualSeed(1)
+    g = cell(width, size).double()
+    x, h, dh = normal(batch, width), normal(batch, size), normal(batch, size)
+    g.forward([x, h])
+    dx, dprev_h = g.backward([x, h], dh)
+
+    def objective() -> float:
+        total: float = (array(dh) * equations(g, array(x), array(h))["h'"]).sum()
+        return total
+
+    numeric = {"dx": slope(objective, x), "dprev_h": slope(objective, h)}
+    worst = side_by_side({"dx": dx, "dprev_h": dprev_h}, numeric)
+    claim("the graph's gradients are the equations'", worst < 1e-8)

@@ -1,0 +1,157 @@
+"""Question 1: the graph of z = x1 + x2 * linear(x3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import torch
+
+import pygraph_nn as nngraph
+from pygraph_nn import nn
+
+from .answer import Answer, Picture, generators_kept, shown
+from .checks import CLOSE, Array, apart, array, claim, normal, side_by_side
+
+
+def answer(batch: int = 2, size: int = 3, width: int = 4) -> Answer:
+    """The answer for `batch` rows, x1, x2 and z of `size` values, and x3 of `width`."""
+    with generators_kept():
+        nngraph.manualSeed(1)
+        one, other = from_identities(size, width), from_linear(size, width)
+        x3 = torch.zeros(batch, width)
+        x1 = x2 = torch.zeros(batch, size)
+        pictures = [
+            Picture(caption, g, nngraph.trace(g, [x1, x2, x3]))
+            for caption, g in [
+                ("z = x1 + x2 * linear(x3) with three Identities as inputs.", one),
+                ("The same graph with the Linear itself as its third input.", other),
+            ]
+        ]
+    return Answer(
+        title="Question 1: a graph for z = x1 + x2 * linear(x3)",
+        question="Build a gModule that computes z = x1 + x2 * linear(x3), its product elementwise.",
+        statement="""
+            Each operation is a module: `nn.Linear` for linear(x3), `nn.CMulTable` for the product,
+            `nn.CAddTable` for the sum. A module called on nodes gives the node of its result, so
+            the formula is written as nested calls, and `nngraph.gModule(inputs, outputs)` makes one
+            module of the whole. x1, x2 and z have one shape, (batch, size); x3 may be of another
+            width, which the Linear brings to `size`. The backward pass needs no code of its own:
+
+                dz/dx1 = 1,   dz/dx2 = linear(x3),   dz/dlinear = x2
+            """,
+        sections=(
+            shown(
+                "Two ways of building it",
+                """
+                An input can be an `nn.Identity()()`, which stands for a value that comes from
+                outside. Or the first module is itself the input: `nn.Linear(width, size)()`, called
+                on nothing, is a node that waits for its input. The second graph has one node less
+                (both have some that gModule adds, to hand out the inputs) and computes the same.
+                """,
+                from_identities,
+                from_linear,
+                pictures=pictures,
+            ),
+            shown(
+                "Forward and backward, beside the same by hand",
+                """
+                The right side is written out in NumPy, from the chain rule: with dz, the gradient
+                that arrives at z,
+
+                    dx1 = dz
+                    dx2 = dz * linear(x3)
+                    dx3 = (dz * x2) W
+                    dW = (dz * x2)ᵀ x3
+                    db = dz * x2, summed over the batch
+                """,
+                random_data,
+                by_graph,
+                by_hand,
+                run=partial(compare, batch=batch, size=size, width=width),
+            ),
+            shown(
+                "Any sizes",
+                "Nothing in the graph depends on the sizes: they are those of the `nn.Linear`.",
+                run=partial(any_sizes),
+            ),
+        ),
+    )
+
+
+def from_identities(size: int, width: int) -> nngraph.gModule:
+    x1, x2, x3 = nn.Identity()(), nn.Identity()(), nn.Identity()()
+    linear = nn.Linear(width, size)(x3)
+    z = nn.CAddTable()([x1, nn.CMulTable()([x2, linear])])
+    nngraph.annotateNodes()  # names from the local variables
+    return nngraph.gModule([x1, x2, x3], [z])
+
+
+def from_linear(size: int, width: int) -> nngraph.gModule:
+    x1, x2 = nn.Identity()(), nn.Identity()()
+    linear = nn.Linear(width, size)()  # called on nothing: its input comes from outside
+    z = nn.CAddTable()([x1, nn.CMulTable()([x2, linear])])
+    nngraph.annotateNodes()
+    return nngraph.gModule([x1, x2, linear], [z])
+
+
+def by_graph(g: nngraph.gModule, data: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    inputs = [data["x1"], data["x2"], data["x3"]]
+    g.zeroGradParameters()
+    z = g.forward(inputs)
+    dx1, dx2, dx3 = g.backward(inputs, data["dz"])
+    dW, db = (parameter.grad for parameter in g.parameters())
+    return {"z": z, "dx1": dx1, "dx2": dx2, "dx3": dx3, "dW": dW, "db": db}
+
+
+def by_hand(g: nngraph.gModule, data: Mapping[str, torch.Tensor]) -> dict[str, Array]:
+    W, b = (array(parameter) for parameter in g.parameters())
+    x1, x2, x3, dz = (array(data[name]) for name in ("x1", "x2", "x3", "dz"))
+    linear = x3 @ W.T + b  # (batch, size)
+    dlinear = dz * x2
+    return {
+        "z": x1 + x2 * linear,
+        "dx1": dz,
+        "dx2": dz * linear,
+        "dx3": dlinear @ W,
+        "dW": dlinear.T @ x3,
+        "db": dlinear.sum(0),
+    }
+
+
+def random_data(batch: int, size: int, width: int) -> dict[str, torch.Tensor]:
+    """x1, x2, x3, and the gradient dz that arrives at z."""
+    widths = {"x1": size, "x2": size, "x3": width, "dz": size}
+    return {name: normal(batch, n) for name, n in widths.items()}
+
+
+def compare(batch: int, size: int, width: int) -> None:
+    nngraph.manualSeed(1)
+    data = random_data(batch, size, width)
+    results = []
+    for build in (from_identities, from_linear):
+        nngraph.manualSeed(2)  # the same weights for both
+        g = build(size, width).double()
+        print(f"{build.__name__}, a graph of {len(g.fg.nodes)} nodes")
+        results.append(by_graph(g, data))
+        worst = side_by_side(results[-1], by_hand(g, data))
+        claim("the graph and NumPy agree, forward and backward", worst < CLOSE)
+        print()
+    first, second = results
+    same = all(torch.equal(first[name], second[name]) for name in first)
+    claim("both graphs give the same numbers, to the last bit", same)
+
+
+def any_sizes() -> None:
+    nngraph.manualSeed(1)
+    worst = 0.0
+    for batch, size, width in [(1, 1, 1), (3, 2, 5), (7, 6, 1), (20, 200, 100)]:
+        data = random_data(batch, size, width)
+        for build in (from_identities, from_linear):
+            g = build(size, width).double()
+            got, expected = by_graph(g, data), by_hand(g, data)
+            difference = max(apart(got[name], expected[name]) for name in expected)
+            sizes = f"batch {batch:2}, size {size:3}, width {width:3}"
+            print(f"{sizes}, {build.__name__:15}: largest difference {difference:.1e}")
+            worst = max(worst, difference)
+    claim("they agree at every size", worst < 1e-10)

@@ -1,0 +1,176 @@
+"""Question 6: how the parameters are optimised."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import torch
+
+import pygraph_nn as nngraph
+from pygraph_nn import nested
+
+from ...checkpoint import RunFolder
+from ...config import Settings, preset
+from ...data import Corpus, Vocabulary
+from ...model import create_network
+from ...state import Model, TextState
+from ...train import train
+from .answer import Answer, shown
+from .checks import apart, claim
+
+
+def answer() -> Answer:
+    return Answer(
+        title="Question 6: the optimiser and its schedule",
+        question="Which optimisation method is used, and how does the learning rate change?",
+        statement="""
+            Mini-batch gradient descent, without momentum and without anything else that is
+            remembered from step to step:
+
+                paramx ← paramx - lr * paramdx
+
+            The gradient is that of a mini-batch: `batch_size` texts side by side, `seq_length`
+            words of each. It is averaged over the texts and summed over the words. Its norm is
+            limited before the step (question 5).
+
+            The rate starts at `lr` and is divided by `decay` after every epoch later than
+            `max_epoch`. Since the check comes at an epoch's end and asks for `epoch > max_epoch`,
+            the first division comes after epoch `max_epoch + 1`, and epoch `max_epoch + 2` is the
+            first with a smaller rate. `max_max_epoch` is the number of epochs in all.
+            """,
+        sections=(
+            shown(
+                "The update, reproduced by hand",
+                """
+                Three steps of `Model.bp`. Beside each, the gradient comes from PyTorch's autograd,
+                by itself and for the same parameters, and the update is written out. With momentum
+                the second and the third step would be others.
+                """,
+                new_model,
+                gradient,
+                run=partial(three_steps),
+            ),
+            shown(
+                "A mini-batch",
+                "The gradient of a batch is the mean of those of its texts, each alone.",
+                run=partial(batch_and_texts),
+            ),
+            shown(
+                "The schedule",
+                """
+                Measured, not computed from the settings: for each preset of the paper a tiny
+                network trains for as many epochs as the preset says, by `zaremba_port.train`, and
+                the rates are those that it noted.
+                """,
+                rates,
+                run=partial(schedule),
+            ),
+        ),
+    )
+
+
+def new_model() -> tuple[Model, TextState]:
+    settings = Settings(
+        layers=1,
+        rnn_size=5,
+        vocab_size=8,
+        batch_size=4,
+        seq_length=3,
+        dtype="float64",
+        init_weight=0.5,
+        max_grad_norm=1.0,
+    )
+    torch.manual_seed(1)
+    nngraph.manualSeed(1)
+    text = torch.randint(settings.vocab_size, (10, settings.batch_size))
+    return Model(create_network(settings), settings), TextState(text)
+
+
+def gradient(network: nngraph.gModule, rows: torch.Tensor, state: Any) -> torch.Tensor:
+    """The gradient of the sum of the losses of `rows`, from `state`, by autograd alone."""
+    losses = []
+    for x, y in pairwise(rows):
+        err, state = network([x, y, state])
+        losses.append(err)
+    parts = torch.autograd.grad(torch.cat(losses).sum(), list(network.parameters()))
+    return torch.cat([part.reshape(-1) for part in parts])
+
+
+def three_steps() -> None:
+    model, text = new_model()
+    lr, velocity, worst, with_momentum = 0.7, torch.zeros_like(model.paramx), 0.0, 0.0
+    for step in (1, 2, 3):
+        before, state = model.paramx.clone(), nested.clone(model.start_s)
+        rows = text.data[text.pos : text.pos + 3 + 1]
+        g = gradient(model.core_network, rows, state)
+        norm = g.norm().item()
+        g = g * min(1.0, 1.0 / norm)  # max_grad_norm is 1
+
+        model.fp(text)
+        model.bp(text, lr)
+        difference = apart(model.paramx, before - lr * g)
+        velocity = 0.9 * velocity + g
+        with_momentum = apart(model.paramx, before - lr * velocity)
+        print(
+            f"step {step}: norm {norm:.4f}; apart from paramx - lr * gradient {difference:.1e}, "
+            f"from a step with momentum 0.9 {with_momentum:.1e}"
+        )
+        worst = max(worst, difference)
+    claim("each step is -lr times the limited gradient, and nothing else", worst < 1e-12)
+    claim("momentum would show", with_momentum > 1e-3)
+
+    # bp leaves in paramdx what it added.
+    before, _ = model.paramx.clone(), model.fp(text)
+    model.bp(text, lr)
+    claim("the step is what is left in paramdx", apart(before + model.paramdx, model.paramx) == 0)
+
+
+def batch_and_texts() -> None:
+    model, text = new_model()
+    network, batch = model.core_network, 4
+    rows = text.data[: 3 + 1]
+    whole = gradient(network, rows, model.zero_state(batch))
+    alone = [gradient(network, rows[:, [b]], model.zero_state(1)) for b in range(batch)]
+    print(f"norm of each text's gradient: {', '.join(f'{g.norm():.4f}' for g in alone)}")
+    print(f"norm of the batch's gradient: {whole.norm():.4f}")
+    mean = torch.stack(alone).mean(0)
+    claim("the gradient is the mean over the texts", apart(whole, mean) < 1e-12)
+
+
+def rates(settings: Settings) -> list[float]:
+    """The learning rate of every epoch of a training run."""
+    tiny = settings.with_changes({
+        "layers": 1, "rnn_size": 1, "dropout": 0.0, "vocab_size": 2, "batch_size": 1,
+        "seq_length": 2, "reference": True,  # which notes every step
+    })  # fmt: skip
+    ids = torch.tensor([0, 1, 1, 0])
+    corpus = Corpus("tiny", ids, ids, ids, Vocabulary(["a", "b"]), {})
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunFolder.create(f"{folder}/run", tiny, corpus.vocabulary, corpus.name)
+        train(run, corpus, device="cpu", log=lambda line: None)
+        steps = [line for line in run.metrics() if "lr" in line]
+    by_epoch = {line["epoch"]: line["lr"] for line in steps if line["epoch"] % 1 == 0}
+    return [by_epoch[epoch] for epoch in sorted(by_epoch)]
+
+
+def schedule() -> None:
+    print("preset  max_epoch  decay  epochs at rate 1  then                          last epoch")
+    as_stated = []
+    for name in ("small", "medium", "large"):
+        settings = preset(name)
+        found = rates(settings)
+        first = sum(rate == found[0] for rate in found)  # epochs at the first rate
+        lower = enumerate(found[first : first + 2], first + 1)
+        then = ", ".join(f"{epoch}: {rate:.4f}" for epoch, rate in lower)
+        print(
+            f"{name:6}  {settings.max_epoch:9}  {settings.decay:5}  {f'1 to {first}':16}  "
+            f"{then + ', ...':28}  {len(found)}: {found[-1]:.4f}"
+        )
+        divisions = [max(0, epoch - settings.max_epoch - 1) for epoch in range(1, len(found) + 1)]
+        expected = [settings.lr / settings.decay**n for n in divisions]
+        as_stated.append(len(found) == settings.max_max_epoch and apart(found, expected) < 1e-12)
+        as_stated.append(first == settings.max_epoch + 1)
+    claim("it is divided first after epoch max_epoch + 1, then after every epoch", all(as_stated))

@@ -1,0 +1,125 @@
+"""Question 7: the gradient of an output that is not part of the objective."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+
+import pygraph_nn as nngraph
+
+from ...config import Settings
+from ...model import create_network
+from ...state import Model, TextState
+from .answer import Answer, Picture, generators_kept, shown
+from .checks import apart, claim
+
+
+def answer() -> Answer:
+    with generators_kept():
+        network = new_model(predictions=True)[0].core_network
+    return Answer(
+        title="Question 7: the gradient of the extra output",
+        question="The network also gives its predictions. Which gradient goes back into them?",
+        statement="""
+            Zeros, a tensor of the size of the output: (batch, vocabulary). `backward` wants one
+            gradient for each output. The predictions are given to be looked at, the objective does
+            not depend on them other than through `err`, and that path is inside the graph already.
+            So the derivative of the objective with respect to this output, everything else being
+            equal, is zero, and the parameters' gradients are the same as without the output.
+
+            These zeros never change, so they are allocated once and used at every step. For the
+            preset `small` they are 20 × 10000 numbers, 800 kB, which a careless program allocates
+            and clears 20 times for each sequence.
+            """,
+        sections=(
+            shown(
+                "The same gradients, with and without the output",
+                """
+                Two networks from the same seed, one with the predictions as its third output, read
+                the same words.
+                """,
+                new_model,
+                run=partial(with_and_without),
+                pictures=[
+                    Picture("The network with pred, the log-probabilities, as an output.", network)
+                ],
+            ),
+            shown(
+                "Not just any tensor",
+                "Any other gradient would train the network for something else:",
+                run=partial(zeros_or_ones),
+            ),
+            shown(
+                "Allocated once",
+                "`Model.dpred` is the gradient. Its address is noted after each of six steps.",
+                run=partial(allocated_once),
+            ),
+        ),
+    )
+
+
+def new_model(predictions: bool) -> tuple[Model, TextState]:
+    settings = Settings(
+        layers=1, rnn_size=6, vocab_size=9, batch_size=4, seq_length=5, dtype="float64"
+    )
+    torch.manual_seed(1)
+    nngraph.manualSeed(1)
+    words = torch.randint(settings.vocab_size, (40, settings.batch_size))
+    return Model(create_network(settings, predictions=predictions), settings), TextState(words)
+
+
+def with_and_without() -> None:
+    without, text = new_model(predictions=False)
+    extra, same_text = new_model(predictions=True)
+    differences = []
+    for step in (1, 2, 3):
+        without.fp(text)
+        extra.fp(same_text)
+        without.bp(text, lr=1.0)
+        extra.bp(same_text, lr=1.0)
+        differences.append(apart(without.paramdx, extra.paramdx))
+        print(
+            f"step {step}: {len(without.rnns[0].output)} and {len(extra.rnns[0].output)} outputs, "
+            f"norm of the gradient {without.norm_dw:.10f} and {extra.norm_dw:.10f}, "
+            f"largest difference {differences[-1]:.1e}"
+        )
+    claim("the gradients are equal with and without the output", max(differences) < 1e-14)
+    assert extra.dpred is not None
+    print("dpred:", tuple(extra.dpred.shape), "of", extra.dpred.unique().tolist())
+    claim(
+        "dpred is batch x vocabulary zeros", extra.dpred.shape == (4, 9) and not extra.dpred.any()
+    )
+
+
+def zeros_or_ones() -> None:
+    model, text = new_model(predictions=True)
+    network, state = model.core_network, model.zero_state(batch=4)
+    input = [text.data[0], text.data[1], state]
+    err, next_s, pred = network.forward(input)
+    dstate = [torch.zeros_like(s) for s in next_s]
+
+    def gradient(dpred: torch.Tensor) -> torch.Tensor:
+        model.paramdx.zero_()
+        network.backward(input, [torch.ones_like(err), dstate, dpred])
+        return model.paramdx.clone()
+
+    right = gradient(torch.zeros_like(pred))
+    wrong = gradient(torch.ones_like(pred))
+    print(f"norm with zeros {right.norm():.6f}, with ones {wrong.norm():.6f}")
+    claim("with ones the gradient is another", apart(right, wrong) > 0.01)
+
+
+def allocated_once() -> None:
+    model, text = new_model(predictions=True)
+    claim("before the first step there is none", model.dpred is None)
+    seen = []  # the tensors themselves: what is kept cannot be freed and allocated once more
+    for _ in range(6):
+        model.fp(text)
+        model.bp(text, lr=1.0)
+        assert model.dpred is not None
+        seen.append(model.dpred)
+    addresses = {dpred.data_ptr() for dpred in seen}
+    print(f"after {len(seen)} steps: {len(addresses)} address")
+    claim("it is allocated once", len(addresses) == 1)
+    claim("and its numbers are still zeros", not seen[-1].any())

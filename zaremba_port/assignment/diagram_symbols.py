@@ -1,0 +1,118 @@
+"""What things are called in diagrams: in the paper's notation or in the code's."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+
+NOTATIONS = ("paper", "code")
+MATHS, CODE = "Times,Times New Roman,serif", "DejaVu Sans Mono,Menlo,Consolas,monospace"
+
+# Zaremba et al. 2014, section 3, and for the GRU Cho et al. 2014.
+LETTERS = {
+    "in_gate": "i",
+    "forget_gate": "f",
+    "out_gate": "o",
+    "in_transform": "g",
+    "update_gate": "z",
+    "reset_gate": "r",
+    "candidate": "h̃",
+}
+_RAISED = str.maketrans("0123456789+−l", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ˡ")
+_LOWERED = str.maketrans("0123456789+−t", "₀₁₂₃₄₅₆₇₈₉₊₋ₜ")
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A name with what stands below and above at its right.
+
+    >>> str(Symbol("h", "t−1", "l"))
+    'hₜ₋₁ˡ'
+    """
+
+    base: str
+    low: str = ""
+    high: str = ""
+    is_code: bool = False
+
+    def __str__(self) -> str:
+        return self.base + self.low.translate(_LOWERED) + self.high.translate(_RAISED)
+
+    def label(self, size: int = 26) -> str:
+        """The symbol in Graphviz's HTML-like labels, `size` points high.
+
+        A table holds both indices: tags for them would put one behind the other, and not all
+        browsers move such text.
+        """
+        if self.is_code:
+            return font(html.escape(self.base), round(size * 0.64), CODE)
+        base = font(f"<I>{html.escape(self.base)}</I>", size, MATHS)
+        if not (self.low or self.high):
+            return base
+        small = round(size * 0.6)
+        rows = [
+            f'<TD ALIGN="LEFT">{font(_slanted(index), small, MATHS)}</TD>'
+            for index in (self.high, self.low)
+        ]
+        return (
+            '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>'
+            f'<TD ROWSPAN="2">{base}</TD>{rows[0]}</TR><TR>{rows[1]}</TR></TABLE>'
+        )
+
+
+def font(text: str, size: int, face: str = "", colour: str = "") -> str:
+    """`text`, which is markup already, in letters of `size` points."""
+    more = (f' FACE="{face}"' if face else "") + (f' COLOR="{colour}"' if colour else "")
+    return f'<FONT POINT-SIZE="{size}"{more}>{text}</FONT>'
+
+
+def _slanted(index: str) -> str:
+    """Letters slanted, digits and signs upright; a blank keeps the place of an empty index."""
+    return re.sub(r"([A-Za-z]+)", r"<I>\1</I>", html.escape(index)) or " "
+
+
+def symbol(name: str, notation: str, layer: str = "l", step: int = 0) -> Symbol:
+    """What `name`, a variable of the cell or the network, is called.
+
+    `step` is counted from t: -1 is the step before.
+
+    >>> str(symbol("prev_c", "paper")), str(symbol("next_h", "paper", layer="2", step=1))
+    ('cₜ₋₁ˡ', 'hₜ₊₁²')
+    >>> str(symbol("out_gate", "paper")), str(symbol("out_gate", "code"))
+    ('o', 'out_gate')
+    """
+    if notation == "code":
+        return Symbol(name, is_code=True)
+    if name.startswith("prev_"):
+        return Symbol(name.removeprefix("prev_"), at(step - 1), layer)
+    if name.startswith("next_"):
+        return Symbol(name.removeprefix("next_"), at(step), layer)
+    if name in LETTERS:
+        return Symbol(LETTERS[name])
+    return Symbol(name, is_code=len(name) > 1)
+
+
+def at(step: int) -> str:
+    """A place in time.
+
+    >>> at(0), at(1), at(-2)
+    ('t', 't+1', 't−2')
+    """
+    return f"t{'+' if step > 0 else '−'}{abs(step)}" if step else "t"
+
+
+def map_symbol(inputs: int, outputs: int, n: int) -> Symbol:
+    """The paper's T of an affine map, in multiples of `n`, the units of a layer.
+
+    >>> map_symbol(200, 800, 200).low, map_symbol(300, 800, 200).low
+    ('n,4n', '300,4n')
+    """
+    return Symbol("T", f"{_multiple(inputs, n)},{_multiple(outputs, n)}")
+
+
+def _multiple(size: int, n: int) -> str:
+    times, rest = divmod(size, n)
+    if rest or times > 9 or n == 1:
+        return str(size)
+    return "n" if times == 1 else f"{times}n"
