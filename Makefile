@@ -32,6 +32,7 @@ examples: $(VENV)/.test
 
 readme: $(VENV)/.test
 	$(BIN)/python tools/run_readme.py
+	$(BIN)/python tools/run_readme.py docs/characters.md
 
 check: test lint types examples readme
 

@@ -7,7 +7,11 @@ from setuptools import find_packages, setup
 readme = Path(__file__).parent / "README.md"
 
 plot = ["matplotlib"]
-test = [*plot, "hypothesis", "pytest"]
+# What checks a graph's export to ONNX; there is no release for Python 3.10.
+onnx = [f'{name}; python_version >= "3.11"' for name in ("onnx", "onnxruntime", "onnxscript")]
+# What runs examples/*.ipynb; any Jupyter opens them.
+notebooks = [*plot, "ipykernel", "nbclient", "nbformat"]
+test = [*notebooks, *onnx, "hypothesis", "pytest", "selenium"]
 dev = [*test, "mypy", "pre-commit", "ruff"]
 
 setup(
@@ -32,7 +36,11 @@ setup(
     packages=find_packages(
         include=["pygraph_nn", "pygraph_nn.*", "zaremba_port", "zaremba_port.*"]
     ),
-    package_data={"pygraph_nn": ["py.typed"], "zaremba_port": ["py.typed"]},
+    package_data={
+        "pygraph_nn": ["py.typed", "assets/*"],
+        "zaremba_port": ["py.typed"],
+        "zaremba_port.assignment": ["assets/*"],
+    },
     zip_safe=False,
     python_requires=">=3.10",
     install_requires=[
@@ -40,10 +48,11 @@ setup(
         "networkx",
         "numpy",
         "pooch",
+        "pygments",
         "rich",
         "safetensors",
         "torch>=2.4",
     ],
-    extras_require={"plot": plot, "test": test, "dev": dev},
+    extras_require={"plot": plot, "notebooks": notebooks, "test": test, "dev": dev},
     entry_points={"console_scripts": ["zaremba = zaremba_port.cli:main"]},
 )

@@ -1,22 +1,113 @@
-"""Runs every example on small settings (``ZAREMBA_QUICK=1``), each in a folder of its own."""
+"""Runs every example on small settings (``ZAREMBA_QUICK=1``), each in a folder of its own.
+
+    python tools/run_examples.py [--keep] [FILE ...]
+
+Of a notebook every cell runs, in a kernel of its own; a cell that fails is shown with its error.
+``--keep`` runs notebooks as a reader would, on their real settings, and writes what the cells gave
+into the files.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+PROJECT = Path(__file__).resolve().parent.parent
+EXAMPLES = PROJECT / "examples"
+# Penn Treebank text beside the project, for the examples that compare with Torch7 on it.
+PTB = PROJECT.parent / "shared" / "data" / "ptb"
 
-# How a file of each kind is run; its path follows. Notebooks get a line here.
-COMMANDS = {".py": [sys.executable]}
+TERMINAL_COLORS = re.compile(r"\x1b\[[\d;]*m")
+CELL_LIMIT = 1200  # seconds
+
+
+def run_script(path: Path, scratch: str, environment: Mapping[str, str]) -> str:
+    """Run a program; what it printed if it failed, else ''."""
+    run = subprocess.run(
+        [sys.executable, str(path)],
+        cwd=scratch,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    return f"{run.stdout}\nexit status {run.returncode}" if run.returncode else ""
+
+
+def run_notebook(path: Path, scratch: str, environment: Mapping[str, str], keep: bool) -> str:
+    """Run all cells up to the first that fails; that cell and its error, or ''."""
+    try:
+        import nbformat
+        from nbclient import NotebookClient
+        from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    except ImportError as error:
+        return f"{error}: notebooks need pip install 'zaremba-port[notebooks]'"
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except Exception as error:  # not JSON, or not a notebook: several libraries have their own
+        return f"{path.name} is not a valid notebook: {error}"
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_LIMIT,
+        kernel_name="python3",
+        resources={"metadata": {"path": scratch}},
+        record_timing=False,
+    )
+    with tempfile.TemporaryFile("w+", errors="replace") as said:  # by the kernel, about itself
+        try:
+            client.execute(env=dict(environment), stderr=said)
+        except (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError) as error:
+            number, cell = last_run(notebook)
+            trouble = error_of(cell)
+            if not trouble:
+                said.seek(0)
+                trouble = f"{said.read()}{error}"
+            source = textwrap.indent(cell.source, "    ")
+            return f"cell {number} ({cell.get('id')}) failed:\n\n{source}\n\n{trouble}"
+    if keep:
+        notebook.metadata.pop("widgets", None)
+        notebook.metadata["language_info"] = {"name": "python"}
+        path.write_text(nbformat.writes(notebook, indent=1) + "\n", encoding="utf-8")
+    return ""
+
+
+def last_run(notebook) -> tuple[int, object]:
+    """The last code cell that began to run, and its number in the notebook, from 1."""
+    code = [(n, cell) for n, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code"]
+    begun = [(n, cell) for n, cell in code if cell.get("outputs") or cell.get("execution_count")]
+    return (begun or code)[-1]
+
+
+def error_of(cell) -> str:
+    """The traceback in the outputs of a cell, without a terminal's colours."""
+    lines = [
+        line
+        for output in cell.get("outputs", [])
+        if output.output_type == "error"
+        for line in output.traceback
+    ]
+    return TERMINAL_COLORS.sub("", "\n".join(lines))
 
 
 def main() -> int:
-    examples = sorted(path for path in EXAMPLES.glob("*") if path.suffix in COMMANDS)
+    parser = argparse.ArgumentParser(description="Run the examples on small settings.")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: all")
+    parser.add_argument("--keep", action="store_true", help="real settings; outputs stay in FILE")
+    options = parser.parse_args()
+    examples = options.files or sorted(
+        path for path in EXAMPLES.glob("*") if path.suffix in (".py", ".ipynb")
+    )
     if not examples:
         print(f"no examples in {EXAMPLES}")
         return 1
@@ -24,28 +115,29 @@ def main() -> int:
     environment = os.environ | {
         "MPLBACKEND": "Agg",
         "PATH": bin_folder + os.pathsep + os.environ["PATH"],
-        "ZAREMBA_QUICK": "1",
+        # The project of this checkout, whatever is installed.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
+        "ZAREMBA_QUICK": "" if options.keep else "1",
     }
-    for path in examples:
+    if PTB.is_dir():
+        environment["ZAREMBA_PTB_FOLDER"] = str(PTB)
+    failed = False
+    for path in map(Path.resolve, examples):
         print(f"{path.name:30}", end=" ", flush=True)
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as scratch:
-            run = subprocess.run(
-                [*COMMANDS[path.suffix], str(path)],
-                cwd=scratch,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-            )
+            if path.suffix == ".ipynb":
+                # Plots go into the notebook.
+                own = {name: value for name, value in environment.items() if name != "MPLBACKEND"}
+                trouble = run_notebook(path, scratch, own, options.keep)
+            else:
+                trouble = run_script(path, scratch, environment)
         seconds = time.perf_counter() - start
-        print(f"{'failed' if run.returncode else 'ok':8} {seconds:6.1f} s", flush=True)
-        if run.returncode:
-            print(f"{run.stdout}\n{path.name}: exit status {run.returncode}")
-            return 1
-    return 0
+        print(f"{'failed' if trouble else 'ok':8} {seconds:6.1f} s", flush=True)
+        if trouble:
+            print(f"{trouble}\n")
+            failed = True
+    return int(failed)
 
 
 if __name__ == "__main__":
