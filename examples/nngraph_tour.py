@@ -255,6 +255,8 @@ def pictures() -> None:
 
 # What the stops above use
 
+MISSING: list[nngraph.GraphError] = []  # why there are no pictures, if there are none
+
 
 def say(*names_and_values: object) -> None:
     pairs = zip(names_and_values[::2], names_and_values[1::2], strict=True)
@@ -265,8 +267,9 @@ def draw(g: nngraph.gModule, name: str, **options: object) -> None:
     try:
         g.dot(name.replace("_", " "), name, **options)
         print(f"  {name}.svg")
-    except nngraph.GraphError as error:  # no program dot: it says how to get it
-        print(f"  {name}.dot, but no picture. {error}")
+    except nngraph.GraphError as error:  # the program dot is missing
+        print(f"  {name}.dot, without a picture")
+        MISSING.append(error)
 
 
 STOPS = (
@@ -294,6 +297,8 @@ def main() -> int:
         print(f"\n{number}. {stop.__doc__.splitlines()[0]}")
         stop()
     print(f"\nThe pictures are in {Path.cwd()}")
+    if MISSING:
+        print(f"or would be: {MISSING[0]}")
     return 0
 
 

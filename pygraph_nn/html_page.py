@@ -16,7 +16,7 @@ from . import nested, picture
 from .errors import GraphError, type_name
 from .graph_module import gModule
 from .node import Node
-from .picture import Box, Picture, Trace, Values
+from .picture import Box, Picture, Trace, Values, trace
 
 
 def html_page(
@@ -38,16 +38,19 @@ def html_page(
 
     Args:
         values: what a run computed (`trace`): its shapes and statistics are shown; or a dict from
-            nodes to shapes. For a list of clones a list of these.
+            nodes to shapes. For a list of clones a list of these. By default the last `forward`
+            and `backward` are traced, if there were any.
 
     Raises:
         GraphError: `graph` is no gModule and no list of them.
     """
     if isinstance(graph, gModule):
+        values = _last_run(graph) if values is None else values
         drawn = picture.reduce(graph, values)  # type: ignore[arg-type]
         named = title or graph.name or "Graph"
         runs = {"": values or graph.shapes}
     elif isinstance(graph, (list, tuple)) and graph and all(isinstance(g, gModule) for g in graph):
+        values = [_last_run(g) for g in graph] if values is None else values
         drawn = picture.unroll(graph, values)  # type: ignore[arg-type]
         named = title or f"{graph[0].name or 'Graph'}, {len(graph)} steps"
         each: Any = values or ()
@@ -62,6 +65,10 @@ def html_page(
         path = path if path.suffix in (".html", ".htm") else path.with_name(f"{path.name}.html")
         path.write_text(page, encoding="utf-8")
     return page
+
+
+def _last_run(g: gModule) -> Trace | None:
+    return None if g._recorded is None else trace(g)
 
 
 def _filled(title: str, data: dict[str, Any]) -> str:

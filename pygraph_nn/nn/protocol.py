@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """One recorded forward pass: the cut-off inputs and the outputs still tied to them."""
+    """One recorded forward pass: the cut-off inputs and the outputs still tied to them.
+
+    `grad_output` is what backward last brought, not a copy: for pictures of the run.
+    """
 
     def __init__(self, input: Any, output: Any) -> None:
         self.input = input
         self.output = output
+        self.grad_output: Any = None
 
     def outputs(self) -> Any:
         return nested.map_leaves(_detached, self.output)
@@ -109,6 +113,7 @@ def run_backward(
     inputs = nested.leaves(run.input)
     _check_input(module, inputs, nested.leaves(input))
     outputs, grads = _differentiable(module, run.output, grad_output)
+    run.grad_output = grad_output
     wanted = [x for x in inputs if _requires_grad(x)] if to_input else []
     if to_parameters:
         _ensure_gradients(module)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .. import shapes
+from ..errors import GraphError
 from ..graph_module import gModule
 from ..node import Node
 from ..shapes import NodeShapes
@@ -48,7 +50,8 @@ def outputs_of(values: Trace | Values | None) -> Values:
 def reduce(g: gModule, values: Trace | Values | None = None, prefix: str = "") -> Picture:
     """The Picture of `g`. `values` give the shapes that stand in its boxes.
 
-    Without them the shapes are those that `infer_shapes` found last, if it was called. Every node
+    Without them the shapes are those that `infer_shapes` found last, or would find for what the
+    last `forward` got, if either was called. Every node
     of the graph is in one box or on a wire; a box is reached from another by wires exactly if it is
     so in the graph. Ids start with `prefix`. An input called ``prev_...`` and an output called
     ``next_...`` are state; the annotation `is_state` of their node says otherwise.
@@ -56,10 +59,19 @@ def reduce(g: gModule, values: Trace | Values | None = None, prefix: str = "") -
     return _Reduction(g, values, prefix).picture
 
 
+def _known_shapes(g: gModule) -> Values:
+    if g.shapes or g._recorded is None:
+        return g.shapes
+    try:
+        return shapes.infer(g, g._recorded.input)
+    except GraphError:  # a module that does not run on meta tensors
+        return {}
+
+
 class _Reduction:
     def __init__(self, g: gModule, values: Trace | Values | None, prefix: str) -> None:
         self.g = g
-        self.given = g.shapes if values is None else values
+        self.given = _known_shapes(g) if values is None else values
         self.values = outputs_of(self.given)
         self.prefix = prefix
         self.picture = Picture(g)

@@ -44,9 +44,9 @@ class Trace:
 def trace(g: gModule, input: Any = None, gradOutput: Any = None) -> Trace:
     """Run `g` on `input`, keeping the value at every node, and back with `gradOutput`, if given.
 
-    Without `input` the run is made on what `forward` last got. It is a run of its own: dropout
-    draws new masks, but leaves the state of the generators as it was, and no parameter, gradient
-    or buffer of `g` changes.
+    Without `input` the run is made on what `forward` last got, and back with what `backward` got
+    after it, if anything. It is a run of its own: dropout draws new masks, but leaves the state of
+    the generators as it was, and no parameter, gradient or buffer of `g` changes.
 
     Raises:
         GraphError: there is no input and no forward pass to take it from; what the run raises.
@@ -55,6 +55,7 @@ def trace(g: gModule, input: Any = None, gradOutput: Any = None) -> Trace:
         if g._recorded is None:
             raise GraphError("trace: pass an input, or call forward(input) first")
         input = g._recorded.input
+        gradOutput = g._recorded.grad_output if gradOutput is None else gradOutput
     kept = [(t, t.detach().clone()) for t in (*g.buffers(), *_overwritten(g))]
     with torch.random.fork_rng(devices=_cuda_devices(g)):
         made = _forward(g, input)

@@ -440,3 +440,11 @@ def test_a_long_chain_is_reduced_and_traced() -> None:
     traced = nngraph.trace(g, torch.ones(2), torch.ones(2))
     assert len(reduce(g, traced).boxes) == 5002
     assert len(nngraph.todot(g, values=traced).splitlines()) > 10000
+
+
+def test_shapes_of_the_last_forward_are_shown() -> None:
+    x = nn.Identity()()
+    g = nngraph.gModule([x], [nn.Linear(4, 3)(x)])
+    assert "7 × 3" not in g.dot().source
+    g.forward(torch.ones(7, 4))
+    assert "7 × 3" in g.dot().source

@@ -463,3 +463,20 @@ def test_the_assets_are_those_that_the_page_takes() -> None:
     source = (folder / "html_page.py").read_text(encoding="utf-8")
     taken = set(re.findall(r'"(\w+\.(?:js|css|html))"', source))
     assert taken == {path.name for path in (folder / "assets").iterdir()}
+
+
+def test_the_last_run_is_shown_by_default() -> None:
+    mean = "0.2449"  # tanh(0.25)
+    x = nn.Identity()().annotate(name="x")
+    g = nngraph.gModule([x], [nn.Tanh()(x).annotate(name="y")])
+    clones = nngraph.clone_many_times(g, 2)
+    assert mean not in nngraph.html_page(g)
+    t = torch.full((2, 3), 0.25)
+    g.forward(t)
+    g.backward(t, torch.full((2, 3), 0.5))
+    assert nngraph.html_page(g) == nngraph.html_page(
+        g, values=nngraph.trace(g, t, torch.full((2, 3), 0.5))
+    )
+    assert mean in nngraph.html_page(g)
+    clones[0].forward(t)
+    assert mean in nngraph.html_page(clones)
