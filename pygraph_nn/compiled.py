@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from . import fused, nested, nn
 from .batching import row_wise
 from .errors import GraphError
-from .fused_gru import GruSteps
 from .graph_module import gModule
-from .loops import GruLoop, LstmLoop, known_loop
+from .loop_runs import delayed, run_known_loop
+from .loops import known_loop
 from .nn.dropout import in_reference_mode
 from .recurrence import Operation, Plan, Stage, Wire, make_plan, wires
 
@@ -67,7 +67,7 @@ class Recurrent(torch.nn.Module):
         owned: set[int] = set()  # values that nothing else will look at
         for stage, wanted, known in zip(self.plan.stages, self._wanted, self._known, strict=True):
             if stage.loop:
-                if not self._own_computation(known, wanted, values, steps, work, owned):
+                if not run_known_loop(self.plan, known, wanted, values, steps, work, owned):
                     self._loop(stage, wanted, values, steps, work)
                 continue
             for i in stage.ops:
@@ -209,91 +209,6 @@ class Recurrent(torch.nn.Module):
             raise _explained(error, op) from error
         values |= {i: _stack(kept[i]) for i in wanted}
 
-    def _own_computation(
-        self,
-        known: LstmLoop | GruLoop | None,
-        wanted: list[int],
-        values: dict[int, Any],
-        steps: int,
-        work: Any,
-        owned: set[int],
-    ) -> bool:
-        """Run a loop that is known by its own computation; False if it is not, or does not fit."""
-        if known is None:
-            return False
-        modules: list[Any] = [self.plan.ops[i].module for i in known.all]
-        if not all(module is None or module.runs_directly for module in modules):
-            return False
-        if isinstance(known, LstmLoop):
-            return self._lstm(known, wanted, values, steps, work, owned)
-        return self._gru(known, wanted, values, steps, work)
-
-    def _lstm(
-        self,
-        lstm: LstmLoop,
-        wanted: list[int],
-        values: dict[int, Any],
-        steps: int,
-        work: Any,
-        owned: set[int],
-    ) -> bool:
-        """Run the loop of an LSTM by its own computation; False if that does not fit here."""
-        if not set(wanted) <= {lstm.c, lstm.h, lstm.next_c, lstm.next_h}:
-            return False
-        linear: Any = self.plan.ops[lstm.linear].module
-        externals = [values[i] for i in lstm.externals]
-        c, h = values[lstm.c], values[lstm.h]
-        width, size = linear.weight.shape
-        fits = all(
-            isinstance(x, torch.Tensor) and x.shape == (steps, len(c), width) for x in externals
-        )
-        if not fits or width != 4 * size or c.shape != h.shape or h.shape != (len(c), size):
-            return False
-        block = _block(linear, work)
-        next_c, next_h = fused.LstmSteps.apply(
-            work or fused.Workspace(),
-            lstm.next_h,
-            lstm.slots,
-            work is not None and lstm.externals[0] in owned,
-            c,
-            h,
-            block,
-            *externals,
-        )
-        values[lstm.next_c], values[lstm.next_h] = next_c, next_h
-        if lstm.c in wanted:
-            values[lstm.c] = delayed(c, next_c)
-        if lstm.h in wanted:
-            values[lstm.h] = delayed(h, next_h)
-        return True
-
-    def _gru(
-        self, gru: GruLoop, wanted: list[int], values: dict[int, Any], steps: int, work: Any
-    ) -> bool:
-        """The same for the loop of a GRU."""
-        if not set(wanted) <= {gru.h, gru.next_h}:
-            return False
-        gates, candidate = (self.plan.ops[i].module for i in (gru.gates, gru.candidate))
-        externals, h = [values[i] for i in gru.externals], values[gru.h]
-        size = candidate.weight.shape[0]  # type: ignore[union-attr, index]
-        fits = all(
-            isinstance(x, torch.Tensor) and x.shape == (steps, len(h), size) for x in externals
-        )
-        if not fits or h.shape != (len(h), size):
-            return False
-        values[gru.next_h] = GruSteps.apply(
-            work or fused.Workspace(),
-            gru.next_h,
-            gru.slots,
-            h,
-            _block(gates, work),
-            _block(candidate, work),
-            *externals,
-        )
-        if gru.h in wanted:
-            values[gru.h] = delayed(h, values[gru.next_h])
-        return True
-
     def _leave(self, index: int, output: Any, values: dict[int, Any]) -> Any:
         """An output of the core: over time, or its last value where it is a state."""
         if index in self.plan.fed:
@@ -302,17 +217,6 @@ class Recurrent(torch.nn.Module):
 
     def extra_repr(self) -> str:
         return str(self.plan)
-
-
-def _block(linear: Any, work: Any) -> torch.Tensor:
-    """A linear layer's block: the one that `work` holds, or one made of its parameters."""
-    block = None if work is None else work.block(linear)
-    if block is not None:
-        return block
-    if work is not None:
-        work.generic(linear)
-    bias = linear.weight.new_zeros(len(linear.weight)) if linear.bias is None else linear.bias
-    return torch.cat([linear.weight.t(), bias[None]])
 
 
 def _wanted_after(plan: Plan) -> list[list[int]]:
@@ -397,13 +301,6 @@ def _stack(values: list[Any]) -> Any:
     """Values of the same structure, one a step, with a leading dimension of time."""
     columns = zip(*(nested.leaves(value) for value in values), strict=True)
     return nested.rebuild(values[0], iter([torch.stack(column) for column in columns]))
-
-
-def delayed(first: Any, value: Any) -> Any:
-    """`value` one step later: `first`, then all of it but the last step."""
-    pairs = nested.pairs(first, value, "recurrent: a state and what feeds it")
-    made = [torch.cat([a[None], b[:-1]]) for a, b in pairs]
-    return nested.rebuild(first, iter(made))
 
 
 def _element(table: Any, op: Operation) -> Any:

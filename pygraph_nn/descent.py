@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -14,14 +13,8 @@ from . import nested, nn
 from .compiled import Recurrent
 from .errors import GraphError
 from .fused import Workspace
-from .later import Later
 
 Tensor = torch.Tensor
-
-# Products of weights' gradients with at least so many multiplications run beside everything else,
-# in so many parts.
-_LARGE = 1 << 24
-_PARTS = 2
 
 
 class Descent(Workspace):
@@ -54,7 +47,6 @@ class Descent(Workspace):
         self._products = "highest"
         self._bfloat16 = False
         self._version = -1
-        self._later = Later()
         self._flatten()
 
     def _flatten(self) -> None:
@@ -77,9 +69,10 @@ class Descent(Workspace):
         taken = {id(p) for p in parts}
         self._plain = [p for p in every if id(p) not in taken]
         size = sum(p.numel() for p in every)
-        self.parameters, self.gradients = every[0].new_empty(size), every[0].new_zeros(size)
-        self.parameters = self.parameters.detach()
-        self.gradients = self.gradients.detach()
+        for parameter in every:
+            parameter.grad = None  # so that old gradients do not stand in memory beside new ones
+        self.parameters = every[0].detach().new_empty(size)
+        self.gradients = every[0].detach().new_zeros(size)
         offset = 0
 
         def take(*shape: int) -> tuple[Tensor, Tensor]:
@@ -162,23 +155,6 @@ class Descent(Workspace):
         self._written.add(id(block))
         return self._grads[id(block)], beta
 
-    def block_gradient(self, block: Tensor, a: Tensor, b: Tensor, alpha: float = 1) -> Any:
-        target = self.target(block)
-        if target is None:
-            return super().block_gradient(block, a, b, alpha)
-        out, beta = target
-        if beta or out.is_cuda or a.shape[0] * out.numel() < _LARGE or not self._later.possible():
-            self._later.finish()  # what is added to has to be there
-            self.product(a.t(), b, out, beta, alpha)
-            return None
-        # Nobody waits for a weight's gradient, so it is computed beside the way back through time.
-        parts = range(0, len(out), -(-len(out) // _PARTS))
-        for start, end in zip(parts, [*parts[1:], len(out)], strict=True):
-            self._later.add(
-                partial(self.product, a[:, start:end].t(), b, out[start:end], alpha=alpha)
-            )
-        return None
-
     def _zero(self, block: Tensor) -> None:
         """Make the gradient of `block` zeros, to be added to."""
         self._grads[id(block)].zero_()
@@ -232,10 +208,7 @@ class Descent(Workspace):
     def backward(self, outputs: Sequence[Tensor], grads: Sequence[Tensor]) -> None:
         """The gradients of all parameters, given those of `outputs` of the last `forward`."""
         with self._fast_products():
-            try:
-                torch.autograd.backward(list(outputs), list(grads))
-            finally:
-                self._later.finish()
+            torch.autograd.backward(list(outputs), list(grads))
         for block in self._blocks.values():
             if id(block) not in self._written:
                 grad, rows = self._grads[id(block)], self._rows.get(id(block))

@@ -109,7 +109,7 @@ class _Match:
                 new = term
         if kept is None or new is None:
             raise _Differs
-        (forget,) = (i for i in self._operands(kept, nn.CMulTable, 2) if i != self.c)
+        forget = self._other(self._operands(kept, nn.CMulTable, 2), self.c)
         self._expect(forget, nn.Sigmoid)
         into, transform = self._product(new, nn.Sigmoid, nn.Tanh)
         slices = [self._slice(gate) for gate in (into, transform, forget, out)]
@@ -138,7 +138,7 @@ class _Match:
         if h in wires(self.ops[first].input):
             first, second = second, first
         update, tanh = self._product(first, nn.Sigmoid, nn.Tanh)
-        (keep,) = (i for i in self._operands(second, nn.CMulTable, 2) if i != h)
+        keep = self._other(self._operands(second, nn.CMulTable, 2), h)
         one_more: Any = self._expect(keep, nn.AddConstant).module
         negated = self._input(keep)
         minus: Any = self._expect(negated, nn.MulConstant).module
@@ -147,8 +147,7 @@ class _Match:
         if self._input(negated) != update:
             raise _Differs
         candidate, x_candidate = self._linear_and_external(self._input(tanh))
-        gated = self._operands(self._input(candidate), nn.CMulTable, 2)
-        (reset,) = (i for i in gated if i != h)
+        reset = self._other(self._operands(self._input(candidate), nn.CMulTable, 2), h)
         self._expect(reset, nn.Sigmoid)
         sums = [self._slice_and_external(gate) for gate in (update, reset)]
         (split, update_slot, x_update), (other, reset_slot, x_reset) = sums
@@ -179,6 +178,13 @@ class _Match:
         if len(inside) != 1:
             raise _Differs
         return inside[0], outside[0]
+
+    def _other(self, operands: list[int], known: int) -> int:
+        """The one of two operands that is not `known`, which is the other."""
+        others = [i for i in operands if i != known]
+        if len(others) != 1:
+            raise _Differs
+        return others[0]
 
     def _fed_by(self, state: int) -> int:
         source = self.ops[state].input

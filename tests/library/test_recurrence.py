@@ -309,6 +309,15 @@ def test_the_plan_of_two_layers() -> None:
     assert all(stage.reason for stage in plan.stages)
 
 
+def test_the_picture_of_a_plan() -> None:
+    plan = make_plan(language_model(lstm, 2, 2), {"prev_s": "next_s"})
+    source = plan.dot("two layers").source
+    assert source.count("subgraph cluster_") == 5
+    assert source.count("step after step") == 2
+    assert source.count("style=dashed") == 4  # the delays of two c and two h
+    assert 'label="two layers"' in source
+
+
 def other_lstm(
     x: nngraph.Node, prev_c: nngraph.Node, prev_h: nngraph.Node, *, input_size: int, rnn_size: int
 ) -> tuple[nngraph.Node, nngraph.Node]:
