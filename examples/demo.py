@@ -1,4 +1,4 @@
-"""Train a small network on Python's own documentation, complete three sentences, draw the curves.
+"""Train a small network on Python's own documentation, complete three sentences, draw pictures.
 
     python examples/demo.py [RUN]
 
@@ -36,10 +36,13 @@ def main() -> int:
         sentence = words[: words.index("<eos>")] if "<eos>" in words else words
         print(f"  {prompt} ... {' '.join(sentence[len(prompt.split()) :])}")
 
-    curves = (run / "curves.png").resolve()
+    curves, cell = (run / "curves.png").resolve(), (run / "lstm_cell.svg").resolve()
     print(f"\nThe curves: {curves}")
+    # Needs the program dot; without it the command says how to get it, and the demo is over.
+    drawn = zaremba(["diagram", "cell", "-o", str(cell)]) == 0
     if sys.stdout.isatty() and not QUICK:
-        webbrowser.open(curves.as_uri())
+        for picture in [curves, cell] if drawn else [curves]:
+            webbrowser.open(picture.as_uri())
     return 0
 
 

@@ -156,7 +156,7 @@ PRESETS: dict[str, Settings] = {
         _SMALL, embedding_size=400, dropout=0.5, lr=0.9, max_epoch=5, max_max_epoch=20,
     ),
     # A first success within minutes on a laptop.
-    "demo": replace(_SMALL, rnn_size=100, max_epoch=0, max_max_epoch=2),
+    "demo": replace(_SMALL, rnn_size=150, max_epoch=1, max_max_epoch=4),
     # Characters: a sequence of 50 is some nine words long.
     "char-small": _CHARS,
     "char-large": replace(_CHARS, layers=3, rnn_size=600, dropout=0.1, init_weight=0.05),
