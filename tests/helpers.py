@@ -6,6 +6,7 @@ import ast
 import contextlib
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -193,3 +194,27 @@ def printed_from_lua(text: str) -> str:
 def from_zero(tokens: torch.Tensor) -> torch.Tensor:
     """Classes and tokens counted from 0."""
     return tokens - 1
+
+
+def chromium(profile: Path, size: str) -> Iterator[Any]:
+    """A headless Chromium under selenium, with a fresh `profile` and a window of `size` "w,h".
+
+    Its console and network logs are kept. Skips the test where there is no browser.
+    """
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    driver_program = shutil.which("chromedriver")
+    if browser is None or driver_program is None:
+        pytest.skip("Chromium or its chromedriver is missing (Debian: chromium, chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for argument in (
+        "headless=new no-sandbox disable-gpu disable-quic no-first-run disable-sync "
+        "disable-background-networking disable-component-update disable-dev-shm-usage "
+        f"window-size={size} user-data-dir={profile}"
+    ).split():
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver_program))
+    yield driver
+    driver.quit()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import PTB, needs_ptb
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,8 +26,6 @@ from zaremba_port.chars import (
 )
 from zaremba_port.cli import main
 from zaremba_port.data import read_tokens
-
-PTB = Path(__file__).parents[3] / "shared" / "data" / "ptb"
 
 
 def test_the_format_by_example(tmp_path: Path) -> None:
@@ -52,7 +51,7 @@ def test_characters_read_back_as_they_were_written(words: list[str]) -> None:
         assert count_words(characters) == len(words)
 
 
-@pytest.mark.skipif(not PTB.is_dir(), reason="the Penn Treebank is not beside the project")
+@needs_ptb
 @pytest.mark.parametrize(
     ("split", "tokens", "words"), [("valid", 393042, 73760), ("test", 442423, 82430)]
 )
@@ -64,7 +63,7 @@ def test_the_treebank(split: str, tokens: int, words: int) -> None:
     assert set(characters) <= set(COURSE_VOCABULARY.words)
 
 
-@pytest.mark.skipif(not PTB.is_dir(), reason="the Penn Treebank is not beside the project")
+@needs_ptb
 def test_the_treebank_from_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import html.parser
 import json
 import math
-import shutil
 import string
 import threading
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers import chromium
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -491,27 +491,10 @@ def test_a_failed_download_is_told(
 
 # In a browser
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    if BROWSER is None or DRIVER is None:
-        pytest.skip("Chromium or its chromedriver is missing (Debian: chromium, chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for argument in (
-        "headless=new no-sandbox disable-gpu no-first-run disable-sync disable-dev-shm-usage "
-        "disable-background-networking disable-component-update window-size=1280,900 "
-        f"user-data-dir={tmp_path_factory.mktemp('browser')}"
-    ).split():
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    yield from chromium(tmp_path_factory.mktemp("browser"), "1280,900")
 
 
 @pytest.fixture

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from helpers import chromium
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 from pygraph_nn.html_page import statistics
 from pygraph_nn.picture import reduce
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
 
 
 def lstm(x: Any, prev_c: Any, prev_h: Any, size: int) -> tuple[Any, Any]:
@@ -193,21 +190,7 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    if BROWSER is None or DRIVER is None:
-        pytest.skip("Chromium or its chromedriver is missing (Debian: chromium, chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for argument in (
-        "headless=new no-sandbox disable-gpu disable-quic no-first-run disable-sync "
-        "disable-background-networking disable-component-update disable-dev-shm-usage "
-        f"window-size=1400,850 user-data-dir={tmp_path_factory.mktemp('browser')}"
-    ).split():
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    yield from chromium(tmp_path_factory.mktemp("browser"), "1400,850")
 
 
 @pytest.fixture
