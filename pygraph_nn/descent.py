@@ -110,6 +110,10 @@ class Descent(Workspace):
 
     # What the fused computations ask for
 
+    @property
+    def exact(self) -> bool:
+        return not self._bfloat16
+
     def empty(self, key: object, shape: Sequence[int], like: Tensor) -> Tensor:
         return self._kept(key, shape, like)[0]
 

@@ -8,7 +8,9 @@ import torch
 
 from . import fused, nested
 from .fused_gru import GruSteps
+from .fused_lstm import LstmSteps
 from .loops import GruLoop, LstmLoop
+from .native_lstm import NativeLstmSteps, runs
 from .recurrence import Plan
 
 
@@ -52,8 +54,10 @@ def _lstm(
     if not fits or width != 4 * size or c.shape != h.shape or h.shape != (len(c), size):
         return False
     block = _block(linear, work)
-    next_c, next_h = fused.LstmSteps.apply(
-        work or fused.Workspace(),
+    work_ = work or fused.Workspace()
+    native = work_.exact and runs(c, h, block, *externals)
+    next_c, next_h = (NativeLstmSteps if native else LstmSteps).apply(
+        work_,
         lstm.next_h,
         lstm.slots,
         work is not None and lstm.externals[0] in owned,

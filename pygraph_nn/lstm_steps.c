@@ -1,0 +1,265 @@
+/* The loop of an LSTM over time, forward and backward, in float32; called by native_lstm.py.
+ *
+ * Each step multiplies the few rows of a batch by the same weight, then computes gates, c and h
+ * from the sums. A library packs the weight anew in every such product, and ten calls more go once
+ * through memory each. Here the weight is packed once for all steps, in panels that are read from
+ * front to back; a tile of rows and units adds up in registers, and goes on to c and h there. The
+ * threads meet once a step. A thread has the same panels in every step, so they stay in its cache.
+ *
+ * Sums are added up in the order of k, whatever the number of threads: so the result is the same.
+ */
+
+#include <string.h>
+
+#ifdef _OPENMP
+int omp_get_thread_num(void); /* declared here: clang has no omp.h without a further package */
+int omp_get_num_threads(void);
+#else
+static int omp_get_thread_num(void) { return 0; }
+static int omp_get_num_threads(void) { return 1; }
+#endif
+
+/* LANES numbers in a vector. A tile is of UNITS vectors, 4 in the forward pass, one for each gate,
+ * and of as many rows as leave room for the weight's vectors in 32 or 16 registers. */
+#if defined __AVX512F__
+enum { LANES = 16, ROWS = 5, BACK_ROWS = 10 };
+#else
+enum { LANES = 8, ROWS = 3, BACK_ROWS = 6 };
+#endif
+enum { GATES = 4, BACK_UNITS = 2 };
+
+typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
+typedef int ivec __attribute__((vector_size(LANES * sizeof(int))));
+#define INLINE static inline __attribute__((always_inline))
+
+/* Vectors from and to memory, of which the first n numbers count. */
+
+INLINE vec load(const float *from, int n) {
+    vec x = {0};
+    if (n >= LANES)
+        memcpy(&x, from, sizeof x);
+    else
+        memcpy(&x, from, n * sizeof(float));
+    return x;
+}
+
+INLINE void store(float *to, vec x, int n) {
+    if (n >= LANES)
+        memcpy(to, &x, sizeof x);
+    else
+        memcpy(to, &x, n * sizeof(float));
+}
+
+INLINE vec all(float x) { return (vec){0} + x; }
+
+INLINE vec choose(ivec mask, vec yes, vec no) {
+    return (vec)((mask & (ivec)yes) | (~mask & (ivec)no));
+}
+
+/* exp(x) - 1 as scale * q + (scale - 1), scale a power of two; x is limited to where that is finite.
+ *
+ * x = n log 2 + r, |r| <= log(2) / 2, scale = 2^n, q = exp(r) - 1 by a polynomial whose coefficients
+ * are fitted to a largest relative error of 1.3e-8. NaN stays NaN: no comparison with it is true.
+ */
+INLINE vec exp_minus_one(vec x, vec *scale) {
+    x = choose(x < -87, all(-87), x);
+    x = choose(x > 87, all(87), x);
+    /* Added to 1.5 * 2^23, a number loses its fraction, and its last bits are the integer. */
+    vec shifted = x * 1.44269504f + 12582912.0f;
+    vec n = shifted - 12582912.0f;
+    /* log 2 in two parts: the first has few bits, so that its product with n is exact. */
+    vec r = x - n * 0.693359375f;
+    r += n * 2.12194440e-4f;
+    vec p = r * 1.3882521e-3f + 8.3665205e-3f;
+    p = p * r + 4.1667201e-2f;
+    p = p * r + 1.6666543e-1f;
+    p = p * r + 0.49999997f;
+    *scale = (vec)(((ivec)shifted << 23) + 0x3f800000);
+    return p * r * r + r;
+}
+
+INLINE vec sigmoid(vec x) {
+    vec scale, q = exp_minus_one(-x, &scale);
+    return 1 / (1 + scale + scale * q);
+}
+
+/* From exp(2x) - 1, which is exact where x is small. */
+INLINE vec tanh_of(vec x) {
+    vec scale, q = exp_minus_one(x + x, &scale);
+    vec e = scale * q + (scale - 1);
+    return e / (e + 2);
+}
+
+/* One loop over time. T = steps, B = batch, H = size; all contiguous. The order of the four gates
+ * in a row of 4H is in slot: where in, transform, forget and out are. */
+struct lstm {
+    const float *block;    /* (H + 1, 4H): the weight, and the bias as its last row */
+    float *packed;         /* room for the panels: see lstm_packed_size */
+    float *gates;          /* (T, B, 4H): forward overwrites what is added from outside */
+    float *h;              /* (T + 1, B, H + 1): [0] is the first state; the last column stays */
+    float *c;              /* (T + 1, B, H): likewise */
+    float *tanh_c;         /* (T, B, H) */
+    const float *grad_h;   /* (T, B, H), or NULL */
+    const float *grad_c;   /* (T, B, H), or NULL */
+    float *d;              /* (T, B, 4H): the gradient of the sums */
+    float *dc;             /* (B, H): zeros; then the gradient of the first c */
+    int slot[GATES];
+    int steps, batch, size, threads;
+};
+
+INLINE int blocks(int n, int of) { return (n + of - 1) / of; }
+INLINE int at_most(int n, int limit) { return n < limit ? n : limit; }
+
+/* The share [from, to) of a thread in n tasks. */
+INLINE int share(int n, int thread, int threads) { return (int)((long)n * thread / threads); }
+
+/* How many numbers `packed` must hold, for both directions. */
+long lstm_packed_size(int size) {
+    long forward = (long)blocks(size, LANES) * LANES * GATES * (size + 1);
+    long backward = (long)blocks(size, BACK_UNITS * LANES) * BACK_UNITS * LANES * GATES * size;
+    return forward > backward ? forward : backward;
+}
+
+/* A forward panel, of LANES units: for each k the vectors of the four gates; then the bias. */
+static void pack_forward(const struct lstm *a, int panel) {
+    long size = a->size, unit = (long)panel * LANES;
+    int n = at_most(a->size - (int)unit, LANES);
+    float *to = a->packed + panel * (size + 1) * GATES * LANES;
+    for (long k = 0; k <= size; k++)
+        for (int gate = 0; gate < GATES; gate++, to += LANES) {
+            const float *from = a->block + k * GATES * size + a->slot[gate] * size + unit;
+            store(to, load(from, n), LANES);
+        }
+}
+
+static void forward_tile(const struct lstm *a, int t, int panel, int row) {
+    const long size = a->size, width = GATES * size, unit = (long)panel * LANES;
+    const int n = at_most(a->size - (int)unit, LANES), rows = at_most(a->batch - row, ROWS);
+    const float *weight = a->packed + panel * (size + 1) * GATES * LANES;
+    const float *bias = weight + size * GATES * LANES;
+    const long first = (long)t * a->batch + row; /* among the rows of all steps */
+    const float *h[ROWS];
+    vec sum[ROWS][GATES];
+    for (int r = 0; r < ROWS; r++) {
+        /* Rows that are missing are the last one again, and are not stored. */
+        const long here = first + at_most(r, rows - 1);
+        h[r] = a->h + here * (size + 1);
+        for (int gate = 0; gate < GATES; gate++) {
+            const float *from = a->gates + here * width + a->slot[gate] * size + unit;
+            sum[r][gate] = load(from, n) + load(bias + gate * LANES, LANES);
+        }
+    }
+    for (long k = 0; k < size; k++, weight += GATES * LANES) {
+        vec w[GATES];
+#pragma GCC unroll 4
+        for (int gate = 0; gate < GATES; gate++) w[gate] = load(weight + gate * LANES, LANES);
+#pragma GCC unroll 16
+        for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 4
+            for (int gate = 0; gate < GATES; gate++) sum[r][gate] += h[r][k] * w[gate];
+    }
+    for (int r = 0; r < rows; r++) {
+        const long here = (first + r) * size + unit, next = here + a->batch * size;
+        float *gates = a->gates + (first + r) * width + unit;
+        vec into = sigmoid(sum[r][0]), transform = tanh_of(sum[r][1]);
+        vec forget = sigmoid(sum[r][2]), out = sigmoid(sum[r][3]);
+        vec c = forget * load(a->c + here, n) + into * transform, tanh_c = tanh_of(c);
+        store(gates + a->slot[0] * size, into, n);
+        store(gates + a->slot[1] * size, transform, n);
+        store(gates + a->slot[2] * size, forget, n);
+        store(gates + a->slot[3] * size, out, n);
+        store(a->c + next, c, n);
+        store(a->tanh_c + here, tanh_c, n);
+        store(a->h + (first + a->batch + r) * (size + 1) + unit, out * tanh_c, n);
+    }
+}
+
+void lstm_forward(const struct lstm *a) {
+    const int panels = blocks(a->size, LANES), groups = blocks(a->batch, ROWS);
+#pragma omp parallel num_threads(a->threads)
+    {
+        const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+        const int end = share(panels, thread + 1, threads);
+        for (int panel = share(panels, thread, threads); panel < end; panel++)
+            pack_forward(a, panel);
+        const int from = share(panels * groups, thread, threads);
+        const int to = share(panels * groups, thread + 1, threads);
+        for (int t = 0; t < a->steps; t++) {
+#pragma omp barrier
+            for (int i = from; i < to; i++) forward_tile(a, t, i / groups, i % groups * ROWS);
+        }
+    }
+}
+
+/* A backward panel, of BACK_UNITS vectors of units: for each k, over the gates, the weights. */
+static void pack_backward(const struct lstm *a, int panel) {
+    const long wide = BACK_UNITS * LANES, width = (long)GATES * a->size, unit = panel * wide;
+    float *to = a->packed + panel * width * wide;
+    for (long j = 0; j < wide; j++) {
+        const float *from = a->block + (unit + j) * width;
+        for (long k = 0; k < width; k++) to[k * wide + j] = unit + j < a->size ? from[k] : 0;
+    }
+}
+
+static void backward_tile(const struct lstm *a, int t, int panel, int row) {
+    const long size = a->size, width = GATES * size;
+    const int rows = at_most(a->batch - row, BACK_ROWS);
+    const long first = (long)t * a->batch + row;
+    vec sum[BACK_ROWS][BACK_UNITS]; /* the gradient of h */
+    memset(sum, 0, sizeof sum);
+    if (t < a->steps - 1) {
+        const float *weight = a->packed + panel * width * BACK_UNITS * LANES, *d[BACK_ROWS];
+        for (int r = 0; r < BACK_ROWS; r++)
+            d[r] = a->d + (first + a->batch + at_most(r, rows - 1)) * width;
+        for (long k = 0; k < width; k++, weight += BACK_UNITS * LANES) {
+            vec w[BACK_UNITS];
+#pragma GCC unroll 2
+            for (int j = 0; j < BACK_UNITS; j++) w[j] = load(weight + j * LANES, LANES);
+#pragma GCC unroll 16
+            for (int r = 0; r < BACK_ROWS; r++)
+#pragma GCC unroll 2
+                for (int j = 0; j < BACK_UNITS; j++) sum[r][j] += d[r][k] * w[j];
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < BACK_UNITS; j++) {
+            const long unit = ((long)panel * BACK_UNITS + j) * LANES;
+            const int n = at_most(a->size - (int)unit, LANES);
+            if (n <= 0) break;
+            const long here = (first + r) * size + unit;
+            const float *gates = a->gates + (first + r) * width + unit;
+            float *d = a->d + (first + r) * width + unit, *carried = a->dc + (row + r) * size + unit;
+            vec into = load(gates + a->slot[0] * size, n);
+            vec transform = load(gates + a->slot[1] * size, n);
+            vec forget = load(gates + a->slot[2] * size, n);
+            vec out = load(gates + a->slot[3] * size, n);
+            vec tanh_c = load(a->tanh_c + here, n);
+            vec dh = sum[r][j], dc = load(carried, n);
+            if (a->grad_h) dh += load(a->grad_h + here, n);
+            if (a->grad_c) dc += load(a->grad_c + here, n);
+            dc += dh * out * (1 - tanh_c * tanh_c);
+            store(d + a->slot[0] * size, dc * transform * into * (1 - into), n);
+            store(d + a->slot[1] * size, dc * into * (1 - transform * transform), n);
+            store(d + a->slot[2] * size, dc * load(a->c + here, n) * forget * (1 - forget), n);
+            store(d + a->slot[3] * size, dh * tanh_c * out * (1 - out), n);
+            store(carried, dc * forget, n);
+        }
+}
+
+void lstm_backward(const struct lstm *a) {
+    const int panels = blocks(a->size, BACK_UNITS * LANES), groups = blocks(a->batch, BACK_ROWS);
+#pragma omp parallel num_threads(a->threads)
+    {
+        const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+        const int end = share(panels, thread + 1, threads);
+        for (int panel = share(panels, thread, threads); panel < end; panel++)
+            pack_backward(a, panel);
+        const int from = share(panels * groups, thread, threads);
+        const int to = share(panels * groups, thread + 1, threads);
+        for (int t = a->steps - 1; t >= 0; t--) {
+#pragma omp barrier
+            for (int i = from; i < to; i++)
+                backward_tile(a, t, i / groups, i % groups * BACK_ROWS);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+"""Compiles the C sources of this package, where there is a compiler, and loads them.
+
+Nothing needs them: where they cannot be had, PyTorch's own operations do the same, more slowly.
+``python -m pygraph_nn`` says what is to be had. PYGRAPH_NN_NATIVE=0 in the environment
+does without; CC names another compiler than the first of cc, gcc and clang.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+SOURCES = Path(__file__).parent
+# What PyTorch's own operations use on this processor decides what ours are compiled for.
+CAPABILITIES = {
+    "AVX2": ["-mavx2", "-mfma"],
+    "AVX512": ["-mavx2", "-mfma", "-mavx512f", "-mavx512vl", "-mavx512dq"],
+}
+COMPILE = ["-O3", "-std=gnu11", "-fPIC", "-fopenmp"]
+
+
+class Unavailable(Exception):
+    """Why a library cannot be had here."""
+
+
+@functools.cache
+def library(name: str) -> ctypes.CDLL | None:
+    """The library compiled from ``name.c``; None where it cannot be had."""
+    try:
+        return load(name, capability())
+    except Unavailable:
+        return None
+
+
+def capability() -> str:
+    """Which of CAPABILITIES this processor has.
+
+    Raises:
+        Unavailable: none, or compiled code is not wanted.
+    """
+    if os.environ.get("PYGRAPH_NN_NATIVE", "1").lower() in ("0", "no", "off", "false"):
+        raise Unavailable("PYGRAPH_NN_NATIVE in the environment turns it off")
+    found = str(torch.backends.cpu.get_cpu_capability())
+    if sys.platform != "linux" or platform.machine() != "x86_64" or found not in CAPABILITIES:
+        where = f"{platform.system()} on {platform.machine()} ({found})"
+        raise Unavailable(f"it is for Linux on x86-64 with AVX2 or AVX-512, and this is {where}")
+    return found
+
+
+def load(name: str, capability: str) -> ctypes.CDLL:
+    """The library compiled from ``name.c`` for a processor with `capability`.
+
+    It is compiled once, into the user's cache: XDG_CACHE_HOME, or ~/.cache.
+
+    Raises:
+        Unavailable: there is no compiler, it fails, or what it makes cannot be loaded.
+    """
+    compiler = _compiler()
+    source = SOURCES / f"{name}.c"
+    flags = [*COMPILE, *CAPABILITIES[capability]]
+    made_of = [source.read_text(encoding="utf-8"), *compiler, *flags]
+    key = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:16]
+    runtime = _openmp()
+    file_name = f"{name}-{capability}-{key}.so"
+    cached = _cache() / file_name
+    if not cached.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            made = Path(folder) / file_name
+            _compile(compiler, flags, source, made)
+            try:
+                # Under another name first: a process that finds the file finds all of it.
+                cached.parent.mkdir(parents=True, exist_ok=True)
+                partial = cached.with_name(f"{file_name}.{os.getpid()}")
+                shutil.copyfile(made, partial)
+                partial.replace(cached)
+            except OSError:
+                return _open(made, runtime)  # loaded once, a file may be deleted
+    return _open(cached, runtime)
+
+
+def _compiler() -> list[str]:
+    wanted = shlex.split(os.environ.get("CC", ""))
+    for command in [wanted] if wanted else [["cc"], ["gcc"], ["clang"]]:
+        path = shutil.which(command[0])
+        if path:
+            return [path, *command[1:]]
+    raise Unavailable(f"no compiler was found: {wanted[0] if wanted else 'cc, gcc or clang'}")
+
+
+def _cache() -> Path:
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pygraph_nn"
+    except RuntimeError:  # there is no home
+        return Path(tempfile.gettempdir()) / "pygraph_nn"
+
+
+def _compile(compiler: list[str], flags: list[str], source: Path, library: Path) -> None:
+    compiled = library.with_suffix(".o")
+    # Linked without -fopenmp: a second runtime beside PyTorch's would fight with it for the cores.
+    for arguments in (
+        [*flags, "-c", str(source), "-o", str(compiled)],
+        ["-shared", str(compiled), "-o", str(library)],
+    ):
+        try:
+            done = subprocess.run([*compiler, *arguments], capture_output=True, timeout=120)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Unavailable(f"{compiler[0]} does not run: {error}") from error
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip()
+            raise Unavailable(f"{compiler[0]} could not compile {source.name}:\n{said}")
+
+
+def _openmp() -> Path:
+    """The OpenMP runtime that PyTorch has loaded."""
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    paths = [Path(line.split(maxsplit=5)[5]) for line in maps.splitlines() if "/" in line]
+    own = Path(torch.__file__).parent
+    paths.sort(key=lambda path: own not in path.parents)  # another package may have brought its own
+    for start in ("libgomp", "libiomp5", "libomp"):
+        for path in paths:
+            if path.name.startswith(start) and ".so" in path.name:
+                return path
+    raise Unavailable("PyTorch runs without OpenMP here")
+
+
+def _open(library: Path, runtime: Path) -> ctypes.CDLL:
+    try:
+        ctypes.CDLL(str(runtime), mode=ctypes.RTLD_GLOBAL)  # what the library calls is found there
+        return ctypes.CDLL(str(library))
+    except OSError as error:
+        raise Unavailable(f"{library.name} cannot be loaded: {error}") from error
