@@ -37,7 +37,7 @@ setup(
         include=["pygraph_nn", "pygraph_nn.*", "zaremba_port", "zaremba_port.*"]
     ),
     package_data={
-        "pygraph_nn": ["py.typed", "assets/*", "*.c"],
+        "pygraph_nn": ["py.typed", "assets/*", "csrc/*"],
         "zaremba_port": ["py.typed"],
         "zaremba_port.assignment": ["assets/*"],
     },

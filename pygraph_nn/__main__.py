@@ -1,4 +1,4 @@
-"""``python -m pygraph_nn``: which versions run, and whether the compiled loop is to be had."""
+"""``python -m pygraph_nn``: which versions run, and whether compiled kernels are to be had."""
 
 import platform
 
@@ -10,11 +10,11 @@ from .native import Unavailable, capability, load
 def main() -> None:
     print(f"Python {platform.python_version()}, PyTorch {torch.__version__}")
     try:
-        library = load("lstm_steps", capability())
+        library = load(capability())
     except Unavailable as reason:
-        print(f"The loop of an LSTM runs by PyTorch's operations: {reason}")
+        print(f"No compiled kernels, PyTorch's operations do all: {reason}")
     else:
-        print(f"The loop of an LSTM runs by compiled code: {library._name}")
+        print(f"Compiled kernels: {library._name}")
 
 
 main()

@@ -45,7 +45,7 @@ class Descent(Workspace):
         self._plain: list[torch.nn.Parameter] = []  # left to autograd
         self._written: set[int] = set()
         self._products = "highest"
-        self._bfloat16 = False
+        self.exact = True
         self._version = -1
         self._flatten()
 
@@ -109,10 +109,6 @@ class Descent(Workspace):
         self._grads[id(block)] = grads
 
     # What the fused computations ask for
-
-    @property
-    def exact(self) -> bool:
-        return not self._bfloat16
 
     def empty(self, key: object, shape: Sequence[int], like: Tensor) -> Tensor:
         return self._kept(key, shape, like)[0]
@@ -252,13 +248,13 @@ class Descent(Workspace):
     # Products
 
     def product(self, a: Tensor, b: Tensor, out: Tensor, beta: int = 0, alpha: float = 1) -> Tensor:
-        if not self._bfloat16:
+        if self.exact:
             return torch.addmm(out, a, b, beta=beta, alpha=alpha, out=out)
         made = a.bfloat16() @ b.bfloat16()
         return out.mul_(beta).add_(made, alpha=alpha) if beta else torch.mul(made, alpha, out=out)
 
     def product_plus(self, c: Tensor, a: Tensor, b: Tensor, out: Tensor) -> Tensor:
-        if not self._bfloat16:
+        if self.exact:
             return torch.addmm(c, a, b, out=out)
         return torch.add(c, a.bfloat16() @ b.bfloat16(), out=out)
 
@@ -277,7 +273,7 @@ class Descent(Workspace):
             known = ", ".join(self.precisions)
             raise GraphError(f"precision {precision!r} is unknown: there are {known}")
         first = self.parameters
-        self._bfloat16 = precision == "bfloat16"
+        self.exact = precision != "bfloat16"
         self._products = "high" if precision == "tf32" else "highest"
         on_cpu = first.device.type == "cpu" and first.dtype == torch.float32
         if precision == "float32" and on_cpu and medium_is_float32():

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from . import kernels
 from .errors import GraphError
 
 Tensor = torch.Tensor
@@ -135,40 +136,51 @@ def _with_ones(work: Workspace, key: object, x: Tensor, block: Tensor) -> Tensor
 class SoftmaxLoss(torch.autograd.Function):
     """Linear, LogSoftMax and the negative log-likelihood in one: (..., inputs) to (rows,).
 
-    One buffer, (rows, classes), holds the scores, then the probabilities, then the gradient.
+    One buffer, (rows, classes), holds the scores, then the probabilities, then, if asked for with
+    `gradient`, the gradient of each row's loss.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, work: Workspace, key: object, x: Tensor, target: Tensor, block: Tensor
+        ctx: Any,
+        work: Workspace,
+        key: object,
+        x: Tensor,
+        target: Tensor,
+        block: Tensor,
+        gradient: bool,
     ) -> Tensor:
         ctx.work, ctx.key, ctx.block, ctx.shape = work, key, block, x.shape
         ctx.x = _with_ones(work, key, x, block)
-        ctx.target = target.reshape(-1, 1)
-        ctx.p = work.empty((key, "classes"), (len(ctx.x), block.shape[1]), block)
-        work.product(ctx.x, block, ctx.p)
+        ctx.d = work.empty((key, "classes"), (len(ctx.x), block.shape[1]), block)
+        work.product(ctx.x, block, ctx.d)
         ctx.spent = False
-        return _losses_and_probabilities(ctx.x, block, ctx.p, ctx.target)
+        if kernels.take(ctx.d):
+            return kernels.softmax_loss(ctx.d, target.reshape(-1).contiguous(), gradient)
+        rows = target.reshape(-1, 1)
+        losses = _losses_and_probabilities(ctx.x, block, ctx.d, rows)
+        if gradient:
+            ctx.d.scatter_add_(1, rows, ctx.d.new_full((), -1.0).expand_as(rows))
+        return losses
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         if ctx.spent:
             raise GraphError("recurrent: backward a second time, but the probabilities are spent")
         ctx.spent = True
-        work, block, p, (grad,) = ctx.work, ctx.block, ctx.p, grads
-        p.scatter_add_(1, ctx.target, p.new_full((), -1.0).expand_as(ctx.target))
+        work, block, d, (grad,) = ctx.work, ctx.block, ctx.d, grads
         # Rows that count alike, as they do in a mean, are scaled by the products below.
         alpha = 1.0
-        if p.is_cuda or grad.min() != grad.max():
-            p.mul_(grad[:, None])
+        if d.is_cuda or grad.min() != grad.max():
+            d.mul_(grad[:, None])
         else:
             alpha = grad[0].item()
         dx = None
         if ctx.needs_input_grad[2]:
-            dx = work.empty((ctx.key, "dx"), (len(p), len(block) - 1), p)
-            dx = work.product(p, block[:-1].t(), dx, alpha=alpha).view(ctx.shape)
-        db = work.block_gradient(block, ctx.x, p, alpha) if ctx.needs_input_grad[4] else None
-        return None, None, dx, None, db
+            dx = work.empty((ctx.key, "dx"), (len(d), len(block) - 1), d)
+            dx = work.product(d, block[:-1].t(), dx, alpha=alpha).view(ctx.shape)
+        db = work.block_gradient(block, ctx.x, d, alpha) if ctx.needs_input_grad[4] else None
+        return None, None, dx, None, db, None
 
 
 def _losses_and_probabilities(x: Tensor, block: Tensor, scores: Tensor, target: Tensor) -> Tensor:

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from . import fused, nested
+from . import fused, kernels, nested
 from .fused_gru import GruSteps
 from .fused_lstm import LstmSteps
 from .loops import GruLoop, LstmLoop
-from .native_lstm import NativeLstmSteps, runs
+from .native_lstm import NativeLstmSteps
 from .recurrence import Plan
 
 
@@ -55,7 +55,7 @@ def _lstm(
         return False
     block = _block(linear, work)
     work_ = work or fused.Workspace()
-    native = work_.exact and runs(c, h, block, *externals)
+    native = work_.exact and kernels.take(c, h, block, *externals)
     next_c, next_h = (NativeLstmSteps if native else LstmSteps).apply(
         work_,
         lstm.next_h,

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-SOURCES = Path(__file__).parent
+SOURCES = Path(__file__).parent / "csrc"
 # What PyTorch's own operations use on this processor decides what ours are compiled for.
 CAPABILITIES = {
     "AVX2": ["-mavx2", "-mfma"],
@@ -35,10 +35,10 @@ class Unavailable(Exception):
 
 
 @functools.cache
-def library(name: str) -> ctypes.CDLL | None:
-    """The library compiled from ``name.c``; None where it cannot be had."""
+def library() -> ctypes.CDLL | None:
+    """The compiled sources; None where they cannot be had."""
     try:
-        return load(name, capability())
+        return load(capability())
     except Unavailable:
         return None
 
@@ -58,30 +58,30 @@ def capability() -> str:
     return found
 
 
-def load(name: str, capability: str) -> ctypes.CDLL:
-    """The library compiled from ``name.c`` for a processor with `capability`.
+def load(capability: str) -> ctypes.CDLL:
+    """The sources compiled for a processor with `capability`.
 
-    It is compiled once, into the user's cache: XDG_CACHE_HOME, or ~/.cache.
+    It is done once, into the user's cache: XDG_CACHE_HOME, or ~/.cache.
 
     Raises:
         Unavailable: there is no compiler, it fails, or what it makes cannot be loaded.
     """
     compiler = _compiler()
-    source = SOURCES / f"{name}.c"
     flags = [*COMPILE, *CAPABILITIES[capability]]
-    made_of = [source.read_text(encoding="utf-8"), *compiler, *flags]
+    files = sorted(SOURCES.glob("*.[ch]"))
+    made_of = [*compiler, *flags, *(file.read_text(encoding="utf-8") for file in files)]
     key = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:16]
     runtime = _openmp()
-    file_name = f"{name}-{capability}-{key}.so"
-    cached = _cache() / file_name
+    name = f"kernels-{capability}-{key}.so"
+    cached = _cache() / name
     if not cached.exists():
         with tempfile.TemporaryDirectory() as folder:
-            made = Path(folder) / file_name
-            _compile(compiler, flags, source, made)
+            made = Path(folder) / name
+            _compile(compiler, flags, [file for file in files if file.suffix == ".c"], made)
             try:
                 # Under another name first: a process that finds the file finds all of it.
                 cached.parent.mkdir(parents=True, exist_ok=True)
-                partial = cached.with_name(f"{file_name}.{os.getpid()}")
+                partial = cached.with_name(f"{name}.{os.getpid()}")
                 shutil.copyfile(made, partial)
                 partial.replace(cached)
             except OSError:
@@ -105,20 +105,22 @@ def _cache() -> Path:
         return Path(tempfile.gettempdir()) / "pygraph_nn"
 
 
-def _compile(compiler: list[str], flags: list[str], source: Path, library: Path) -> None:
-    compiled = library.with_suffix(".o")
+def _compile(compiler: list[str], flags: list[str], sources: list[Path], library: Path) -> None:
+    objects = [library.with_name(f"{source.stem}.o") for source in sources]
+    commands = [
+        [*compiler, *flags, "-c", str(source), "-o", str(made)]
+        for source, made in zip(sources, objects, strict=True)
+    ]
     # Linked without -fopenmp: a second runtime beside PyTorch's would fight with it for the cores.
-    for arguments in (
-        [*flags, "-c", str(source), "-o", str(compiled)],
-        ["-shared", str(compiled), "-o", str(library)],
-    ):
+    commands.append([*compiler, "-shared", *map(str, objects), "-lm", "-o", str(library)])
+    for command in commands:
         try:
-            done = subprocess.run([*compiler, *arguments], capture_output=True, timeout=120)
+            done = subprocess.run(command, capture_output=True, timeout=120)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unavailable(f"{compiler[0]} does not run: {error}") from error
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip()
-            raise Unavailable(f"{compiler[0]} could not compile {source.name}:\n{said}")
+            raise Unavailable(f"{shlex.join(command)} failed:\n{said}")
 
 
 def _openmp() -> Path:

@@ -44,6 +44,7 @@ LAYERS = {
             "fused_gru",
             "fused_lstm",
             "native",
+            "kernels",
             "native_lstm",
             "loop_runs",
             "compiled",

@@ -1,4 +1,4 @@
-"""The compiled loop of an LSTM against the same loop in double precision; and doing without it."""
+"""The compiled kernels against the same formulas in double precision; and doing without them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from pygraph_nn import fused, native
+from pygraph_nn import fused, kernels, native
 from pygraph_nn.native_lstm import NativeLstmSteps
 
 # Relative error of a float32 computation: some roundings of 6e-8 in each of some steps.
@@ -32,10 +32,10 @@ def capabilities() -> list[str]:
 @pytest.fixture(params=capabilities() or [None])
 def compiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ctypes.CDLL:
     try:
-        library = native.load("lstm_steps", request.param or native.capability())
+        library = native.load(request.param or native.capability())
     except native.Unavailable as reason:
         pytest.skip(str(reason))
-    monkeypatch.setattr(native, "library", lambda name: library)
+    monkeypatch.setattr(native, "library", lambda: library)
     return library
 
 
@@ -141,6 +141,33 @@ def test_the_number_of_threads_changes_no_bit(compiled: ctypes.CDLL) -> None:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
+@pytest.mark.parametrize("classes", [1, 5, 16, 17, 40, 10_000])
+@pytest.mark.parametrize("largest", [1.0, 50.0, 1e4])
+def test_softmax_and_loss(compiled: ctypes.CDLL, classes: int, largest: float) -> None:
+    generator = torch.Generator().manual_seed(classes)
+    scores = torch.randn(9, classes, generator=generator) * largest
+    target = torch.randint(classes, (9,), generator=generator)
+    exact = scores.double().requires_grad_()
+    expected = torch.nn.functional.cross_entropy(exact, target, reduction="none")
+    (gradient,) = torch.autograd.grad(expected.sum(), exact)
+    before = scores.clone()
+    only_losses = kernels.softmax_loss(scores, target, gradient=False)
+    assert torch.equal(scores, before)
+    losses = kernels.softmax_loss(scores, target, gradient=True)
+    assert torch.equal(losses, only_losses)
+    torch.testing.assert_close(losses.double(), expected.detach(), rtol=5e-7, atol=1e-6)
+    torch.testing.assert_close(scores.double(), gradient, rtol=2e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("odd", [torch.nan, torch.inf])
+def test_a_softmax_of_what_is_no_number(compiled: ctypes.CDLL, odd: float) -> None:
+    scores = torch.zeros(3, 40)
+    scores[1, 37] = odd
+    losses = kernels.softmax_loss(scores, torch.zeros(3, dtype=torch.long), gradient=True)
+    assert losses.isnan().tolist() == [False, True, False]
+    assert scores[1].isnan().any()
+
+
 def python(*arguments: str, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -157,7 +184,7 @@ def python(*arguments: str, **environment: str) -> str:
     [
         ({"PYGRAPH_NN_NATIVE": "0"}, "PYGRAPH_NN_NATIVE in the environment turns it off"),
         ({"CC": "no-such-compiler"}, "no compiler was found: no-such-compiler"),
-        ({"CC": "false"}, "could not compile lstm_steps.c"),
+        ({"CC": "false"}, "lstm_steps.c"),
         ({"ATEN_CPU_CAPABILITY": "default"}, "it is for Linux on x86-64 with AVX2 or AVX-512"),
     ],
 )
@@ -165,13 +192,13 @@ def test_it_says_why_it_cannot_be_had(
     tmp_path: Path, environment: dict[str, str], reason: str
 ) -> None:
     said = python("-m", "pygraph_nn", XDG_CACHE_HOME=str(tmp_path), **environment)
-    assert "PyTorch's operations" in said
+    assert "No compiled kernels" in said
     assert reason in said or not capabilities()
 
 
 @pytest.mark.skipif(not capabilities(), reason="it cannot be had here")
 def test_it_is_compiled_once(tmp_path: Path) -> None:
-    code = "from pygraph_nn import native; print(native.library('lstm_steps')._name)"
+    code = "from pygraph_nn import native; print(native.library()._name)"
     first = python("-c", code, XDG_CACHE_HOME=str(tmp_path))
     made = list((tmp_path / "pygraph_nn").iterdir())
     assert [str(path) for path in made] == [first.strip()]
@@ -184,5 +211,5 @@ def test_it_is_compiled_once(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    code = "from pygraph_nn import native; print(native.library('lstm_steps')._name)"
-    assert "lstm_steps" in python("-c", code, XDG_CACHE_HOME=str(file))
+    code = "from pygraph_nn import native; print(native.library()._name)"
+    assert "kernels" in python("-c", code, XDG_CACHE_HOME=str(file))

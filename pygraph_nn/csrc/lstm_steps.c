@@ -1,4 +1,4 @@
-/* The loop of an LSTM over time, forward and backward, in float32; called by native_lstm.py.
+/* The loop of an LSTM over time, forward and backward, in float32; called by ../native_lstm.py.
  *
  * Each step multiplies the few rows of a batch by the same weight, then computes gates, c and h
  * from the sums. A library packs the weight anew in every such product, and ten calls more go once
@@ -9,74 +9,16 @@
  * Sums are added up in the order of k, whatever the number of threads: so the result is the same.
  */
 
-#include <string.h>
+#include "vectors.h"
 
-#ifdef _OPENMP
-int omp_get_thread_num(void); /* declared here: clang has no omp.h without a further package */
-int omp_get_num_threads(void);
-#else
-static int omp_get_thread_num(void) { return 0; }
-static int omp_get_num_threads(void) { return 1; }
-#endif
-
-/* LANES numbers in a vector. A tile is of UNITS vectors, 4 in the forward pass, one for each gate,
- * and of as many rows as leave room for the weight's vectors in 32 or 16 registers. */
+/* A tile is of as many rows as leave room for the weight's vectors in 32 or 16 registers: forward
+ * of GATES vectors, one for each gate, backward of BACK_UNITS vectors of units. */
 #if defined __AVX512F__
-enum { LANES = 16, ROWS = 5, BACK_ROWS = 10 };
+enum { ROWS = 5, BACK_ROWS = 10 };
 #else
-enum { LANES = 8, ROWS = 3, BACK_ROWS = 6 };
+enum { ROWS = 3, BACK_ROWS = 6 };
 #endif
 enum { GATES = 4, BACK_UNITS = 2 };
-
-typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
-typedef int ivec __attribute__((vector_size(LANES * sizeof(int))));
-#define INLINE static inline __attribute__((always_inline))
-
-/* Vectors from and to memory, of which the first n numbers count. */
-
-INLINE vec load(const float *from, int n) {
-    vec x = {0};
-    if (n >= LANES)
-        memcpy(&x, from, sizeof x);
-    else
-        memcpy(&x, from, n * sizeof(float));
-    return x;
-}
-
-INLINE void store(float *to, vec x, int n) {
-    if (n >= LANES)
-        memcpy(to, &x, sizeof x);
-    else
-        memcpy(to, &x, n * sizeof(float));
-}
-
-INLINE vec all(float x) { return (vec){0} + x; }
-
-INLINE vec choose(ivec mask, vec yes, vec no) {
-    return (vec)((mask & (ivec)yes) | (~mask & (ivec)no));
-}
-
-/* exp(x) - 1 as scale * q + (scale - 1), scale a power of two; x is limited to where that is finite.
- *
- * x = n log 2 + r, |r| <= log(2) / 2, scale = 2^n, q = exp(r) - 1 by a polynomial whose coefficients
- * are fitted to a largest relative error of 1.3e-8. NaN stays NaN: no comparison with it is true.
- */
-INLINE vec exp_minus_one(vec x, vec *scale) {
-    x = choose(x < -87, all(-87), x);
-    x = choose(x > 87, all(87), x);
-    /* Added to 1.5 * 2^23, a number loses its fraction, and its last bits are the integer. */
-    vec shifted = x * 1.44269504f + 12582912.0f;
-    vec n = shifted - 12582912.0f;
-    /* log 2 in two parts: the first has few bits, so that its product with n is exact. */
-    vec r = x - n * 0.693359375f;
-    r += n * 2.12194440e-4f;
-    vec p = r * 1.3882521e-3f + 8.3665205e-3f;
-    p = p * r + 4.1667201e-2f;
-    p = p * r + 1.6666543e-1f;
-    p = p * r + 0.49999997f;
-    *scale = (vec)(((ivec)shifted << 23) + 0x3f800000);
-    return p * r * r + r;
-}
 
 INLINE vec sigmoid(vec x) {
     vec scale, q = exp_minus_one(-x, &scale);
@@ -108,10 +50,6 @@ struct lstm {
 };
 
 INLINE int blocks(int n, int of) { return (n + of - 1) / of; }
-INLINE int at_most(int n, int limit) { return n < limit ? n : limit; }
-
-/* The share [from, to) of a thread in n tasks. */
-INLINE int share(int n, int thread, int threads) { return (int)((long)n * thread / threads); }
 
 /* How many numbers `packed` must hold, for both directions. */
 long lstm_packed_size(int size) {

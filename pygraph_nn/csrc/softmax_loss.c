@@ -1,0 +1,85 @@
+/* Softmax and negative log-likelihood of rows of scores, in float32; called by ../native_softmax.py.
+ *
+ * A row fits a core's own cache: read from memory once, it is gone over three times there.
+ */
+
+#include <math.h>
+
+#include "vectors.h"
+
+struct softmax_loss {
+    float *scores;           /* (rows, classes); see gradient */
+    const long long *target; /* (rows,): classes, counted from 0 */
+    float *losses;           /* (rows,) */
+    int rows, classes, threads;
+    int gradient; /* whether each row of scores is to become the gradient of its loss */
+};
+
+static float largest(const float *row, int classes) {
+    vec most = all(-INFINITY);
+    int k = 0;
+    for (; k + LANES <= classes; k += LANES) {
+        vec x = load(row + k, LANES);
+        most = choose(x > most, x, most);
+    }
+    float found = -INFINITY;
+    for (int lane = 0; lane < LANES; lane++)
+        if (most[lane] > found) found = most[lane];
+    for (; k < classes; k++)
+        if (row[k] > found) found = row[k];
+    return found;
+}
+
+INLINE vec exponential(vec x) {
+    vec scale, q = exp_minus_one(x, &scale);
+    return scale * q + scale;
+}
+
+/* The sum of exp(x - most); with `keep`, the row becomes the terms. */
+INLINE double sum_of_exponentials(float *row, int classes, float most, int keep) {
+    vec sums[2] = {all(0), all(0)}; /* two, so that one addition need not wait for the other */
+    int k = 0;
+    for (; k + 2 * LANES <= classes; k += 2 * LANES)
+        for (int j = 0; j < 2; j++) {
+            vec e = exponential(load(row + k + j * LANES, LANES) - most);
+            if (keep) store(row + k + j * LANES, e, LANES);
+            sums[j] += e;
+        }
+    vec both = sums[0] + sums[1];
+    double sum = 0;
+    for (int lane = 0; lane < LANES; lane++) sum += both[lane];
+    for (; k < classes; k += LANES) {
+        int n = at_most(classes - k, LANES);
+        vec e = exponential(load(row + k, n) - most);
+        if (keep) store(row + k, e, n);
+        for (int lane = 0; lane < n; lane++) sum += e[lane];
+    }
+    return sum;
+}
+
+static void one_row(const struct softmax_loss *a, long i) {
+    float *row = a->scores + i * a->classes;
+    const float most = largest(row, a->classes), at_target = row[a->target[i]];
+    if (!a->gradient) {
+        double sum = sum_of_exponentials(row, a->classes, most, 0);
+        a->losses[i] = (float)(log(sum) + most - at_target);
+        return;
+    }
+    double sum = sum_of_exponentials(row, a->classes, most, 1);
+    a->losses[i] = (float)(log(sum) + most - at_target);
+    const float one_over_sum = (float)(1 / sum);
+    int k = 0;
+    for (; k + LANES <= a->classes; k += LANES)
+        store(row + k, load(row + k, LANES) * one_over_sum, LANES);
+    for (; k < a->classes; k++) row[k] *= one_over_sum;
+    row[a->target[i]] -= 1;
+}
+
+void softmax_loss(const struct softmax_loss *a) {
+#pragma omp parallel num_threads(a->threads)
+    {
+        const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+        const int end = share(a->rows, thread + 1, threads);
+        for (int i = share(a->rows, thread, threads); i < end; i++) one_row(a, i);
+    }
+}
