@@ -262,10 +262,14 @@ class Generator:
     # Filling tensors in place: Torch7's t:uniform(a, b) and the like
 
     def uniform_(self, tensor: torch.Tensor, a: float = 0.0, b: float = 1.0) -> torch.Tensor:
-        return _fill(tensor, self.uniform(a, b, tensor.shape, tensor.dtype))
+        for part in _pieces(tensor):
+            _fill(part, self.uniform(a, b, part.shape, part.dtype))
+        return tensor
 
     def normal_(self, tensor: torch.Tensor, mean: float = 0.0, std: float = 1.0) -> torch.Tensor:
-        return _fill(tensor, self.normal(mean, std, tensor.shape, tensor.dtype))
+        for part in _pieces(tensor):
+            _fill(part, self.normal(mean, std, part.shape, part.dtype))
+        return tensor
 
     def bernoulli_(self, tensor: torch.Tensor, p: float | torch.Tensor = 0.5) -> torch.Tensor:
         if isinstance(p, torch.Tensor):
@@ -311,6 +315,14 @@ def _give(
 
 def _tensor(values: np.ndarray, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
     return torch.from_numpy(values).to(dtype).reshape(tuple(shape))
+
+
+_PIECE = 1 << 20
+
+
+def _pieces(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The tensor in pieces to fill in turn: the numbers drawn take several times its memory."""
+    return tensor.detach().view(-1).split(_PIECE) if tensor.is_contiguous() else (tensor,)
 
 
 def _fill(tensor: torch.Tensor, values: Any) -> torch.Tensor:

@@ -133,9 +133,7 @@ def create_network(
         outputs = [err, nngraph.nest(next_s).annotate(name="next_s")]
         module = nngraph.gModule([x, y, prev_s], [*outputs, pred] if predictions else outputs)
         parameters, _ = module.getParameters()
-        # The same numbers as in one go, which for the large network would take a gigabyte.
-        for part in parameters.split(1 << 20):
-            torch7_random.uniform_(part, -settings.init_weight, settings.init_weight)
+        torch7_random.uniform_(parameters, -settings.init_weight, settings.init_weight)
     return module
 
 

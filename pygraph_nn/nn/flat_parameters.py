@@ -30,19 +30,19 @@ def flatten(module: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
                 f"getParameters: {name} is {parameter.dtype} on {parameter.device}, the first "
                 f"parameter {first.dtype} on {first.device}; one tensor cannot hold both"
             )
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
     _check_sharing(parameters)
     size = sum(parameter.numel() for parameter in parameters)
     flat, flat_grad = first.new_empty(size), first.new_empty(size)
     offset = 0
     with torch.no_grad():
         for parameter in parameters:
-            assert parameter.grad is not None
             place = slice(offset, offset + parameter.numel())
             values, grads = flat[place].view_as(parameter), flat_grad[place].view_as(parameter)
+            # One after the other, so that at no time everything stands in memory twice.
             parameter.data = values.copy_(parameter)
-            parameter.grad = grads.copy_(parameter.grad)
+            parameter.grad = (
+                grads.zero_() if parameter.grad is None else grads.copy_(parameter.grad)
+            )
             offset = place.stop
     return flat.detach(), flat_grad
 

@@ -173,6 +173,18 @@ def test_one_call_draws_what_many_do() -> None:
     assert torch.cat(at_once).tolist() == singly
 
 
+@pytest.mark.parametrize("fill", [rng.Generator.uniform_, rng.Generator.normal_])
+def test_a_large_tensor_is_filled_in_pieces(
+    fill: Callable[..., torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces of an odd number of values: a normal comes in pairs, of which one is kept for later."""
+    at_once, tensor = torch.empty(4, 10), torch.empty(4, 10)
+    fill(rng.Generator(5), at_once)
+    monkeypatch.setattr(rng, "_PIECE", 7)
+    assert fill(rng.Generator(5), tensor) is tensor
+    assert torch.equal(tensor, at_once)
+
+
 def test_uniforms_are_numpys_words() -> None:
     rng.manualSeed(2**32 + 9)  # seeds count modulo 2**32
     words = np.random.RandomState(9).randint(0, 2**32, 2000, dtype=np.uint32)
