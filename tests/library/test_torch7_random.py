@@ -177,7 +177,7 @@ def test_one_call_draws_what_many_do() -> None:
 def test_a_large_tensor_is_filled_in_pieces(
     fill: Callable[..., torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pieces of an odd number of values: a normal comes in pairs, of which one is kept for later."""
+    """Pieces of an odd number of values: normals come in pairs, one is kept for later."""
     at_once, tensor = torch.empty(4, 10), torch.empty(4, 10)
     fill(rng.Generator(5), at_once)
     monkeypatch.setattr(rng, "_PIECE", 7)
