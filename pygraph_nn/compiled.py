@@ -277,7 +277,7 @@ def _drops_plainly(module: nn.Dropout) -> bool:
 
 def _within(index: torch.Tensor, size: int) -> bool:
     """Whether all of `index` is in 0..size - 1; on a device it is not waited for."""
-    if index.is_cuda:
+    if not index.is_cpu:
         return True
     low, high = index.aminmax()
     return bool(low >= 0 and high < size)

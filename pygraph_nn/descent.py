@@ -86,7 +86,7 @@ class Descent(Workspace):
             _move(table.weight, values, grads)
             self._register(table, values, grads)
             # On a device, which rows have gradients is not known without waiting for it.
-            if not values.is_cuda:
+            if values.is_cpu:
                 self._rows[id(self._blocks[id(table)])] = None
         self._dense = offset if self._rows else 0
         for linear in linears:
@@ -129,7 +129,8 @@ class Descent(Workspace):
         return made, True
 
     def by_step(self, kept: Tensor) -> Sequence[Tensor]:
-        place = (kept.data_ptr(), kept.shape, kept.stride())
+        storage = kept.untyped_storage()._cdata
+        place = (storage, kept.storage_offset(), kept.shape, kept.stride())
         found = self._steps.get(place)
         if found is None:
             found = self._steps[place] = kept.unbind(0)
@@ -230,13 +231,24 @@ class Descent(Workspace):
             norms.append(torch.linalg.vector_norm(touched, dim=1).double())
         return torch.linalg.vector_norm(torch.cat(norms))
 
-    def update(self, rate: float) -> None:
-        """Take `rate` times the gradient from every parameter."""
+    def update(self, rate: float | Tensor, unless: Tensor | None = None) -> None:
+        """Take `rate` times the gradient from every parameter.
+
+        `rate` may be a tensor, (), which is not waited for; nor is `unless`, (), of bool: where it
+        is true parameters stay, whatever the gradients are.
+        """
         with torch.no_grad():
-            self.parameters[self._dense :].sub_(self.gradients[self._dense :], alpha=rate)
+            if unless is not None:  # no rate of 0 makes gradients that are NaN harmless
+                self.gradients.masked_fill_(unless, 0)
+                self._version = self.gradients._version
+            dense, gradients = self.parameters[self._dense :], self.gradients[self._dense :]
+            if isinstance(rate, Tensor):
+                dense.addcmul_(gradients, rate.to(dense.dtype), value=-1)
+            else:
+                dense.sub_(gradients, alpha=rate)
             for table, rows in self._touched():
                 step = self._grads[id(table)].index_select(0, rows)
-                table.detach().index_add_(0, rows, step, alpha=-rate)
+                table.detach().index_add_(0, rows, step.mul_(rate), alpha=-1)
 
     def _touched(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The tables with the rows whose gradients may be other than zero."""

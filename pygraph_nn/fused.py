@@ -60,7 +60,7 @@ class Workspace:
     def block_gradient(self, block: Tensor, a: Tensor, b: Tensor, alpha: float = 1) -> Any:
         """Give ``alpha * a.T @ b`` to the gradient of `block`: to autograd, or where it belongs."""
         transposed = a.t()
-        if b.shape[1] >= 1024 and not b.is_cuda:
+        if b.shape[1] >= 1024 and b.is_cpu:
             # Many outputs: on the CPU the product is faster by more than the copy takes.
             transposed = self.empty("transposed", transposed.shape, a).copy_(transposed)
         target = self.target(block)
@@ -175,7 +175,7 @@ class SoftmaxLoss(torch.autograd.Function):
         work, block, d, (grad,) = ctx.work, ctx.block, ctx.d, grads
         # Rows that count alike, as they do in a mean, are scaled by the products below.
         alpha = 1.0
-        if d.is_cuda or grad.min() != grad.max():
+        if not d.is_cpu or grad.min() != grad.max():
             d.mul_(grad[:, None])
         else:
             alpha = grad[0].item()
@@ -189,7 +189,7 @@ class SoftmaxLoss(torch.autograd.Function):
 
 def _losses_and_probabilities(x: Tensor, block: Tensor, scores: Tensor, target: Tensor) -> Tensor:
     """The loss of each row of scores, which become probabilities in place."""
-    if scores.is_cuda:
+    if not scores.is_cpu:
         # The likeliest class tells the logarithm of the sum, without waiting for the device.
         at_target, best = scores.gather(1, target), scores.amax(1, keepdim=True)
         torch.softmax(scores, 1, out=scores)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from . import fused, kernels, nested
+from .device_lstm import DeviceLstmSteps
 from .fused_gru import GruSteps
 from .fused_lstm import LstmSteps
 from .loops import GruLoop, LstmLoop
@@ -55,8 +56,12 @@ def _lstm(
         return False
     block = _block(linear, work)
     work_ = work or fused.Workspace()
-    native = work_.exact and kernels.take(c, h, block, *externals)
-    next_c, next_h = (NativeLstmSteps if native else LstmSteps).apply(
+    run: Any = LstmSteps
+    if c.device.type in ("cuda", "meta"):
+        run = DeviceLstmSteps
+    elif work_.exact and kernels.take(c, h, block, *externals):
+        run = NativeLstmSteps
+    next_c, next_h = run.apply(
         work_,
         lstm.next_h,
         lstm.slots,

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import pygraph_nn as nngraph
-from pygraph_nn import nn
+from pygraph_nn import native, nn
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 GOLDEN = SHARED / "golden"
@@ -218,3 +218,22 @@ def chromium(profile: Path, size: str) -> Iterator[Any]:
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver_program))
     yield driver
     driver.quit()
+
+
+def cpu_capabilities() -> list[str]:
+    """For what the kernels can be compiled and run here; AVX-512 includes AVX2."""
+    try:
+        found = native.capability()
+        native.load(found)
+    except native.Unavailable:
+        return []
+    return ["AVX2", "AVX512"] if found == "AVX512" else [found]
+
+
+def use_compiled(capability: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the kernels compiled for `capability` used; skip, saying why, where there are none."""
+    try:
+        library = native.load(capability or native.capability())
+    except native.Unavailable as reason:
+        pytest.skip(f"no compiled kernels: {reason}")
+    monkeypatch.setattr(native, "library", lambda: library)

@@ -46,6 +46,7 @@ LAYERS = {
             "native",
             "kernels",
             "native_lstm",
+            "device_lstm",
             "loop_runs",
             "compiled",
             "descent",

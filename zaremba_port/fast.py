@@ -13,7 +13,7 @@ from pygraph_nn import nested
 from .config import Settings
 from .errors import RunFailed, UserError
 from .model import Cell, zero_state
-from .state import Model, TextState
+from .state import Model, Steps, TextState
 
 ENGINES = ("fast", "graph")
 PRECISIONS = nngraph.Descent.precisions
@@ -63,13 +63,13 @@ def make_model(
     return FastModel(core_network, settings, cell, precision)
 
 
-class FastModel:
+class FastModel(Steps):
     """What `Model` does, by the plan of the network over time.
 
     Losses, gradients and parameters are those of `Model` up to rounding; dropout draws the same
     distribution in another order. Products of float32 are made in `precision`, see
-    `Descent.use_precision`. On a CUDA device the whole of a step but the update is one CUDA graph.
-    Attributes are those of `Model`, where they exist:
+    `Descent.use_precision`. On a CUDA device `train_step` is one CUDA graph, which the host does
+    not wait for: `finished` does. Attributes are those of `Model`, where they exist:
 
     Attributes:
         core_network: the network for one step.
@@ -87,6 +87,7 @@ class FastModel:
         cell: Cell | None = None,
         precision: str = "float32",
     ) -> None:
+        super().__init__()
         self.settings = settings
         self.cell = cell
         self.core_network = core_network
@@ -99,11 +100,9 @@ class FastModel:
         self.norm_dw = 0.0
         self.err = self.paramx.new_zeros(steps)
         self._losses = self.err[:, None]
-        self._on_device = self.paramx.is_cuda
-        self._words = torch.zeros(steps + 1, batch, dtype=torch.long, device=self.paramx.device)
-        self._found = self.paramx.new_zeros(2, dtype=torch.float64)  # mean loss, gradient's norm
-        changed = [self._words, self._found, *self.s[0], *self.start_s]
-        self._forward_and_backward = nngraph.Captured(self._whole_step, changed)
+        self._on_device = _DeviceStep(self) if runs_ahead(self.paramx.device) else None
+        if self._on_device is not None:
+            self.ahead = self._on_device.ahead
 
     def zero_state(self, batch: int) -> list[torch.Tensor]:
         """A state of zeros: what is remembered before the first word."""
@@ -122,26 +121,10 @@ class FastModel:
         if state.pos + self.settings.seq_length + 1 > len(state.data):
             self.reset_state(state)
         end = state.pos + self.settings.seq_length
-        if self._on_device and torch.is_grad_enabled():
-            # Forward and backward in one, so that they can be captured, and waited for once.
-            self._words.copy_(state.data[state.pos : end + 1])
-            self._forward_and_backward()
-            state.pos = end
-            loss, self.norm_dw = self._found.tolist()
-            return loss
         self._losses = self._read(state.data, state.pos, end, self.s[0], self.start_s)
         self.err = self._losses.detach()[:, 0]
         state.pos = end
         return self.err.mean(dtype=torch.float64).item()
-
-    def _whole_step(self) -> None:
-        """Loss, gradients and their norm, with nothing that waits for the device."""
-        steps = self.settings.seq_length
-        losses = self._read(self._words, 0, steps, self.s[0], self.start_s)
-        self._descent.backward([losses], [torch.ones_like(losses)])
-        self._found[0] = losses.detach().mean(dtype=torch.float64)
-        self._found[1] = self._descent.norm()
-        self.err.copy_(losses.detach()[:, 0])
 
     def bp(self, state: TextState, lr: float) -> None:
         """Go back through what `fp` read, and step against the gradient, limited in norm.
@@ -149,13 +132,21 @@ class FastModel:
         Raises:
             RunFailed: the norm is infinite or NaN; the parameters are as before.
         """
-        if not self._on_device:
-            self._descent.backward([self._losses], [torch.ones_like(self._losses)])
-            self.norm_dw = self._descent.norm().item()
+        self._descent.backward([self._losses], [torch.ones_like(self._losses)])
+        self.norm_dw = self._descent.norm().item()
         if not math.isfinite(self.norm_dw):
             raise RunFailed(f"the gradient's norm is {self.norm_dw}")
         limit = self.settings.max_grad_norm
         self._descent.update(lr * limit / self.norm_dw if self.norm_dw > limit else lr)
+
+    def train_step(self, text: TextState, lr: float) -> None:
+        if self._on_device is None:
+            super().train_step(text, lr)
+        else:
+            self._on_device(text, lr)
+
+    def finished(self) -> list[tuple[float, float]]:
+        return super().finished() if self._on_device is None else self._on_device.finished()
 
     def many_steps(self, data: torch.Tensor) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
         """The losses of many words, (n, 1), and the state after them, until `data` is read.
@@ -190,3 +181,77 @@ class FastModel:
 
     def enable_dropout(self) -> None:
         self.core_network.train()
+
+
+def runs_ahead(device: torch.device) -> bool:
+    """Whether steps of training are queued on the device, and not waited for."""
+    return device.type == "cuda"
+
+
+class _DeviceStep:
+    """`train_step` of a FastModel as one computation on the device, which the host only starts.
+
+    Loss, gradients, norm, limit and update: all of it is captured as one CUDA graph. What it
+    depends on stands in tensors on the device: the words, the rate, and whether an earlier step
+    failed. After a failed step parameters stay, and so does `model.s[0]`, the state it began from.
+    """
+
+    ahead = 64
+
+    def __init__(self, model: FastModel) -> None:
+        self._model = model
+        settings, like = model.settings, model.paramx
+        shape = settings.seq_length + 1, settings.batch_size
+        self._words = torch.zeros(shape, dtype=torch.long, device=like.device)
+        self._rate = like.new_zeros((), dtype=torch.float64)
+        self._failed = torch.zeros((), dtype=torch.bool, device=like.device)
+        self._found = like.new_zeros(self.ahead, 2, dtype=torch.float64)  # loss and norm
+        self._row = torch.zeros(1, dtype=torch.long, device=like.device)  # of the next step
+        self._waiting = 0
+        self._given_rate = 0.0
+        changed = [self._failed, self._found, self._row, like]
+        changed += [*nested.leaves(model.s[0]), *nested.leaves(model.start_s)]
+        self._run = nngraph.Captured(self._whole_step, changed)
+
+    def __call__(self, text: TextState, lr: float) -> None:
+        if self._waiting == self.ahead:
+            raise RuntimeError(
+                f"after {self.ahead} steps, finished() must be asked what they found"
+            )
+        length = self._model.settings.seq_length
+        if text.pos + length + 1 > len(text.data):
+            text.pos = 0  # the state goes on, as in the original
+        self._words.copy_(text.data[text.pos : text.pos + length + 1])
+        if lr != self._given_rate:
+            self._rate.fill_(lr)
+            self._given_rate = lr
+        self._run()
+        text.pos += length
+        self._waiting += 1
+
+    def _whole_step(self) -> None:
+        model, failed = self._model, self._failed
+        for before, start in zip(
+            nested.leaves(model.s[0]), nested.leaves(model.start_s), strict=True
+        ):
+            before.copy_(torch.where(failed, before, start))
+        length = model.settings.seq_length
+        losses = model._read(self._words, 0, length, model.s[0], model.start_s)
+        model._descent.backward([losses], [torch.ones_like(losses)])
+        loss = losses.detach().mean(dtype=torch.float64)
+        norm = model._descent.norm()
+        self._found.index_copy_(0, self._row, torch.stack([loss, norm])[None])
+        self._row.add_(1)
+        failed.logical_or_(torch.isfinite(loss + norm).logical_not())
+        rate = self._rate * (model.settings.max_grad_norm / norm).clamp(max=1)
+        model._descent.update(torch.where(failed, 0, rate), unless=failed)
+        model.err.copy_(losses.detach()[:, 0])
+
+    def finished(self) -> list[tuple[float, float]]:
+        found = self._found[: self._waiting].tolist()
+        self._waiting = 0
+        self._row.zero_()
+        self._failed.zero_()
+        if found:
+            self._model.norm_dw = found[-1][1]
+        return [(loss, norm) for loss, norm in found]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +30,39 @@ class TextState:
     pos: int = 0
 
 
-class Model:
+class Steps:
+    """Steps of training, of which each is known when it is over; see `FastModel` for others.
+
+    A step whose loss or gradient is infinite or NaN changes no parameter.
+
+    Attributes:
+        ahead: after how many steps at most `finished` must be asked what they found.
+    """
+
+    ahead = 1
+    norm_dw: float
+    fp: Callable[[TextState], float]
+    bp: Callable[[TextState, float], None]
+
+    def __init__(self) -> None:
+        self._found: list[tuple[float, float]] = []
+
+    def train_step(self, text: TextState, lr: float) -> None:
+        """Learn from the next `seq_length` words of `text`, at the rate `lr`."""
+        loss = self.fp(text)
+        self.norm_dw = math.nan
+        if math.isfinite(loss):
+            with contextlib.suppress(RunFailed):
+                self.bp(text, lr)
+        self._found.append((loss, self.norm_dw))
+
+    def finished(self) -> list[tuple[float, float]]:
+        """The loss and the gradient's norm of every step since the last call; waits for them."""
+        found, self._found = self._found, []
+        return found
+
+
+class Model(Steps):
     """The network unrolled over `seq_length` steps by clones (`setup` in Lua).
 
     Attributes:
@@ -46,6 +80,7 @@ class Model:
     def __init__(
         self, core_network: nngraph.gModule, settings: Settings, cell: Cell | None = None
     ) -> None:
+        super().__init__()
         self.settings = settings
         self.cell = cell
         self.core_network = core_network

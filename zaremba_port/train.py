@@ -95,33 +95,39 @@ def train(
         if progress.step < total:
             progress.test = None
         tell("Starting training.")
+        norm = 0.0
+        began: list[int] = []  # where in the text the steps began that are not known to be over
         while progress.step < last_step:
-            pos = texts["train"].pos
-            loss = model.fp(texts["train"])
-            if progress.step == 0:
-                perps.fill_(loss)
-            perps[progress.step % epoch_size] = loss
-            try:
-                if not math.isfinite(loss):
-                    norm = f"the gradient's norm was {model.norm_dw:.3g} at the step before"
-                    raise RunFailed(f"the loss is {loss}, {norm}")
-                model.bp(texts["train"], progress.lr)
-            except RunFailed as failure:
-                if not run.has_last():
-                    save_start_of_step(run, model, perps, progress, pos)
-                raise RunFailed(
-                    f"stopped at step {progress.step + 1}: {failure}; {run.path} keeps the last "
-                    "good parameters; go on from them with a smaller --lr: "
-                    f"zaremba train --resume {run.path} --lr {progress.lr / 2:g}"
-                ) from None
-            progress.step += 1
+            began.append(texts["train"].pos)
+            model.train_step(texts["train"], progress.lr)
+            step = progress.step + len(began)
+            on_step(step, last_step)
+            reported = report_every > 0 and step % report_every == 10
+            told = reported or settings.reference or step % epoch_size == 0 or step == last_step
+            if len(began) < model.ahead and not (told or interrupted.is_set()):
+                continue
+            for pos, (loss, norm_dw) in zip(began, model.finished(), strict=True):
+                if not (math.isfinite(loss) and math.isfinite(norm_dw)):
+                    if not run.has_last():
+                        save_start_of_step(run, model, perps, progress, pos)
+                    raise RunFailed(
+                        f"stopped at step {progress.step + 1}: {what_failed(loss, norm_dw, norm)}; "
+                        f"{run.path} keeps the last good parameters; go on from them with a "
+                        "smaller --lr: "
+                        f"zaremba train --resume {run.path} --lr {progress.lr / 2:g}"
+                    )
+                if progress.step == 0:
+                    perps.fill_(loss)
+                perps[progress.step % epoch_size] = loss
+                norm = norm_dw
+                progress.step += 1
+            began.clear()
             epoch = progress.step / epoch_size
-            reported = report_every > 0 and progress.step % report_every == 10
             metrics = {
                 "step": progress.step,
                 "epoch": epoch,
                 "loss": loss,
-                "grad_norm": model.norm_dw,
+                "grad_norm": norm,
                 "lr": progress.lr,
             }
             if reported:
@@ -131,12 +137,11 @@ def train(
                 metrics |= {"train_perplexity": train_perplexity, "wps": wps}
                 tell(
                     f"epoch = {epoch:.3f}, train perp. = {train_perplexity:.3f}, wps = {wps}, "
-                    f"dw:norm() = {model.norm_dw:.3f}, lr = {progress.lr:.3f}, "
+                    f"dw:norm() = {norm:.3f}, lr = {progress.lr:.3f}, "
                     f"since beginning = {math.floor(seconds / 60 + 0.5)} mins."
                 )
             if reported or settings.reference:
                 run.add_metrics(**metrics)
-            on_step(progress.step, last_step)
 
             if progress.step % epoch_size == 0:
                 loss = run_valid(model, texts["valid"])
@@ -166,6 +171,12 @@ def train(
         save()
     tell("Training is over.")
     return progress
+
+
+def what_failed(loss: float, norm: float, norm_before: float) -> str:
+    if math.isfinite(loss):
+        return f"the gradient's norm is {norm}"
+    return f"the loss is {loss}, the gradient's norm was {norm_before:.3g} at the step before"
 
 
 def start_generators(seed: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from helpers import PTB, needs_ptb
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
-from zaremba_port import Corpus, RunFolder, Settings, UserError, create_network, train
+from zaremba_port import Corpus, RunFolder, Settings, UserError, create_network, fast, train
 from zaremba_port.cli import main
 from zaremba_port.data import replicate, sequential
 from zaremba_port.evaluate import run_test, run_valid
@@ -173,21 +175,99 @@ def test_products_are_as_exact_as_float32(tiny: Settings, corpus: Corpus) -> Non
     assert torch.get_float32_matmul_precision() == "highest"
 
 
-def test_the_step_of_a_device_is_the_same_step(tiny: Settings, corpus: Corpus) -> None:
-    """Without a CUDA device nothing is captured, but the rest of its path runs."""
-    settings = tiny.with_changes({"dtype": "float64", "dropout": 0.3})
+@pytest.fixture
+def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of training are queued as on a CUDA device; here only the graph is missing."""
+    monkeypatch.setattr(fast, "runs_ahead", lambda device: True)
+
+
+def test_the_step_of_a_device_is_the_same_step(
+    tiny: Settings, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tiny.with_changes({"dtype": "float64", "dropout": 0.3, "max_grad_norm": 0.5})
     results = []
     for on_device in (False, True):
+        monkeypatch.setattr(fast, "runs_ahead", lambda device, answer=on_device: answer)
         start_generators(1)
         model = FastModel(create_network(settings), settings)
-        model._on_device = on_device
         text = TextState(replicate(corpus.train[:200], settings.batch_size))
-        losses = []
-        for _ in range(20):
-            losses.append(model.fp(text))
-            model.bp(text, 0.5)
-        results.append((losses, model.norm_dw, text.pos, model.err.clone(), model.start_s))
+        found = []
+        for step in range(20):
+            model.train_step(text, 0.5 if step < 10 else 0.25)
+            if not on_device or step in (7, 19):
+                found += model.finished()
+        assert any(norm > settings.max_grad_norm for _, norm in found)
+        results.append((found, model.norm_dw, text.pos, model.err, model.start_s, model.paramx))
     torch.testing.assert_close(results[1], results[0], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_nothing_waits_for_the_device(
+    tiny: Settings, ahead: None, cell: str, precision: str
+) -> None:
+    """On a device without values, whoever asks for one fails."""
+    settings = tiny.with_changes({"dropout": 0.3, "cell": cell})
+    model = FastModel(create_network(settings).to("meta"), settings, precision=precision)
+    words = torch.zeros(40, settings.batch_size, dtype=torch.long, device="meta")
+    text = TextState(words)
+    for _ in range(9):
+        model.train_step(text, 1.0)
+    assert text.pos == 10
+    with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+        model.finished()
+
+
+def test_a_run_ahead_is_the_same_run(
+    new_run: NewRun, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+    for on_device in (False, True):
+        monkeypatch.setattr(fast, "runs_ahead", lambda device, answer=on_device: answer)
+        run = new_run(f"ahead {on_device}", dtype="float64", dropout=0.2, max_max_epoch=2)
+        log: list[str] = []
+        progress = train(run, corpus, log=log.append)
+        log = [re.sub("wps = [0-9]+", "", line) for line in log]
+        runs.append((log, progress.best, progress.test, run.load_last()))
+    assert runs[1][0] == runs[0][0]
+    assert runs[1][1:3] == pytest.approx(runs[0][1:3], rel=1e-10)
+    for name, parameter in runs[0][3].parameters.items():
+        torch.testing.assert_close(runs[1][3].parameters[name], parameter, rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(runs[1][3].buffers["perps"], runs[0][3].buffers["perps"])
+
+
+def test_a_step_that_fails_changes_nothing_on_a_device(
+    tiny: Settings, corpus: Corpus, ahead: None
+) -> None:
+    model = FastModel(create_network(tiny), tiny)
+    text = TextState(replicate(corpus.train, tiny.batch_size))
+    model.train_step(text, 0.1)
+    before, state = model.paramx.clone(), [start.clone() for start in model.start_s]
+    model.train_step(text, 0.1)
+    assert not torch.equal(model.paramx, before)
+    state = [start.clone() for start in model.start_s]
+    before = model.paramx.clone()
+    model.start_s[0][0, 0] = torch.nan
+    state[0][0, 0] = torch.nan
+    for _ in range(2):
+        model.train_step(text, 0.1)
+    (_, good), (_, bad) = model.finished()[1:3]
+    assert math.isfinite(good)
+    assert math.isnan(bad)
+    assert torch.equal(model.paramx, before)
+    for a, b in zip(model.s[0], state, strict=True):
+        assert torch.equal(a.nan_to_num(7), b.nan_to_num(7))
+
+
+def test_more_steps_than_are_kept(tiny: Settings, corpus: Corpus, ahead: None) -> None:
+    model = FastModel(create_network(tiny), tiny)
+    text = TextState(replicate(corpus.train, tiny.batch_size))
+    for _ in range(model.ahead):
+        model.train_step(text, 0.1)
+    with pytest.raises(RuntimeError, match=r"finished\(\) must be asked"):
+        model.train_step(text, 0.1)
+    assert len(model.finished()) == model.ahead
+    assert model.finished() == []
 
 
 def test_precisions(tiny: Settings, corpus: Corpus) -> None:

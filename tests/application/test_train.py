@@ -19,7 +19,7 @@ from helpers import PTB, golden, needs_golden, needs_ptb
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
-from zaremba_port import Corpus, RunFailed, RunFolder, Settings, UserError, train
+from zaremba_port import Corpus, RunFailed, RunFolder, Settings, UserError, fast, train
 from zaremba_port.data import load_corpus
 from zaremba_port.fast import ENGINES
 
@@ -34,9 +34,12 @@ def quiet(line: str) -> None:
     pass
 
 
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> str:
-    return request.param
+@pytest.fixture(params=[*ENGINES, "fast, as on a device"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param in ENGINES:
+        return request.param
+    monkeypatch.setattr(fast, "runs_ahead", lambda device: True)
+    return "fast"
 
 
 def test_log_lines_and_schedule(new_run: NewRun, corpus: Corpus, engine: str) -> None:

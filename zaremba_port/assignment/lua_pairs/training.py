@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...evaluate import run_test, run_valid, single_steps
-from ...state import Model, norm
+from ...state import Model, Steps, norm
 from ...train import train
 from .pair import Pair
 
@@ -156,7 +156,7 @@ TRAINING: tuple[Pair, ...] = (
     Pair(
         "main.lua",
         ("main",),
-        (train,),
+        (train, Steps.train_step),
         (
             ("main ( )", "def train ("),
             ('"Network parameters:"', '"Network parameters:"'),
@@ -172,11 +172,11 @@ TRAINING: tuple[Pair, ...] = (
             ("words_per_step =", "words_per_step ="),
             ("epoch_size =", "epoch_size ="),
             ("while epoch <", "while progress . step <"),
-            ("perp = fp", "loss = model . fp"),
+            ("perp = fp", "loss = self . fp"),
             ("perps = torch", "perps . fill_"),
             ("perps [", "perps [ progress"),
             ("step = step + 1", "progress . step += 1"),
-            ("bp ( state_train )", "model . bp ("),
+            ("bp ( state_train )", "self . bp ("),
             ("epoch = step", "epoch = progress"),
             ("if step % torch", "if reported :"),
             ("wps = torch", "wps = math"),
@@ -199,6 +199,8 @@ TRAINING: tuple[Pair, ...] = (
             "a loss that is no number.",
             "`make_model` gives the `Model` shown on this page or, by default, a `FastModel`: it "
             "computes the same with many time steps in one go.",
+            "`train_step` stands for `fp` and `bp`, since a GPU does both without being waited "
+            "for: what a step found is asked for when it is needed.",
             "`epoch` is `step / epoch_size`, a fraction, in both. The rate falls after whole "
             "epochs above `max_epoch`.",
             "`reported` guards a very short text: with less than five steps an epoch the divisor "

@@ -1,0 +1,106 @@
+"""The loop of a long short-term memory on CUDA devices: a product and one kernel for each step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .fused import Workspace
+from .fused_lstm import sum_of
+
+Tensor = torch.Tensor
+
+
+class DeviceLstmSteps(torch.autograd.Function):
+    """What `fused_lstm.LstmSteps` does, by the kernels of PyTorch's own LSTM cell.
+
+    They take the four gates in the order in, forget, transform, out, to which weight and sums are
+    brought for all steps at once.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        work: Workspace,
+        key: object,
+        slots: tuple[int, int, int, int],
+        owned: bool,
+        c_first: Tensor,
+        h_first: Tensor,
+        block: Tensor,
+        *externals: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        into, transform, forget, out = slots
+        order = (into, forget, transform, out)
+        gates = _ordered(work, (key, "ordered"), sum_of(externals, work, key, owned), order)
+        ordered = _ordered(work, (key, "block"), block, order)
+        weight, bias = ordered[:-1], ordered[-1]
+        steps, batch, width = gates.shape
+        size = width // 4
+        c = work.empty((key, "c"), (steps + 1, batch, size), gates)
+        h = work.with_ones((key, "h"), (steps + 1, batch, size + 1), gates)
+        c[0] = c_first
+        h[0, :, :-1] = h_first
+        no_bias = work.zeros((key, "no bias"), (width,), gates)
+        sums = work.empty((key, "sums"), (batch, width), gates)
+        factor = weight if work.exact else weight.bfloat16()  # once, not in every step
+        now_c, now_h, kept = c_first.contiguous(), h_first.contiguous(), []
+        all_c, all_h = [], []
+        for outside in work.by_step(gates):
+            work.product(now_h, factor, sums)
+            now_h, now_c, squashed = torch.ops.aten._thnn_fused_lstm_cell(
+                outside, sums, now_c, bias, no_bias
+            )
+            all_c.append(now_c)
+            all_h.append(now_h)
+            kept.append(squashed)
+        torch.stack(all_c, out=c[1:])
+        h[1:, :, :-1] = torch.stack(all_h)
+        ctx.work, ctx.key, ctx.order, ctx.count = work, key, order, len(externals)
+        ctx.block, ctx.weight, ctx.kept, ctx.c, ctx.h = block, factor.t(), kept, c, h
+        ctx.set_materialize_grads(False)
+        return c[1:], h[1:, :, :-1]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        work, key, c = ctx.work, ctx.key, ctx.c
+        grad_c, grad_h = (None if grad is None else grad.unbind(0) for grad in grads)
+        steps = len(ctx.kept)
+        c_steps = work.by_step(c)
+        dh = None if grad_h is None else grad_h[-1].contiguous()
+        dc = None if grad_c is None else grad_c[-1].contiguous()
+        d_steps = []
+        for t in reversed(range(steps)):
+            d, dc, _ = torch.ops.aten._thnn_fused_lstm_cell_backward_impl(
+                dh, dc, c_steps[t], c_steps[t + 1], ctx.kept[t], False
+            )
+            d_steps.append(d)
+            before = c.new_empty(dc.shape)
+            if t and grad_h is not None:
+                dh = work.product_plus(grad_h[t - 1], d, ctx.weight, before)
+            elif t or ctx.needs_input_grad[5]:
+                dh = work.product(d, ctx.weight, before)
+            if t and grad_c is not None:
+                dc = dc + grad_c[t - 1]
+        d = torch.stack(d_steps[::-1])
+        back = tuple(ctx.order.index(slot) for slot in range(4))
+        d = _ordered(work, (key, "d"), d, back)
+        db = None
+        if ctx.needs_input_grad[6]:
+            rows = ctx.h[:-1].flatten(0, 1)
+            db = work.block_gradient(ctx.block, rows, d.flatten(0, 1))
+        dc_first = dc if ctx.needs_input_grad[4] else None
+        dh_first = dh if ctx.needs_input_grad[5] else None
+        return None, None, None, None, dc_first, dh_first, db, *[d] * ctx.count
+
+
+def _ordered(work: Workspace, key: object, x: Tensor, order: tuple[int, ...]) -> Tensor:
+    """`x`, (..., 4 size), with its four slices in another order."""
+    if order == (0, 1, 2, 3):
+        return x
+    made = work.empty(key, x.shape, x)
+    slices = x.unflatten(-1, (4, -1)).unbind(-2)
+    for to, slot in zip(made.unflatten(-1, (4, -1)).unbind(-2), order, strict=True):
+        to.copy_(slices[slot])
+    return made
