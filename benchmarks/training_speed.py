@@ -5,6 +5,9 @@ candidate is a process of its own, so that its peak memory is its own and memory
 its own; in each round every candidate trains for a while, in turn, so that whatever slows the
 machine slows all alike. The table gives medians over the rounds. ``--docs`` writes docs/speed.md.
 
+"PTB run" is how long the paper's training takes at that rate: 929,589 words an epoch, and as many
+epochs as the preset has.
+
 "products" is no training: it makes the matrix products of a step and nothing else, each in the
 fastest of the layouts tried, in float32 at the speed of the faster library. It is the roofline.
 """
@@ -28,19 +31,25 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+import pygraph_nn as nngraph
 from zaremba_port import Settings, create_network, preset
-from zaremba_port.fast import make_model
+from zaremba_port.fast import PRECISIONS, make_model
 from zaremba_port.state import TextState
 
 CANDIDATES = {
     "products": "roofline: the products alone",
     "fast": "zaremba --engine fast",
+    "tf32": "zaremba --precision tf32",
+    "bfloat16": "zaremba --precision bfloat16",
     "graph": "zaremba --engine graph",
     "lstm": "torch.nn.LSTM as it comes",
     "remedies": "torch.nn.LSTM, both remedies",
+    "lstm-tf32": "torch.nn.LSTM, precision high",
     "compiled": "torch.nn.LSTM, torch.compile",
     "steps": "PyTorch, one step at a time",
 }
+ONLY_ON = {"tf32": "cuda", "bfloat16": "cuda", "lstm-tf32": "cuda", "remedies": "cpu"}
+PAPER_WORDS = 929_589  # of the Penn Treebank's training text
 # Freed memory stays with the process, so that no page has to be mapped and zeroed again.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
 DOCS = Path(__file__).parent.parent / "docs"
@@ -79,7 +88,7 @@ class Peer(torch.nn.Module):
             h, state = self.lstm(self.dropout(self.embedding(x)), state)
             scores = self.linear(self.dropout(h))
             return F.cross_entropy(scores.flatten(0, 1), y.flatten()), state
-        loss = torch.zeros(())
+        loss = torch.zeros((), device=x.device)
         for word, following in zip(x, y, strict=True):
             value = self.embedding(word)
             for i, cell in enumerate(self.cells):
@@ -90,23 +99,28 @@ class Peer(torch.nn.Module):
         return loss, state
 
 
-def peer_step(settings: Settings, name: str) -> Callable[[], float]:
+Step = Callable[[], object]
+
+
+def peer_step(settings: Settings, name: str, device: torch.device) -> Step:
     """One step of training in the words of PyTorch's tutorials."""
     by_steps = name == "steps"
-    model: Any = Peer(settings, by_steps)
+    model: Any = Peer(settings, by_steps).to(device)
     run = torch.compile(model) if name == "compiled" else model
     if name == "remedies":
         torch.set_float32_matmul_precision("medium")
+    elif name == "lstm-tf32":
+        torch.set_float32_matmul_precision("high")
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     steps, batch = settings.seq_length, settings.batch_size
-    data = text(settings, 50 * steps + 1)
+    data = text(settings, 50 * steps + 1).to(device)
     shape = (settings.layers, batch, settings.rnn_size)
-    state: Any = (torch.zeros(shape), torch.zeros(shape))
+    state: Any = (torch.zeros(shape, device=device), torch.zeros(shape, device=device))
     if by_steps:
         state = [(c, h) for c, h in zip(*state, strict=True)]
     position = 0
 
-    def step() -> float:
+    def step() -> object:
         nonlocal state, position
         position = 0 if position + steps + 1 > len(data) else position
         x, y = data[position : position + steps], data[position + 1 : position + steps + 1]
@@ -120,30 +134,39 @@ def peer_step(settings: Settings, name: str) -> Callable[[], float]:
         state = [tuple(s.detach() for s in pair) for pair in state] if by_steps else tuple(
             s.detach() for s in state
         )  # fmt: skip
-        return loss.item()
+        # A device is not waited for, nor by our engines.
+        return loss.item() if device.type == "cpu" else loss
 
     return step
 
 
-def engine_step(settings: Settings, engine: str) -> Callable[[], float]:
+def engine_step(settings: Settings, name: str, device: torch.device) -> Step:
     torch.manual_seed(1)
-    model = make_model(engine, create_network(settings), settings)
-    state = TextState(text(settings, 50 * settings.seq_length + 1))
+    engine, precision = ("graph" if name == "graph" else "fast"), "float32"
+    if name in PRECISIONS:
+        precision = name
+    network = create_network(settings).to(device)
+    model = make_model(engine, network, settings, precision=precision)
+    state = TextState(text(settings, 50 * settings.seq_length + 1).to(device))
+    steps = 0
 
-    def step() -> float:
-        loss = model.fp(state)
-        model.bp(state, 0.1)
-        return loss
+    def step() -> object:
+        nonlocal steps
+        model.train_step(state, 0.1)
+        steps += 1
+        return model.finished() if steps % model.ahead == 0 else None
 
     return step
 
 
-def products_step(settings: Settings) -> Callable[[], float]:
+def products_step(settings: Settings, device: torch.device) -> Step:
     """The products of one step; their layouts are chosen first, by trying them out."""
-    torch.set_float32_matmul_precision("medium")
+    if device.type == "cpu":
+        torch.set_float32_matmul_precision("medium")
+    torch.set_default_device(device)
     steps, batch, size = settings.seq_length, settings.batch_size, settings.rnn_size
     rows, gates = steps * batch, 4 * size
-    calls: list[Callable[[], object]] = []
+    calls: list[Step] = []
     for layer in range(settings.layers):
         inputs = size if layer else settings.input_size
         calls += fastest(rows, inputs, gates)
@@ -153,32 +176,38 @@ def products_step(settings: Settings) -> Callable[[], float]:
         calls.append(fastest(rows, size, gates)[2])
     calls += fastest(rows, size, settings.vocab_size)
 
-    def step() -> float:
+    def step() -> None:
         for call in calls:
             call()
-        return 0.0
 
-    return step
+    # On a device they are one CUDA graph: what it takes to start them is no matter of products.
+    return nngraph.Captured(step, [torch.zeros(1)])
 
 
-def fastest(rows: int, inputs: int, outputs: int) -> list[Callable[[], object]]:
+def fastest(rows: int, inputs: int, outputs: int) -> list[Step]:
     """A linear layer's output, the gradient of its input, and that of its weight."""
     x, d = torch.randn(rows, inputs), torch.randn(rows, outputs)
     weight, block = torch.randn(outputs, inputs), torch.randn(inputs, outputs)
-    made, back = torch.empty(rows, outputs), torch.empty(rows, inputs)
+    made, back, columns = torch.empty(rows, outputs), torch.empty(rows, inputs), x.t().contiguous()
     grad, grad_block = torch.empty(outputs, inputs), torch.empty(inputs, outputs)
-    choices: list[list[Callable[[], object]]] = [
+    choices: list[list[Step]] = [
         [lambda: torch.mm(x, weight.t(), out=made), lambda: torch.mm(x, block, out=made)],
         [lambda: torch.mm(d, weight, out=back), lambda: torch.mm(d, block.t(), out=back)],
-        [lambda: torch.mm(d.t(), x, out=grad), lambda: torch.mm(x.t(), d, out=grad_block)],
+        [
+            lambda: torch.mm(d.t(), x, out=grad),
+            lambda: torch.mm(x.t(), d, out=grad_block),
+            lambda: torch.mm(columns, d, out=grad_block),
+        ],
     ]
 
-    def seconds(call: Callable[[], object]) -> float:
+    def seconds(call: Step) -> float:
         call()
         times = []
         for _ in range(5):
+            wait()
             start = time.perf_counter()
             call()
+            wait()
             times.append(time.perf_counter() - start)
         return min(times)
 
@@ -194,24 +223,32 @@ def flops(settings: Settings) -> float:
     return 2.0 * 3 * total * words
 
 
-def work(name: str, settings: Settings, threads: int) -> None:
+def wait() -> None:
+    """Until the device, if there is one, has done all it was told."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def work(name: str, settings: Settings, threads: int, device: torch.device) -> None:
     """A worker: for every number of steps on its input, the seconds that they took."""
     torch.set_num_threads(threads)
-    if name == "products":
-        step = products_step(settings)
-    elif name in ("fast", "graph"):
-        step = engine_step(settings, name)
-    else:
-        step = peer_step(settings, name)
+    kinds = {"products": lambda: products_step(settings, device)}
+    for engine in ("fast", "graph", *PRECISIONS):
+        kinds[engine] = lambda: engine_step(settings, name, device)
+    step = kinds.get(name, lambda: peer_step(settings, name, device))()
     for _ in range(2):
         step()
+    wait()
     for line in sys.stdin:
         start, own, all_ = time.perf_counter(), time.process_time(), busy_seconds()
         for _ in range(int(line)):
             step()
+        wait()
         seconds = time.perf_counter() - start
         others = busy_seconds() - all_ - (time.process_time() - own)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak: float = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        if device.type == "cuda":
+            peak, others = torch.cuda.max_memory_allocated(), 0.0
         print(json.dumps([seconds, max(0.0, others) / seconds, peak]), flush=True)
 
 
@@ -226,9 +263,9 @@ def busy_seconds() -> float:
 
 
 class Worker:
-    def __init__(self, name: str, config: str, threads: int) -> None:
+    def __init__(self, name: str, config: str, threads: int, device: str) -> None:
         command = [sys.executable, "-m", "benchmarks.training_speed", "--worker", name]
-        command += ["--configs", config, "--threads", str(threads)]
+        command += ["--configs", config, "--threads", str(threads), "--device", device]
         environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
         if name == "remedies":
             environment |= KEEP_MEMORY
@@ -269,7 +306,7 @@ class Worker:
 
 
 def measure(
-    config: str, threads: int, names: list[str], rounds: int, seconds: float, patience: float
+    config: str, threads: int, names: list[str], options: argparse.Namespace
 ) -> dict[str, Any]:
     """Words per second and peak memory of every candidate."""
     settings = preset(config)
@@ -277,15 +314,15 @@ def measure(
     workers: dict[str, Worker] = {}
     steps = {}
     for name in names:
-        worker = Worker(name, config, threads)
+        worker = Worker(name, config, threads, options.device)
         try:
-            steps[name] = max(1, round(seconds / worker.train(1)[0]))
+            steps[name] = max(1, round(options.seconds / worker.train(1)[0]))
             workers[name] = worker
         except RuntimeError as error:
             print(f"{config}: {name} is left out: {error}", file=sys.stderr)
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         for name, worker in workers.items():  # in turn
-            worker.measure(steps[name], words, patience)
+            worker.measure(steps[name], words, options.patience)
     result = {}
     for name, worker in workers.items():
         worker.close()
@@ -302,8 +339,8 @@ def measure(
 def table(results: list[dict[str, Any]]) -> str:
     """The results as a table of Markdown."""
     lines = [
-        "| preset | threads | | words/s | × nn.LSTM | of the roofline | peak memory |",
-        "|---|---|---|---:|---:|---:|---:|",
+        "| preset | threads | | words/s | × nn.LSTM | of the roofline | peak memory | PTB run |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
     ]
     for result in results:
         found = result["candidates"]
@@ -314,10 +351,14 @@ def table(results: list[dict[str, Any]]) -> str:
                 return rate / found[of]["words_per_second"] if of in found else None
 
             times, part = share("lstm"), share("products")
+            hours = preset(result["config"]).max_max_epoch * PAPER_WORDS / rate / 3600
+            whole = f"{hours:,.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"
+            whole = "" if name == "products" else whole
             lines.append(
                 f"| {result['config']} | {result['threads']} | {CANDIDATES[name]} | {rate:,.0f} | "
                 f"{'' if times is None else f'{times:.2f}'} | "
-                f"{'' if part is None else f'{part:.0%}'} | {one['peak_bytes'] / 2**20:,.0f} MiB |"
+                f"{'' if part is None else f'{part:.0%}'} | {one['peak_bytes'] / 2**20:,.0f} MiB | "
+                f"{whole} |"
             )
     return "\n".join(lines)
 
@@ -366,6 +407,7 @@ def main() -> None:
     parser.add_argument("--configs", nargs="+", default=["small", "medium", "large"])
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--only", nargs="+", choices=CANDIDATES, default=list(CANDIDATES))
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each candidate in a round")
     parser.add_argument(
@@ -378,15 +420,15 @@ def main() -> None:
     parser.add_argument("--docs", action="store_true", help="write docs/speed.md and its chart")
     options = parser.parse_args()
     if options.worker:
-        work(options.worker, preset(options.configs[0]), options.threads[0])
+        where = torch.device(options.device)
+        work(options.worker, preset(options.configs[0]), options.threads[0], where)
         return
     names = [n for n in options.only if n != "compiled" or shutil.which("c++")]
+    names = [n for n in names if ONLY_ON.get(n, options.device) == options.device]
     results = []
     for threads in options.threads:
         for config in options.configs:
-            found = measure(
-                config, threads, names, options.rounds, options.seconds, options.patience
-            )
+            found = measure(config, threads, names, options)
             results.append({"config": config, "threads": threads, "candidates": found})
             print(table(results[-1:]), flush=True)
             if options.json:

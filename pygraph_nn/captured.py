@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import torch
@@ -13,22 +14,28 @@ class Captured:
     On a CUDA device the first use captures it, and every use replays what was captured: the
     device is told once instead of some hundred times. Elsewhere it is simply called. `changed` are
     the tensors that a call changes and another depends on: trying out before the capture leaves
-    them, and the random numbers, as they were.
+    them, and the random numbers, as they were. What cannot be captured, because it waits for the
+    device somewhere, is called every time, after a warning.
     """
 
     def __init__(self, call: Callable[[], None], changed: Sequence[torch.Tensor]) -> None:
         self._call = call
         self._changed = changed
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._refused = False
 
     def __call__(self) -> None:
         device = self._changed[0].device
-        if device.type != "cuda":
-            self._call()
-            return
+        if self._graph is None and device.type == "cuda" and not self._refused:
+            try:
+                self._graph = self._capture(device)
+            except RuntimeError as error:
+                self._refused = True
+                warnings.warn(f"no CUDA graph, which would be faster: {error}", stacklevel=2)
         if self._graph is None:
-            self._graph = self._capture(device)
-        self._graph.replay()
+            self._call()
+        else:
+            self._graph.replay()
 
     def _capture(self, device: torch.device) -> torch.cuda.CUDAGraph:
         random = torch.cuda.get_rng_state(device)
@@ -41,9 +48,11 @@ class Captured:
         torch.cuda.current_stream(device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         torch.cuda.set_rng_state(random, device)
-        with torch.cuda.graph(graph):
-            self._call()
-        with torch.no_grad():
-            for tensor, value in zip(self._changed, before, strict=True):
-                tensor.copy_(value)
+        try:
+            with torch.cuda.graph(graph):
+                self._call()
+        finally:
+            with torch.no_grad():
+                for tensor, value in zip(self._changed, before, strict=True):
+                    tensor.copy_(value)
         return graph
