@@ -7,6 +7,7 @@ does without; CC names another compiler than the first of cc, gcc and clang.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -73,20 +74,24 @@ def load(capability: str) -> ctypes.CDLL:
     key = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:16]
     runtime = _openmp()
     name = f"kernels-{capability}-{key}.so"
-    cached = _cache() / name
-    if not cached.exists():
-        with tempfile.TemporaryDirectory() as folder:
-            made = Path(folder) / name
-            _compile(compiler, flags, [file for file in files if file.suffix == ".c"], made)
-            try:
-                # Under another name first: a process that finds the file finds all of it.
-                cached.parent.mkdir(parents=True, exist_ok=True)
-                partial = cached.with_name(f"{name}.{os.getpid()}")
+    cache = _cache()
+    if cache is not None and os.path.exists(cache / name):  # Path's may raise
+        return _open(cache / name, runtime)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / name
+        _compile(compiler, flags, [file for file in files if file.suffix == ".c"], made)
+        if cache is not None:
+            # Under another name first: a process that finds the file finds all of it.
+            partial = cache / f"{name}.{os.getpid()}"
+            with contextlib.suppress(OSError):  # then it is compiled the next time, too
+                cache.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(made, partial)
-                partial.replace(cached)
-            except OSError:
-                return _open(made, runtime)  # loaded once, a file may be deleted
-    return _open(cached, runtime)
+                partial.replace(cache / name)
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            if os.path.exists(cache / name):
+                made = cache / name
+        return _open(made, runtime)  # once loaded, a file may be deleted
 
 
 def _compiler() -> list[str]:
@@ -98,11 +103,12 @@ def _compiler() -> list[str]:
     raise Unavailable(f"no compiler was found: {wanted[0] if wanted else 'cc, gcc or clang'}")
 
 
-def _cache() -> Path:
+def _cache() -> Path | None:
+    """A folder that is the user's own: what lies there is run."""
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pygraph_nn"
     except RuntimeError:  # there is no home
-        return Path(tempfile.gettempdir()) / "pygraph_nn"
+        return None
 
 
 def _compile(compiler: list[str], flags: list[str], sources: list[Path], library: Path) -> None:
