@@ -207,6 +207,7 @@ class _DeviceStep:
         self._failed = torch.zeros((), dtype=torch.bool, device=like.device)
         self._found = like.new_zeros(self.ahead, 2, dtype=torch.float64)  # loss and norm
         self._row = torch.zeros(1, dtype=torch.long, device=like.device)  # of the next step
+        self._err = torch.empty_like(model.err)
         self._waiting = 0
         self._given_rate = 0.0
         changed = [self._failed, self._found, self._row, like]
@@ -226,6 +227,7 @@ class _DeviceStep:
             self._rate.fill_(lr)
             self._given_rate = lr
         self._run()
+        self._model.err = self._err
         text.pos += length
         self._waiting += 1
 
@@ -244,8 +246,8 @@ class _DeviceStep:
         self._row.add_(1)
         failed.logical_or_(torch.isfinite(loss + norm).logical_not())
         rate = self._rate * (model.settings.max_grad_norm / norm).clamp(max=1)
-        model._descent.update(torch.where(failed, 0, rate), unless=failed)
-        model.err.copy_(losses.detach()[:, 0])
+        model._descent.update(rate.masked_fill(failed, 0), unless=failed)
+        self._err.copy_(losses.detach()[:, 0])
 
     def finished(self) -> list[tuple[float, float]]:
         found = self._found[: self._waiting].tolist()

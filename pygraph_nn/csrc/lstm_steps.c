@@ -134,8 +134,9 @@ static void pack_backward(const struct lstm *a, int panel) {
     const long wide = BACK_UNITS * LANES, width = (long)GATES * a->size, unit = panel * wide;
     float *to = a->packed + panel * width * wide;
     for (long j = 0; j < wide; j++) {
-        const float *from = a->block + (unit + j) * width;
-        for (long k = 0; k < width; k++) to[k * wide + j] = unit + j < a->size ? from[k] : 0;
+        const int there = unit + j < a->size;
+        const float *from = a->block + (there ? unit + j : 0) * width;
+        for (long k = 0; k < width; k++) to[k * wide + j] = there ? from[k] : 0;
     }
 }
 
