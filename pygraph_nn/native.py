@@ -2,7 +2,7 @@
 
 Nothing needs them: where they cannot be had, PyTorch's own operations do the same, more slowly.
 ``python -m pygraph_nn`` says what is to be had. PYGRAPH_NN_NATIVE=0 in the environment
-does without; CC names another compiler than the first of cc, gcc and clang.
+does without; CC names another compiler than the first of gcc, cc and clang.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CAPABILITIES = {
     "AVX2": ["-mavx2", "-mfma"],
     "AVX512": ["-mavx2", "-mfma", "-mavx512f", "-mavx512vl", "-mavx512dq"],
 }
-COMPILE = ["-O3", "-std=gnu11", "-fPIC", "-fopenmp"]
+COMPILE = ["-O3", "-std=gnu11", "-fPIC"]
 
 
 class Unavailable(Exception):
@@ -96,11 +96,11 @@ def load(capability: str) -> ctypes.CDLL:
 
 def _compiler() -> list[str]:
     wanted = shlex.split(os.environ.get("CC", ""))
-    for command in [wanted] if wanted else [["cc"], ["gcc"], ["clang"]]:
+    for command in [wanted] if wanted else [["gcc"], ["cc"], ["clang"]]:
         path = shutil.which(command[0])
         if path:
             return [path, *command[1:]]
-    raise Unavailable(f"no compiler was found: {wanted[0] if wanted else 'cc, gcc or clang'}")
+    raise Unavailable(f"no compiler was found: {wanted[0] if wanted else 'gcc, cc or clang'}")
 
 
 def _cache() -> Path | None:
@@ -117,7 +117,6 @@ def _compile(compiler: list[str], flags: list[str], sources: list[Path], library
         [*compiler, *flags, "-c", str(source), "-o", str(made)]
         for source, made in zip(sources, objects, strict=True)
     ]
-    # Linked without -fopenmp: a second runtime beside PyTorch's would fight with it for the cores.
     commands.append([*compiler, "-shared", *map(str, objects), "-lm", "-o", str(library)])
     for command in commands:
         try:

@@ -1,4 +1,4 @@
-/* The loop of an LSTM over time, forward and backward, in float32; called by ../native_lstm.py.
+/* The loop of an LSTM over time, forward and backward, in float32; called by ../kernels.py.
  *
  * Each step multiplies the few rows of a batch by the same weight, then computes gates, c and h
  * from the sums. A library packs the weight anew in every such product, and ten calls more go once
@@ -19,6 +19,14 @@ enum { ROWS = 5, BACK_ROWS = 10 };
 enum { ROWS = 3, BACK_ROWS = 6 };
 #endif
 enum { GATES = 4, BACK_UNITS = 2 };
+
+/* The sums of a tile once more: `from`, whose elements are only ever named by constants, stays in
+ * registers; `to`, which is gone through row by row, stands in memory. */
+#define COPY_TILE(to, from, rows, columns) \
+    UNROLL                                 \
+    for (int r = 0; r < (rows); r++)       \
+        UNROLL                             \
+        for (int j = 0; j < (columns); j++) to[r][j] = from[r][j];
 
 INLINE vec sigmoid(vec x) {
     vec scale, q = exp_minus_one(-x, &scale);
@@ -77,11 +85,13 @@ static void forward_tile(const struct lstm *a, int t, int panel, int row) {
     const float *bias = weight + size * GATES * LANES;
     const long first = (long)t * a->batch + row; /* among the rows of all steps */
     const float *h[ROWS];
-    vec sum[ROWS][GATES];
+    vec sum[ROWS][GATES], sums[ROWS][GATES];
+    UNROLL
     for (int r = 0; r < ROWS; r++) {
         /* Rows that are missing are the last one again, and are not stored. */
         const long here = first + at_most(r, rows - 1);
         h[r] = a->h + here * (size + 1);
+        UNROLL
         for (int gate = 0; gate < GATES; gate++) {
             const float *from = a->gates + here * width + a->slot[gate] * size + unit;
             sum[r][gate] = load(from, n) + load(bias + gate * LANES, LANES);
@@ -89,18 +99,19 @@ static void forward_tile(const struct lstm *a, int t, int panel, int row) {
     }
     for (long k = 0; k < size; k++, weight += GATES * LANES) {
         vec w[GATES];
-#pragma GCC unroll 4
+        UNROLL
         for (int gate = 0; gate < GATES; gate++) w[gate] = load(weight + gate * LANES, LANES);
-#pragma GCC unroll 16
+        UNROLL
         for (int r = 0; r < ROWS; r++)
-#pragma GCC unroll 4
+            UNROLL
             for (int gate = 0; gate < GATES; gate++) sum[r][gate] += h[r][k] * w[gate];
     }
+    COPY_TILE(sums, sum, ROWS, GATES)
     for (int r = 0; r < rows; r++) {
         const long here = (first + r) * size + unit, next = here + a->batch * size;
         float *gates = a->gates + (first + r) * width + unit;
-        vec into = sigmoid(sum[r][0]), transform = tanh_of(sum[r][1]);
-        vec forget = sigmoid(sum[r][2]), out = sigmoid(sum[r][3]);
+        vec into = sigmoid(sums[r][0]), transform = tanh_of(sums[r][1]);
+        vec forget = sigmoid(sums[r][2]), out = sigmoid(sums[r][3]);
         vec c = forget * load(a->c + here, n) + into * transform, tanh_c = tanh_of(c);
         store(gates + a->slot[0] * size, into, n);
         store(gates + a->slot[1] * size, transform, n);
@@ -112,22 +123,18 @@ static void forward_tile(const struct lstm *a, int t, int panel, int row) {
     }
 }
 
-void lstm_forward(const struct lstm *a) {
+static void forward(void *argument) {
+    const struct lstm *a = argument;
     const int panels = blocks(a->size, LANES), groups = blocks(a->batch, ROWS);
-#pragma omp parallel num_threads(a->threads)
-    {
-        const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
-        const int end = share(panels, thread + 1, threads);
-        for (int panel = share(panels, thread, threads); panel < end; panel++)
-            pack_forward(a, panel);
-        const int from = share(panels * groups, thread, threads);
-        const int to = share(panels * groups, thread + 1, threads);
-        for (int t = 0; t < a->steps; t++) {
-#pragma omp barrier
-            for (int i = from; i < to; i++) forward_tile(a, t, i / groups, i % groups * ROWS);
-        }
+    for (int i = share(panels, 0); i < share(panels, 1); i++) pack_forward(a, i);
+    const int from = share(panels * groups, 0), to = share(panels * groups, 1);
+    for (int t = 0; t < a->steps; t++) {
+        GOMP_barrier();
+        for (int i = from; i < to; i++) forward_tile(a, t, i / groups, i % groups * ROWS);
     }
 }
+
+void lstm_forward(struct lstm *a) { GOMP_parallel(forward, a, (unsigned)a->threads, 0); }
 
 /* A backward panel, of BACK_UNITS vectors of units: for each k, over the gates, the weights. */
 static void pack_backward(const struct lstm *a, int panel) {
@@ -144,22 +151,24 @@ static void backward_tile(const struct lstm *a, int t, int panel, int row) {
     const long size = a->size, width = GATES * size;
     const int rows = at_most(a->batch - row, BACK_ROWS);
     const long first = (long)t * a->batch + row;
-    vec sum[BACK_ROWS][BACK_UNITS]; /* the gradient of h */
-    memset(sum, 0, sizeof sum);
+    /* The gradient of h. */
+    vec sum[BACK_ROWS][BACK_UNITS] = {{{0}}}, sums[BACK_ROWS][BACK_UNITS];
     if (t < a->steps - 1) {
         const float *weight = a->packed + panel * width * BACK_UNITS * LANES, *d[BACK_ROWS];
+        UNROLL
         for (int r = 0; r < BACK_ROWS; r++)
             d[r] = a->d + (first + a->batch + at_most(r, rows - 1)) * width;
         for (long k = 0; k < width; k++, weight += BACK_UNITS * LANES) {
             vec w[BACK_UNITS];
-#pragma GCC unroll 2
+            UNROLL
             for (int j = 0; j < BACK_UNITS; j++) w[j] = load(weight + j * LANES, LANES);
-#pragma GCC unroll 16
+            UNROLL
             for (int r = 0; r < BACK_ROWS; r++)
-#pragma GCC unroll 2
+                UNROLL
                 for (int j = 0; j < BACK_UNITS; j++) sum[r][j] += d[r][k] * w[j];
         }
     }
+    COPY_TILE(sums, sum, BACK_ROWS, BACK_UNITS)
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < BACK_UNITS; j++) {
             const long unit = ((long)panel * BACK_UNITS + j) * LANES;
@@ -167,13 +176,14 @@ static void backward_tile(const struct lstm *a, int t, int panel, int row) {
             if (n <= 0) break;
             const long here = (first + r) * size + unit;
             const float *gates = a->gates + (first + r) * width + unit;
-            float *d = a->d + (first + r) * width + unit, *carried = a->dc + (row + r) * size + unit;
+            float *d = a->d + (first + r) * width + unit;
+            float *carried = a->dc + (row + r) * size + unit;
             vec into = load(gates + a->slot[0] * size, n);
             vec transform = load(gates + a->slot[1] * size, n);
             vec forget = load(gates + a->slot[2] * size, n);
             vec out = load(gates + a->slot[3] * size, n);
             vec tanh_c = load(a->tanh_c + here, n);
-            vec dh = sum[r][j], dc = load(carried, n);
+            vec dh = sums[r][j], dc = load(carried, n);
             if (a->grad_h) dh += load(a->grad_h + here, n);
             if (a->grad_c) dc += load(a->grad_c + here, n);
             dc += dh * out * (1 - tanh_c * tanh_c);
@@ -185,20 +195,15 @@ static void backward_tile(const struct lstm *a, int t, int panel, int row) {
         }
 }
 
-void lstm_backward(const struct lstm *a) {
+static void backward(void *argument) {
+    const struct lstm *a = argument;
     const int panels = blocks(a->size, BACK_UNITS * LANES), groups = blocks(a->batch, BACK_ROWS);
-#pragma omp parallel num_threads(a->threads)
-    {
-        const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
-        const int end = share(panels, thread + 1, threads);
-        for (int panel = share(panels, thread, threads); panel < end; panel++)
-            pack_backward(a, panel);
-        const int from = share(panels * groups, thread, threads);
-        const int to = share(panels * groups, thread + 1, threads);
-        for (int t = a->steps - 1; t >= 0; t--) {
-#pragma omp barrier
-            for (int i = from; i < to; i++)
-                backward_tile(a, t, i / groups, i % groups * BACK_ROWS);
-        }
+    for (int i = share(panels, 0); i < share(panels, 1); i++) pack_backward(a, i);
+    const int from = share(panels * groups, 0), to = share(panels * groups, 1);
+    for (int t = a->steps - 1; t >= 0; t--) {
+        GOMP_barrier();
+        for (int i = from; i < to; i++) backward_tile(a, t, i / groups, i % groups * BACK_ROWS);
     }
 }
+
+void lstm_backward(struct lstm *a) { GOMP_parallel(backward, a, (unsigned)a->threads, 0); }

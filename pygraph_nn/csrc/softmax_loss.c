@@ -1,4 +1,5 @@
-/* Softmax and negative log-likelihood of rows of scores, in float32; called by ../native_softmax.py.
+/* Softmax and negative log-likelihood of rows of scores, in float32; called by
+ * ../kernels.py.
  *
  * A row fits a core's own cache: read from memory once, it is gone over three times there.
  */
@@ -75,11 +76,9 @@ static void one_row(const struct softmax_loss *a, long i) {
     row[a->target[i]] -= 1;
 }
 
-void softmax_loss(const struct softmax_loss *a) {
-#pragma omp parallel num_threads(a->threads)
-    {
-        const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
-        const int end = share(a->rows, thread + 1, threads);
-        for (int i = share(a->rows, thread, threads); i < end; i++) one_row(a, i);
-    }
+static void rows(void *argument) {
+    const struct softmax_loss *a = argument;
+    for (int i = share(a->rows, 0); i < share(a->rows, 1); i++) one_row(a, i);
 }
+
+void softmax_loss(struct softmax_loss *a) { GOMP_parallel(rows, a, (unsigned)a->threads, 0); }

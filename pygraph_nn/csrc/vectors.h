@@ -2,13 +2,12 @@
 
 #include <string.h>
 
-#ifdef _OPENMP
-int omp_get_thread_num(void); /* declared here: clang has no omp.h without a further package */
+/* The threads are those of PyTorch's OpenMP runtime, called by the names that GNU's has, and others
+ * have, too: so any compiler will do, and no second runtime fights with PyTorch's for the cores. */
+void GOMP_parallel(void (*work)(void *), void *argument, unsigned threads, unsigned flags);
+void GOMP_barrier(void);
+int omp_get_thread_num(void);
 int omp_get_num_threads(void);
-#else
-static int omp_get_thread_num(void) { return 0; }
-static int omp_get_num_threads(void) { return 1; }
-#endif
 
 /* LANES numbers in a vector: as many as a register holds. */
 #if defined __AVX512F__
@@ -20,6 +19,13 @@ enum { LANES = 8 };
 typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
 typedef int ivec __attribute__((vector_size(LANES * sizeof(int))));
 #define INLINE static inline __attribute__((always_inline))
+
+/* Before a loop of few, always as many rounds: without it, arrays of vectors stay in memory. */
+#if defined __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 /* Vectors from and to memory, of which the first n numbers count. */
 
@@ -45,11 +51,11 @@ INLINE vec choose(ivec mask, vec yes, vec no) {
     return (vec)((mask & (ivec)yes) | (~mask & (ivec)no));
 }
 
-/* exp(x) - 1 as scale * q + (scale - 1), scale a power of two; x is limited to where that is finite.
+/* exp(x) - 1 as scale * q + (scale - 1), scale a power of two; x is limited to where that is
+ * finite. NaN stays NaN: no comparison with it is true.
  *
- * x = n log 2 + r, |r| <= log(2) / 2, scale = 2^n, q = exp(r) - 1 by a polynomial whose coefficients
- * are fitted to a largest relative error of 1.3e-8. NaN stays NaN: no comparison with it is true.
- */
+ * x = n log 2 + r, |r| <= log(2) / 2, scale = 2^n, q = exp(r) - 1 by a polynomial, whose
+ * coefficients are fitted to a largest relative error of 1.3e-8. */
 INLINE vec exp_minus_one(vec x, vec *scale) {
     x = choose(x < -87, all(-87), x);
     x = choose(x > 87, all(87), x);
@@ -69,5 +75,7 @@ INLINE vec exp_minus_one(vec x, vec *scale) {
 
 INLINE int at_most(int n, int limit) { return n < limit ? n : limit; }
 
-/* The share [from, to) of a thread in n tasks. */
-INLINE int share(int n, int thread, int threads) { return (int)((long)n * thread / threads); }
+/* Where the share of this thread in n tasks begins, and where that of the next one does. */
+INLINE int share(int n, int next) {
+    return (int)((long)n * (omp_get_thread_num() + next) / omp_get_num_threads());
+}
