@@ -28,7 +28,8 @@ class Captured:
         device = self._changed[0].device
         if self._graph is None and device.type == "cuda" and not self._refused:
             try:
-                self._graph = self._capture(device)
+                with torch.cuda.device(device):
+                    self._graph = self._capture(device)
             except RuntimeError as error:
                 self._refused = True
                 warnings.warn(f"no CUDA graph, which would be faster: {error}", stacklevel=2)
