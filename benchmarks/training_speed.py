@@ -33,7 +33,7 @@ import torch.nn.functional as F
 
 import pygraph_nn as nngraph
 from zaremba_port import Settings, create_network, preset
-from zaremba_port.fast import PRECISIONS, make_model
+from zaremba_port.fast import ENGINES, PRECISIONS, make_model
 from zaremba_port.state import TextState
 
 CANDIDATES = {
@@ -152,9 +152,8 @@ def peer_step(settings: Settings, name: str, device: torch.device) -> Step:
 
 def engine_step(settings: Settings, name: str, device: torch.device) -> Step:
     torch.manual_seed(1)
-    engine, precision = ("graph" if name == "graph" else "fast"), "float32"
-    if name in PRECISIONS:
-        precision = name
+    engine = name if name in ENGINES else "fast"
+    precision = name if name in PRECISIONS else "float32"
     network = create_network(settings).to(device)
     model = make_model(engine, network, settings, precision=precision)
     state = TextState(text(settings, 50 * settings.seq_length + 1).to(device))
@@ -233,6 +232,25 @@ def flops(settings: Settings) -> float:
     return 2.0 * 3 * total * words
 
 
+def profile(settings: Settings, threads: int, steps: int = 40) -> str:
+    """What the steps of the fast engine on the CPU spend their time on, milliseconds a step."""
+    torch.set_num_threads(threads)
+    step = engine_step(settings, "fast", torch.device("cpu"))
+    for _ in range(5):
+        step()
+    with torch.profiler.profile() as profiler:
+        for _ in range(steps):
+            step()
+    parts = sorted(profiler.key_averages(), key=lambda part: -part.self_cpu_time_total)
+    lines = ["| | calls | ms a step |", "|---|---:|---:|"]
+    for part in parts[:10]:
+        spent = part.self_cpu_time_total / steps / 1e3
+        lines.append(f"| {part.key} | {part.count / steps:.0f} | {spent:.2f} |")
+    rest = sum(part.self_cpu_time_total for part in parts[10:]) / steps / 1e3
+    calls = sum(part.count for part in parts[10:]) / steps
+    return "\n".join([*lines, f"| the rest | {calls:.0f} | {rest:.2f} |"])
+
+
 def wait() -> None:
     """Until the device, if there is one, has done all it was told."""
     if torch.cuda.is_available():
@@ -242,10 +260,12 @@ def wait() -> None:
 def work(name: str, settings: Settings, threads: int, device: torch.device) -> None:
     """A worker: for every number of steps on its input, the seconds that they took."""
     torch.set_num_threads(threads)
-    kinds = {"products": lambda: products_step(settings, device)}
-    for engine in ("fast", "graph", *PRECISIONS):
-        kinds[engine] = lambda: engine_step(settings, name, device)
-    step = kinds.get(name, lambda: peer_step(settings, name, device))()
+    if name == "products":
+        step = products_step(settings, device)
+    elif name in (*ENGINES, *PRECISIONS):
+        step = engine_step(settings, name, device)
+    else:
+        step = peer_step(settings, name, device)
     for _ in range(2):
         step()
     wait()
@@ -428,11 +448,19 @@ def main() -> None:
         help="seconds to try for each measurement that no other process disturbs",
     )
     parser.add_argument("--json", type=Path, help="add the results to this file, one line a config")
+    parser.add_argument(
+        "--profile", action="store_true", help="what a step of the fast engine spends its time on"
+    )
     parser.add_argument("--docs", action="store_true", help="write docs/speed.md and its chart")
     options = parser.parse_args()
     if options.worker:
         where = torch.device(options.device)
         work(options.worker, preset(options.configs[0]), options.threads[0], where)
+        return
+    if options.profile:
+        for config in options.configs:
+            print(f"{config}, {options.threads[-1]} threads")
+            print(profile(preset(config), options.threads[-1]))
         return
     names = [n for n in options.only if n != "compiled" or shutil.which("c++")]
     names = [n for n in names if ONLY_ON.get(n, options.device) == options.device]

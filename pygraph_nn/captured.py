@@ -43,13 +43,13 @@ class Captured:
         before = [tensor.clone() for tensor in self._changed]
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(stream):
-            for _ in range(3):  # libraries choose their algorithms, buffers are made
-                self._call()
-        torch.cuda.current_stream(device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        torch.cuda.set_rng_state(random, device)
         try:
+            with torch.cuda.stream(stream):
+                for _ in range(3):  # libraries choose their algorithms, buffers are made
+                    self._call()
+            torch.cuda.current_stream(device).wait_stream(stream)
+            torch.cuda.set_rng_state(random, device)
             with torch.cuda.graph(graph):
                 self._call()
         finally:

@@ -32,7 +32,6 @@ class Descent(Workspace):
         parameters, gradients: all of them, flat, (n,); embedding tables first.
     """
 
-    keeps = True
     precisions = ("float32", "tf32", "bfloat16")
 
     def __init__(self, net: Recurrent) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from .fused import Workspace
-from .fused_lstm import sum_of
+from .fused_lstm import begin
 
 Tensor = torch.Tensor
 
@@ -33,24 +33,21 @@ class DeviceLstmSteps(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         into, transform, forget, out = slots
         order = (into, forget, transform, out)
-        gates = _ordered(work, (key, "ordered"), sum_of(externals, work, key, owned), order)
+        sums, h = begin(work, key, owned, h_first, externals)
+        gates = _ordered(work, (key, "ordered"), sums, order)
         ordered = _ordered(work, (key, "block"), block, order)
         weight, bias = ordered[:-1], ordered[-1]
-        steps, batch, width = gates.shape
-        size = width // 4
-        c = work.empty((key, "c"), (steps + 1, batch, size), gates)
-        h = work.with_ones((key, "h"), (steps + 1, batch, size + 1), gates)
+        c = work.empty((key, "c"), (len(gates) + 1, *c_first.shape), gates)
         c[0] = c_first
-        h[0, :, :-1] = h_first
-        no_bias = work.zeros((key, "no bias"), (width,), gates)
-        sums = work.empty((key, "sums"), (batch, width), gates)
+        no_bias = work.zeros((key, "no bias"), bias.shape, gates)
+        from_h = work.empty((key, "from h"), gates.shape[1:], gates)
         factor = weight if work.exact else weight.bfloat16()  # once, not in every step
         now_c, now_h, kept = c_first.contiguous(), h_first.contiguous(), []
         all_c, all_h = [], []
         for outside in work.by_step(gates):
-            work.product(now_h, factor, sums)
+            work.product(now_h, factor, from_h)
             now_h, now_c, squashed = torch.ops.aten._thnn_fused_lstm_cell(
-                outside, sums, now_c, bias, no_bias
+                outside, from_h, now_c, bias, no_bias
             )
             all_c.append(now_c)
             all_h.append(now_h)
@@ -76,11 +73,10 @@ class DeviceLstmSteps(torch.autograd.Function):
                 dh, dc, c_steps[t], c_steps[t + 1], ctx.kept[t], False
             )
             d_steps.append(d)
-            before = c.new_empty(dc.shape)
             if t and grad_h is not None:
-                dh = work.product_plus(grad_h[t - 1], d, ctx.weight, before)
+                dh = work.product_plus(grad_h[t - 1], d, ctx.weight, torch.empty_like(dc))
             elif t or ctx.needs_input_grad[5]:
-                dh = work.product(d, ctx.weight, before)
+                dh = work.product(d, ctx.weight, torch.empty_like(dc))
             if t and grad_c is not None:
                 dc = dc + grad_c[t - 1]
         d = torch.stack(d_steps[::-1])

@@ -21,7 +21,6 @@ Tensor = torch.Tensor
 class Workspace:
     """Where buffers come from, and where gradients go; this one makes new buffers every time."""
 
-    keeps = False
     exact = True  # products are made in the precision of their factors
 
     def empty(self, key: object, shape: Sequence[int], like: Tensor) -> Tensor:
@@ -61,7 +60,7 @@ class Workspace:
         """Give ``alpha * a.T @ b`` to the gradient of `block`: to autograd, or where it belongs."""
         transposed = a.t()
         if b.shape[1] >= 1024 and b.is_cpu:
-            # Many outputs: on the CPU the product is faster by more than the copy takes.
+            # On the CPU, products of many outputs are faster by more than the copy takes.
             transposed = self.empty("transposed", transposed.shape, a).copy_(transposed)
         target = self.target(block)
         if target is None:

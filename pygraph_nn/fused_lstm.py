@@ -36,11 +36,9 @@ class LstmSteps(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         steps, batch, width = externals[0].shape
         size = width // 4
-        gates = sum_of(externals, work, key, owned)
-        h = work.with_ones((key, "h"), (steps + 1, batch, size + 1), gates)
+        gates, h = begin(work, key, owned, h_first, externals)
         c2 = work.empty((key, "c"), (steps + 1, batch, size), gates)  # c, doubled
         squashed = work.empty((key, "squashed"), (steps, batch, size), gates)  # tanh(c)
-        h[0, :, :-1] = h_first
         torch.mul(c_first, 2, out=c2[0])
         # As tensors, numbers need not be converted in every call.
         two, minus_one, minus_two = (gates.new_full((), x) for x in (2.0, -1.0, -2.0))
@@ -120,11 +118,20 @@ class LstmSteps(torch.autograd.Function):
         return None, None, None, None, dc_first, dh_first, db, *[d] * ctx.count
 
 
-def sum_of(externals: Sequence[Tensor], work: Workspace, key: object, owned: bool) -> Tensor:
-    """What comes from outside, added up; with `owned`, in place of the first."""
+def begin(
+    work: Workspace, key: object, owned: bool, h_first: Tensor, externals: Sequence[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """What the loop begins with: the sums from outside, and room for all h, the first one there.
+
+    The sums stand in the place of the first of them, if that is `owned`. The rows of h,
+    (T + 1, batch, size + 1), end with a one.
+    """
     gates = externals[0]
     if not owned or not gates.is_contiguous():
         gates = work.empty((key, "gates"), gates.shape, gates).copy_(gates)
     for more in externals[1:]:
         gates.add_(more)
-    return gates
+    batch, size = h_first.shape
+    h = work.with_ones((key, "h"), (len(gates) + 1, batch, size + 1), gates)
+    h[0, :, :-1] = h_first
+    return gates, h

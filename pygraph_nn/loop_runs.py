@@ -57,7 +57,7 @@ def _lstm(
     block = _block(linear, work)
     work_ = work or fused.Workspace()
     run: Any = LstmSteps
-    if c.device.type in ("cuda", "meta"):
+    if c.device.type in ("cuda", "meta"):  # the kernels are of CUDA; "meta" knows their shapes
         run = DeviceLstmSteps
     elif work_.exact and kernels.take(c, h, block, *externals):
         run = NativeLstmSteps

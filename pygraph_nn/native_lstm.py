@@ -8,7 +8,7 @@ import torch
 
 from . import kernels
 from .fused import Workspace
-from .fused_lstm import sum_of
+from .fused_lstm import begin
 
 Tensor = torch.Tensor
 
@@ -28,13 +28,10 @@ class NativeLstmSteps(torch.autograd.Function):
         block: Tensor,
         *externals: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        steps, batch, width = externals[0].shape
-        size = width // 4
-        gates = sum_of(externals, work, key, owned)
-        h = work.with_ones((key, "h"), (steps + 1, batch, size + 1), gates)
+        gates, h = begin(work, key, owned, h_first, externals)
+        steps, (batch, size) = len(gates), h_first.shape
         c = work.empty((key, "c"), (steps + 1, batch, size), gates)
         tanh_c = work.empty((key, "tanh c"), (steps, batch, size), gates)
-        h[0, :, :-1] = h_first
         c[0] = c_first
         ctx.work, ctx.key, ctx.slots, ctx.count = work, key, slots, len(externals)
         ctx.tensors = {"block": block, "gates": gates, "h": h, "c": c, "tanh_c": tanh_c}

@@ -233,9 +233,7 @@ class _DeviceStep:
 
     def _whole_step(self) -> None:
         model, failed = self._model, self._failed
-        for before, start in zip(
-            nested.leaves(model.s[0]), nested.leaves(model.start_s), strict=True
-        ):
+        for before, start in nested.pairs(model.s[0], model.start_s, "the state"):
             before.copy_(torch.where(failed, before, start))
         length = model.settings.seq_length
         losses = model._read(self._words, 0, length, model.s[0], model.start_s)
