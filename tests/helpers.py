@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import http.server
 import json
 import re
 import shutil
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +240,39 @@ def use_compiled(capability: str | None, monkeypatch: pytest.MonkeyPatch) -> Non
     except native.Unavailable as reason:
         pytest.skip(f"no compiled kernels: {reason}")
     monkeypatch.setattr(native, "library", lambda: library)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """A server on this machine; none of its threads outlives it, and no mistake of one is lost.
+
+    A thread that printed its error while a later test parses Python would break that test: before
+    Python 3.11.8 two threads that parse disturb one another (CPython's issue 106905).
+    """
+
+    daemon_threads = False  # so that server_close waits for them
+
+    def __init__(self, handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.closing = threading.Event()
+        self.errors: list[BaseException] = []
+        self._loop = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
+        self._loop.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def stop(self) -> None:
+        """Stop serving; a second call does nothing. Raises what a request's handler raised."""
+        if not self.closing.is_set():
+            self.closing.set()
+            self.shutdown()
+            self._loop.join()
+            self.server_close()
+        if self.errors:
+            raise self.errors.pop()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        error = sys.exc_info()[1]
+        assert error is not None
+        self.errors.append(error)

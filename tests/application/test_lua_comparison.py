@@ -7,17 +7,16 @@ import html.parser
 import json
 import math
 import string
-import threading
 import time
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from helpers import chromium
+from helpers import Server, chromium
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -443,15 +442,12 @@ def server(program: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]
         def log_message(self, format: str, *args: object) -> None:
             asked.append(self.path)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(program)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setenv("ZAREMBA_LUA_URL", f"http://127.0.0.1:{server.server_port}/")
+    server = Server(partial(Handler, directory=str(program)))
+    monkeypatch.setenv("ZAREMBA_LUA_URL", f"{server.url}/")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     use_checksums(monkeypatch)
     yield asked
-    server.shutdown()
-    server.server_close()
+    server.stop()
 
 
 def test_fetched_once_and_checked(

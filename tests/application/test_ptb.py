@@ -2,13 +2,11 @@
 
 import hashlib
 import http.server
-import threading
-import time
 from pathlib import Path
 
 import pytest
 import torch
-from helpers import PTB, needs_ptb
+from helpers import PTB, Server, needs_ptb
 
 from zaremba_port import fetch, ptb
 from zaremba_port.data import load_corpus
@@ -29,14 +27,15 @@ def test_the_checksums_are_those_of_the_penn_treebank(split):
     assert hashlib.md5(content).hexdigest() == ptb.PTB_MD5[split]
 
 
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    mode = "ok"
-    requests: list[str]
+class TextServer(Server):
+    def __init__(self) -> None:
+        self.mode = "ok"
+        self.requests: list[str] = []
+        super().__init__(Handler)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
+    server: TextServer
 
     def do_GET(self) -> None:
         self.server.requests.append(self.path)
@@ -46,7 +45,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if mode == "missing":
             return self.send_error(404)
         if mode == "slow":
-            time.sleep(1)
+            self.server.closing.wait()
+            return None
         if mode == "changed":
             content = content.upper()
         self.send_response(200)
@@ -60,23 +60,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    server = Server(("127.0.0.1", 0), Handler)
-    server.requests = []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setenv("ZAREMBA_PTB_URL", f"http://127.0.0.1:{server.server_port}/data")
+    server = TextServer()
+    monkeypatch.setenv("ZAREMBA_PTB_URL", f"{server.url}/data")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     md5 = {split: hashlib.md5(text.encode()).hexdigest() for split, text in TEXTS.items()}
     monkeypatch.setattr(ptb, "PTB_MD5", md5)
     yield server
-    if thread.is_alive():
-        server.shutdown()
-    server.server_close()
-
-
-def stop(server: Server) -> None:
-    server.shutdown()
-    server.server_close()
+    server.stop()
 
 
 def refused_fetch(cache: Path) -> str:
@@ -96,7 +86,7 @@ def test_ptb_is_fetched_once(server, tmp_path, capsys, caplog):
     assert corpus.vocabulary.words == ["the", "cat", "saw", "dog", "<eos>", "ran", "bird", "a"]
     assert corpus.sources["valid"] == str(cache / "ptb.valid.txt")
     assert server.requests == [f"/data/ptb.{split}.txt" for split in SPLITS]
-    stop(server)
+    server.stop()
     again = load_corpus("ptb", cache=cache, log=lambda line: None)
     assert torch.equal(again.test, corpus.test)
     assert sorted(path.name for path in cache.iterdir()) == [
@@ -132,7 +122,7 @@ def test_a_damaged_cached_file_is_fetched_again(server, tmp_path):
 def test_a_failed_download_leaves_nothing_behind(server, tmp_path, monkeypatch, mode, says):
     monkeypatch.setattr(fetch, "READ_TIMEOUT", 0.2)
     server.mode = mode
-    url = f"http://127.0.0.1:{server.server_port}/data/ptb.valid.txt"
+    url = f"{server.url}/data/ptb.valid.txt"
     assert refused_fetch(tmp_path).startswith(f"cannot fetch {url}: {says};")
     assert [path.name for path in tmp_path.iterdir()] == ["ptb.train.txt"]
     server.mode = "ok"
@@ -140,7 +130,7 @@ def test_a_failed_download_leaves_nothing_behind(server, tmp_path, monkeypatch, 
 
 
 def test_no_server(server, tmp_path):
-    stop(server)
+    server.stop()
     assert "/data/ptb.train.txt: no connection to the server (ConnectionError);" in refused_fetch(
         tmp_path
     )
