@@ -172,10 +172,10 @@ class Recurrent(torch.nn.Module):
             return None
         if criterion.ignoreIndex >= 0 or not _within(target, block.shape[1]):
             return None
-        gradient = torch.is_grad_enabled()
-        rows = fused.SoftmaxLoss.apply(work, i, x, target.long(), block, gradient)
-        rows = rows.view(target.shape)
-        losses = rows.mean(1, keepdim=True) if criterion.sizeAverage else rows.sum(1, keepdim=True)
+        average, gradient = criterion.sizeAverage, torch.is_grad_enabled()
+        losses: torch.Tensor = fused.SoftmaxLoss.apply(
+            work, i, x, target.long(), block, average, gradient
+        )
         return losses
 
     # Loops

@@ -258,11 +258,11 @@ class Descent(Workspace):
 
     # Products
 
-    def product(self, a: Tensor, b: Tensor, out: Tensor, beta: int = 0, alpha: float = 1) -> Tensor:
+    def product(self, a: Tensor, b: Tensor, out: Tensor, beta: int = 0) -> Tensor:
         if self.exact:
-            return torch.addmm(out, a, b, beta=beta, alpha=alpha, out=out)
+            return torch.addmm(out, a, b, beta=beta, out=out)
         made = a.bfloat16() @ b.bfloat16()
-        return out.mul_(beta).add_(made, alpha=alpha) if beta else torch.mul(made, alpha, out=out)
+        return out.add_(made) if beta else out.copy_(made)
 
     def product_plus(self, c: Tensor, a: Tensor, b: Tensor, out: Tensor) -> Tensor:
         if self.exact:

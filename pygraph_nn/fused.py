@@ -13,7 +13,6 @@ from typing import Any
 import torch
 
 from . import kernels
-from .errors import GraphError
 
 Tensor = torch.Tensor
 
@@ -48,24 +47,24 @@ class Workspace:
         """
         return None
 
-    def product(self, a: Tensor, b: Tensor, out: Tensor, beta: int = 0, alpha: float = 1) -> Tensor:
-        """``alpha * a @ b + beta * out`` in `out`."""
-        return torch.addmm(out, a, b, beta=beta, alpha=alpha, out=out)
+    def product(self, a: Tensor, b: Tensor, out: Tensor, beta: int = 0) -> Tensor:
+        """``a @ b + beta * out`` in `out`."""
+        return torch.addmm(out, a, b, beta=beta, out=out)
 
     def product_plus(self, c: Tensor, a: Tensor, b: Tensor, out: Tensor) -> Tensor:
         """``a @ b + c`` in `out`."""
         return torch.addmm(c, a, b, out=out)
 
-    def block_gradient(self, block: Tensor, a: Tensor, b: Tensor, alpha: float = 1) -> Any:
-        """Give ``alpha * a.T @ b`` to the gradient of `block`: to autograd, or where it belongs."""
+    def block_gradient(self, block: Tensor, a: Tensor, b: Tensor) -> Any:
+        """Give ``a.T @ b`` to the gradient of `block`: to autograd, or where it belongs."""
         transposed = a.t()
         if b.shape[1] >= 1024 and b.is_cpu:
             # On the CPU, products of many outputs are faster by more than the copy takes.
             transposed = self.empty("transposed", transposed.shape, a).copy_(transposed)
         target = self.target(block)
         if target is None:
-            return self.product(transposed, b, torch.empty_like(block), alpha=alpha)
-        self.product(transposed, b, target[0], beta=target[1], alpha=alpha)
+            return self.product(transposed, b, torch.empty_like(block))
+        self.product(transposed, b, target[0], beta=target[1])
         return None
 
 
@@ -137,10 +136,11 @@ def _with_ones(work: Workspace, key: object, x: Tensor, block: Tensor) -> Tensor
 
 
 class SoftmaxLoss(torch.autograd.Function):
-    """Linear, LogSoftMax and the negative log-likelihood in one: (..., inputs) to (rows,).
+    """Linear, LogSoftMax and the negative log-likelihood in one: (T, batch, inputs) to (T, 1).
 
-    One buffer, (rows, classes), holds the scores, then the probabilities, then, if asked for with
-    `gradient`, the gradient of each row's loss.
+    `target` is (T, batch). The losses of a step are summed up, or with `average` their mean is
+    taken. One buffer, (T * batch, classes), holds the scores, and then, if `gradient` is asked
+    for, the gradient of each row's loss up to a factor: rows are scaled where they are short.
     """
 
     @staticmethod
@@ -151,39 +151,40 @@ class SoftmaxLoss(torch.autograd.Function):
         x: Tensor,
         target: Tensor,
         block: Tensor,
+        average: bool,
         gradient: bool,
     ) -> Tensor:
-        ctx.work, ctx.key, ctx.block, ctx.shape = work, key, block, x.shape
+        ctx.work, ctx.key, ctx.block = work, key, block
         ctx.x = _with_ones(work, key, x, block)
         ctx.d = work.empty((key, "classes"), (len(ctx.x), block.shape[1]), block)
         work.product(ctx.x, block, ctx.d)
-        ctx.spent = False
         if kernels.take(ctx.d):
-            return kernels.softmax_loss(ctx.d, target.reshape(-1).contiguous(), gradient)
-        rows = target.reshape(-1, 1)
-        losses = _losses_and_probabilities(ctx.x, block, ctx.d, rows)
-        if gradient:
-            ctx.d.scatter_add_(1, rows, ctx.d.new_full((), -1.0).expand_as(rows))
-        return losses
+            target_ = target.reshape(-1).contiguous()
+            losses, factor = kernels.softmax_loss(ctx.d, target_, gradient)
+        else:
+            rows = target.reshape(-1, 1)
+            losses = _losses_and_probabilities(ctx.x, block, ctx.d, rows)
+            factor = torch.ones_like(losses)
+            if gradient:
+                ctx.d.scatter_add_(1, rows, ctx.d.new_full((), -1.0).expand_as(rows))
+        losses, ctx.factor = losses.view(target.shape), factor.view(target.shape)
+        if not average:
+            return losses.sum(1, keepdim=True)
+        ctx.factor.div_(target.shape[1])
+        return losses.mean(1, keepdim=True)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        if ctx.spent:
-            raise GraphError("recurrent: backward a second time, but the probabilities are spent")
-        ctx.spent = True
-        work, block, d, (grad,) = ctx.work, ctx.block, ctx.d, grads
-        # Rows that count alike, as they do in a mean, are scaled by the products below.
-        alpha = 1.0
-        if not d.is_cpu or grad.min() != grad.max():
-            d.mul_(grad[:, None])
-        else:
-            alpha = grad[0].item()
-        dx = None
+        work, key, block, d = ctx.work, ctx.key, ctx.block, ctx.d
+        factor = (ctx.factor * grads[0]).view(-1, 1)
+        dx = db = None
         if ctx.needs_input_grad[2]:
-            dx = work.empty((ctx.key, "dx"), (len(d), len(block) - 1), d)
-            dx = work.product(d, block[:-1].t(), dx, alpha=alpha).view(ctx.shape)
-        db = work.block_gradient(block, ctx.x, d, alpha) if ctx.needs_input_grad[4] else None
-        return None, None, dx, None, db, None
+            dx = work.empty((key, "dx"), (len(d), len(block) - 1), d)
+            dx = work.product(d, block[:-1].t(), dx).mul_(factor).view(*ctx.factor.shape, -1)
+        if ctx.needs_input_grad[4]:
+            x = torch.mul(ctx.x, factor, out=work.empty((key, "scaled"), ctx.x.shape, d))
+            db = work.block_gradient(block, x, d)
+        return None, None, dx, None, db, None, None
 
 
 def _losses_and_probabilities(x: Tensor, block: Tensor, scores: Tensor, target: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class _SoftmaxLoss(ctypes.Structure):
     """``struct softmax_loss`` of softmax_loss.c."""
 
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in "scores target losses".split()),
+        *((name, ctypes.c_void_p) for name in "scores target losses factor".split()),
         *((name, ctypes.c_int) for name in "rows classes threads gradient".split()),
     ]
 
@@ -62,22 +62,23 @@ def lstm(function: str, slots: tuple[int, ...], **tensors: Tensor) -> None:
     )
 
 
-def softmax_loss(scores: Tensor, target: Tensor, gradient: bool) -> Tensor:
-    """The loss of each row of `scores`, (rows, classes); which become its gradient, if asked for.
+def softmax_loss(scores: Tensor, target: Tensor, gradient: bool) -> tuple[Tensor, Tensor]:
+    """The loss of each row of `scores`, (rows, classes), and a factor for each row, (rows,).
 
+    If `gradient` is asked for, `factor` times a row is then the gradient of the row's loss.
     `target` is (rows,), of int64, its values among the classes.
     """
-    losses = scores.new_empty(len(scores))
+    losses, factor = scores.new_empty(2, len(scores))
     _call(
         "softmax_loss",
         _SoftmaxLoss,
-        {"scores": scores, "target": target, "losses": losses},
+        {"scores": scores, "target": target, "losses": losses, "factor": factor},
         rows=len(scores),
         classes=scores.shape[1],
         threads=torch.get_num_threads(),
         gradient=gradient,
     )
-    return losses
+    return losses, factor
 
 
 def _call(function: str, struct: Any, tensors: dict[str, Tensor], **numbers: Any) -> None:

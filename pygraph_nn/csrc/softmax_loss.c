@@ -1,7 +1,8 @@
 /* Softmax and negative log-likelihood of rows of scores, in float32; called by
  * ../kernels.py.
  *
- * A row fits a core's own cache: read from memory once, it is gone over three times there.
+ * A row fits a core's own cache: read from memory once, it is gone over twice there. That its
+ * gradient is divided by the sum is left to the caller: rows multiply something shorter later.
  */
 
 #include <math.h>
@@ -12,6 +13,7 @@ struct softmax_loss {
     float *scores;           /* (rows, classes); see gradient */
     const long long *target; /* (rows,): classes, counted from 0 */
     float *losses;           /* (rows,) */
+    float *factor;           /* (rows,): what to multiply a row with, to have the gradient */
     int rows, classes, threads;
     int gradient; /* whether each row of scores is to become the gradient of its loss */
 };
@@ -61,19 +63,11 @@ INLINE double sum_of_exponentials(float *row, int classes, float most, int keep)
 static void one_row(const struct softmax_loss *a, long i) {
     float *row = a->scores + i * a->classes;
     const float most = largest(row, a->classes), at_target = row[a->target[i]];
-    if (!a->gradient) {
-        double sum = sum_of_exponentials(row, a->classes, most, 0);
-        a->losses[i] = (float)(log(sum) + most - at_target);
-        return;
-    }
-    double sum = sum_of_exponentials(row, a->classes, most, 1);
+    const double sum = a->gradient ? sum_of_exponentials(row, a->classes, most, 1)
+                                   : sum_of_exponentials(row, a->classes, most, 0);
     a->losses[i] = (float)(log(sum) + most - at_target);
-    const float one_over_sum = (float)(1 / sum);
-    int k = 0;
-    for (; k + LANES <= a->classes; k += LANES)
-        store(row + k, load(row + k, LANES) * one_over_sum, LANES);
-    for (; k < a->classes; k++) row[k] *= one_over_sum;
-    row[a->target[i]] -= 1;
+    a->factor[i] = (float)(1 / sum);
+    if (a->gradient) row[a->target[i]] -= sum;
 }
 
 static void rows(void *argument) {
