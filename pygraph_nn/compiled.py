@@ -280,7 +280,7 @@ def _within(index: torch.Tensor, size: int) -> bool:
     if not index.is_cpu:
         return True
     low, high = index.aminmax()
-    return bool(low >= 0 and high < size)
+    return low.item() >= 0 and high.item() < size
 
 
 def _explained(error: Exception, op: Operation) -> GraphError:

@@ -55,12 +55,21 @@ class Workspace:
         """``a @ b + c`` in `out`."""
         return torch.addmm(c, a, b, out=out)
 
-    def block_gradient(self, block: Tensor, a: Tensor, b: Tensor) -> Any:
-        """Give ``a.T @ b`` to the gradient of `block`: to autograd, or where it belongs."""
+    def block_gradient(
+        self, block: Tensor, a: Tensor, b: Tensor, scale: Tensor | None = None
+    ) -> Any:
+        """Give ``a.T @ b`` to the gradient of `block`: to autograd, or where it belongs.
+
+        With `scale`, (rows, 1), each row of `a` is multiplied by its number first.
+        """
         transposed = a.t()
         if b.shape[1] >= 1024 and b.is_cpu:
-            # On the CPU, products of many outputs are faster by more than the copy takes.
-            transposed = self.empty("transposed", transposed.shape, a).copy_(transposed)
+            # On the CPU, products of many outputs are faster by more than the copy takes, and
+            # multiplying is done by more threads than copying.
+            kept = self.empty("transposed", transposed.shape, a)
+            transposed = torch.mul(transposed, 1 if scale is None else scale.t(), out=kept)
+        elif scale is not None:
+            transposed = transposed * scale.t()
         target = self.target(block)
         if target is None:
             return self.product(transposed, b, torch.empty_like(block))
@@ -182,8 +191,7 @@ class SoftmaxLoss(torch.autograd.Function):
             dx = work.empty((key, "dx"), (len(d), len(block) - 1), d)
             dx = work.product(d, block[:-1].t(), dx).mul_(factor).view(*ctx.factor.shape, -1)
         if ctx.needs_input_grad[4]:
-            x = torch.mul(ctx.x, factor, out=work.empty((key, "scaled"), ctx.x.shape, d))
-            db = work.block_gradient(block, x, d)
+            db = work.block_gradient(block, ctx.x, d, factor)
         return None, None, dx, None, db, None, None
 
 

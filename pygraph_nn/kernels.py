@@ -68,7 +68,7 @@ def softmax_loss(scores: Tensor, target: Tensor, gradient: bool) -> tuple[Tensor
     If `gradient` is asked for, `factor` times a row is then the gradient of the row's loss.
     `target` is (rows,), of int64, its values among the classes.
     """
-    losses, factor = scores.new_empty(2, len(scores))
+    losses, factor = scores.new_empty(len(scores)), scores.new_empty(len(scores))
     _call(
         "softmax_loss",
         _SoftmaxLoss,
