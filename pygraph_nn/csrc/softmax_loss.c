@@ -19,15 +19,18 @@ struct softmax_loss {
 };
 
 static float largest(const float *row, int classes) {
-    vec most = all(-INFINITY);
+    enum { AT_ONCE = 4 }; /* so that no comparison waits for the one before */
+    vec most[AT_ONCE];
+    UNROLL
+    for (int j = 0; j < AT_ONCE; j++) most[j] = all(-INFINITY);
     int k = 0;
-    for (; k + LANES <= classes; k += LANES) {
-        vec x = load(row + k, LANES);
-        most = choose(x > most, x, most);
-    }
+    for (; k + AT_ONCE * LANES <= classes; k += AT_ONCE * LANES)
+        UNROLL
+        for (int j = 0; j < AT_ONCE; j++) most[j] = larger(load(row + k + j * LANES, LANES), most[j]);
+    vec of_all = larger(larger(most[0], most[1]), larger(most[2], most[3]));
     float found = -INFINITY;
     for (int lane = 0; lane < LANES; lane++)
-        if (most[lane] > found) found = most[lane];
+        if (of_all[lane] > found) found = of_all[lane];
     for (; k < classes; k++)
         if (row[k] > found) found = row[k];
     return found;
@@ -43,6 +46,7 @@ INLINE double sum_of_exponentials(float *row, int classes, float most, int keep)
     vec sums[2] = {all(0), all(0)}; /* two, so that one addition need not wait for the other */
     int k = 0;
     for (; k + 2 * LANES <= classes; k += 2 * LANES)
+        UNROLL
         for (int j = 0; j < 2; j++) {
             vec e = exponential(load(row + k + j * LANES, LANES) - most);
             if (keep) store(row + k + j * LANES, e, LANES);

@@ -1,5 +1,6 @@
 /* What the C sources share: vectors of float32, threads, and exp(x) - 1. */
 
+#include <immintrin.h>
 #include <string.h>
 
 /* The threads are those of PyTorch's OpenMP runtime, called by the names that GNU's has, and others
@@ -47,18 +48,22 @@ INLINE void store(float *to, vec x, int n) {
 
 INLINE vec all(float x) { return (vec){0} + x; }
 
-INLINE vec choose(ivec mask, vec yes, vec no) {
-    return (vec)((mask & (ivec)yes) | (~mask & (ivec)no));
-}
+/* The smaller and the larger of x and y; y where one of them is NaN. */
+#if defined __AVX512F__
+INLINE vec smaller(vec x, vec y) { return _mm512_min_ps(x, y); }
+INLINE vec larger(vec x, vec y) { return _mm512_max_ps(x, y); }
+#else
+INLINE vec smaller(vec x, vec y) { return _mm256_min_ps(x, y); }
+INLINE vec larger(vec x, vec y) { return _mm256_max_ps(x, y); }
+#endif
 
 /* exp(x) - 1 as scale * q + (scale - 1), scale a power of two; x is limited to where that is
- * finite. NaN stays NaN: no comparison with it is true.
+ * finite. NaN stays NaN.
  *
  * x = n log 2 + r, |r| <= log(2) / 2, scale = 2^n, q = exp(r) - 1 by a polynomial, whose
  * coefficients are fitted to a largest relative error of 1.3e-8. */
 INLINE vec exp_minus_one(vec x, vec *scale) {
-    x = choose(x < -87, all(-87), x);
-    x = choose(x > 87, all(87), x);
+    x = smaller(all(87), larger(all(-87), x));
     /* Added to 1.5 * 2^23, a number loses its fraction, and its last bits are the integer. */
     vec shifted = x * 1.44269504f + 12582912.0f;
     vec n = shifted - 12582912.0f;
