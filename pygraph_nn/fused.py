@@ -48,7 +48,7 @@ class Workspace:
         return None
 
     def product(self, a: Tensor, b: Tensor, out: Tensor, beta: int = 0) -> Tensor:
-        """``a @ b + beta * out`` in `out`."""
+        """``a @ b + beta * out`` in `out`; `beta` is 0 or 1."""
         return torch.addmm(out, a, b, beta=beta, out=out)
 
     def product_plus(self, c: Tensor, a: Tensor, b: Tensor, out: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ static void one_row(const struct softmax_loss *a, long i) {
                                    : sum_of_exponentials(row, a->classes, most, 0);
     a->losses[i] = (float)(log(sum) + most - at_target);
     a->factor[i] = (float)(1 / sum);
-    if (a->gradient) row[a->target[i]] -= sum;
+    if (a->gradient) row[a->target[i]] -= sum; /* p - 1, times the sum */
 }
 
 static void rows(void *argument) {

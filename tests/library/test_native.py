@@ -11,7 +11,8 @@ import pytest
 import torch
 from helpers import cpu_capabilities, use_compiled
 
-from pygraph_nn import kernels
+import pygraph_nn as nngraph
+from pygraph_nn import kernels, nn
 
 
 @pytest.fixture(params=cpu_capabilities() or [None])
@@ -45,6 +46,37 @@ def test_a_softmax_of_what_is_no_number(compiled: None, odd: float) -> None:
     losses, _ = kernels.softmax_loss(scores, torch.zeros(3, dtype=torch.long), gradient=True)
     assert losses.isnan().tolist() == [False, True, False]
     assert scores[1].isnan().any()
+
+
+@pytest.mark.parametrize("average", [True, False])
+def test_losses_that_count_differently(compiled: None, average: bool) -> None:
+    """A descent's gradients where each step has a weight of its own, against double precision."""
+    generator = torch.Generator().manual_seed(1)
+    words, width, classes = (7, 3), 6, 1100
+    linear = nn.Linear(width, classes)
+    x, y = nn.Identity()(), nn.Identity()()
+    log_p = nn.LogSoftMax()(linear(nn.Linear(5, width)(x)))
+    losses = nn.ClassNLLCriterion(None, average)([log_p, y])
+    core = nngraph.gModule([x, y], [losses])
+    for parameter in core.parameters():
+        torch.nn.init.normal_(parameter, generator=generator)
+    input = torch.randn(*words, 5, generator=generator)
+    target = torch.randint(classes, words, generator=generator)
+    weights = torch.tensor([[1.0], [-2.0], [0.0], [0.5], [3.0], [1e-3], [20.0]])
+    exact = [p.detach().double().requires_grad_() for p in core.parameters()]
+    hidden = torch.nn.functional.linear(input.double(), *exact[:2])
+    scores = torch.nn.functional.linear(hidden, *exact[2:]).flatten(0, 1)
+    rows = torch.nn.functional.cross_entropy(scores, target.flatten(), reduction="none")
+    expected = rows.view(words).mean(1) if average else rows.view(words).sum(1)
+    gradients = torch.autograd.grad((expected * weights[:, 0]).sum(), exact)
+    descent = nngraph.Descent(nngraph.recurrent(core, {}))
+    made = descent.forward([input, target])
+    torch.testing.assert_close(made[:, 0].double(), expected, rtol=1e-6, atol=1e-6)
+    descent.backward([made], [weights])
+    for parameter, gradient in zip(core.parameters(), gradients, strict=True):
+        assert parameter.grad is not None
+        error = (parameter.grad.double() - gradient).norm() / gradient.norm()
+        assert error < 1e-6
 
 
 def python(*arguments: str, **environment: str) -> str:
