@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from .fused import Workspace
-from .fused_lstm import begin
+from .fused_lstm import LstmRun
 
 Tensor = torch.Tensor
 
@@ -21,19 +21,12 @@ class DeviceLstmSteps(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        work: Workspace,
-        key: object,
-        slots: tuple[int, int, int, int],
-        owned: bool,
-        c_first: Tensor,
-        h_first: Tensor,
-        block: Tensor,
-        *externals: Tensor,
+        ctx: Any, run: LstmRun, c_first: Tensor, h_first: Tensor, block: Tensor, *externals: Tensor
     ) -> tuple[Tensor, Tensor]:
-        into, transform, forget, out = slots
+        work, key = run.work, run.key
+        into, transform, forget, out = run.slots
         order = (into, forget, transform, out)
-        sums, h = begin(work, key, owned, h_first, externals)
+        sums, h = run.begin(h_first, externals)
         gates = _ordered(work, (key, "ordered"), sums, order)
         ordered = _ordered(work, (key, "block"), block, order)
         weight, bias = ordered[:-1], ordered[-1]
@@ -54,14 +47,14 @@ class DeviceLstmSteps(torch.autograd.Function):
             kept.append(squashed)
         torch.stack(all_c, out=c[1:])
         h[1:, :, :-1] = torch.stack(all_h)
-        ctx.work, ctx.key, ctx.order, ctx.count = work, key, order, len(externals)
+        ctx.run, ctx.order, ctx.count = run, order, len(externals)
         ctx.block, ctx.weight, ctx.kept, ctx.c, ctx.h = block, factor.t(), kept, c, h
         ctx.set_materialize_grads(False)
         return c[1:], h[1:, :, :-1]
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        work, key, c = ctx.work, ctx.key, ctx.c
+        work, key, c = ctx.run.work, ctx.run.key, ctx.c
         grad_c, grad_h = (None if grad is None else grad.unbind(0) for grad in grads)
         steps = len(ctx.kept)
         c_steps = work.by_step(c)
@@ -75,7 +68,7 @@ class DeviceLstmSteps(torch.autograd.Function):
             d_steps.append(d)
             if t and grad_h is not None:
                 dh = work.product_plus(grad_h[t - 1], d, ctx.weight, torch.empty_like(dc))
-            elif t or ctx.needs_input_grad[5]:
+            elif t or ctx.needs_input_grad[2]:
                 dh = work.product(d, ctx.weight, torch.empty_like(dc))
             if t and grad_c is not None:
                 dc = dc + grad_c[t - 1]
@@ -83,12 +76,12 @@ class DeviceLstmSteps(torch.autograd.Function):
         back = tuple(ctx.order.index(slot) for slot in range(4))
         d = _ordered(work, (key, "d"), d, back)
         db = None
-        if ctx.needs_input_grad[6]:
+        if ctx.needs_input_grad[3]:
             rows = ctx.h[:-1].flatten(0, 1)
             db = work.block_gradient(ctx.block, rows, d.flatten(0, 1))
-        dc_first = dc if ctx.needs_input_grad[4] else None
-        dh_first = dh if ctx.needs_input_grad[5] else None
-        return None, None, None, None, dc_first, dh_first, db, *[d] * ctx.count
+        dc_first = dc if ctx.needs_input_grad[1] else None
+        dh_first = dh if ctx.needs_input_grad[2] else None
+        return None, dc_first, dh_first, db, *[d] * ctx.count
 
 
 def _ordered(work: Workspace, key: object, x: Tensor, order: tuple[int, ...]) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from . import fused, kernels, nested
 from .device_lstm import DeviceLstmSteps
 from .fused_gru import GruSteps
-from .fused_lstm import LstmSteps
+from .fused_lstm import LstmRun, LstmSteps
 from .loops import GruLoop, LstmLoop
 from .native_lstm import NativeLstmSteps
 from .recurrence import Plan
@@ -56,21 +56,14 @@ def _lstm(
         return False
     block = _block(linear, work)
     work_ = work or fused.Workspace()
-    run: Any = LstmSteps
+    steps_of: Any = LstmSteps
     if c.device.type in ("cuda", "meta"):  # the kernels are of CUDA; "meta" knows their shapes
-        run = DeviceLstmSteps
+        steps_of = DeviceLstmSteps
     elif work_.exact and kernels.take(c, h, block, *externals):
-        run = NativeLstmSteps
-    next_c, next_h = run.apply(
-        work_,
-        lstm.next_h,
-        lstm.slots,
-        work is not None and lstm.externals[0] in owned,
-        c,
-        h,
-        block,
-        *externals,
-    )
+        steps_of = NativeLstmSteps
+    may_overwrite = work is not None and lstm.externals[0] in owned
+    run = LstmRun(work_, lstm.next_h, lstm.slots, may_overwrite)
+    next_c, next_h = steps_of.apply(run, c, h, block, *externals)
     values[lstm.next_c], values[lstm.next_h] = next_c, next_h
     if lstm.c in wanted:
         values[lstm.c] = delayed(c, next_c)

@@ -11,7 +11,7 @@ from helpers import cpu_capabilities, use_compiled
 
 from pygraph_nn import fused
 from pygraph_nn.device_lstm import DeviceLstmSteps
-from pygraph_nn.fused_lstm import LstmSteps
+from pygraph_nn.fused_lstm import LstmRun, LstmSteps
 from pygraph_nn.native_lstm import NativeLstmSteps
 
 # Relative error of a float32 computation: some roundings of 6e-8 in each of some steps.
@@ -100,7 +100,7 @@ def run(
     if Steps is None:
         c, h = in_double(slots, *given)
     else:
-        c, h = Steps.apply(fused.Workspace(), "loop", slots, False, *given)
+        c, h = Steps.apply(LstmRun(fused.Workspace(), "loop", slots, False), *given)
     weights = torch.linspace(-1, 1, h.numel(), dtype=h.dtype).view(h.shape)
     loss = (h * weights.cos()).sum() + (c * weights.sin()).sum() * to_c
     return [c, h, *torch.autograd.grad(loss, given)]
@@ -143,9 +143,8 @@ def test_small_numbers_keep_their_digits(capability: str, monkeypatch: pytest.Mo
     sums[..., 3 * size :] = 200  # out: open
     zeros = torch.zeros(1, size)
     block = torch.zeros(size + 1, 4 * size)
-    c, h = NativeLstmSteps.apply(
-        fused.Workspace(), "x", (0, 1, 2, 3), False, zeros, zeros, block, sums
-    )
+    how = LstmRun(fused.Workspace(), "x", (0, 1, 2, 3), False)
+    c, h = NativeLstmSteps.apply(how, zeros, zeros, block, sums)
     expected = x.double().tanh()
     assert ((c[0, 0] - expected).abs() <= 4e-7 * expected.abs()).all()
     assert ((h[0, 0] - expected.tanh()).abs() <= 4e-7 * expected.abs()).all()
@@ -155,7 +154,7 @@ def test_what_is_no_number_stays_so(Steps: Any) -> None:
     given = arguments(2, 5, 20)
     with torch.no_grad():
         given[3][0, 2, 0] = torch.nan
-    c, h = Steps.apply(fused.Workspace(), "x", SLOTS[0], False, *given)
+    c, h = Steps.apply(LstmRun(fused.Workspace(), "x", SLOTS[0], False), *given)
     assert h[0, 2, 0].isnan()
     assert c[0, 2, 0].isnan()
     assert h[1, 2].isnan().all()
