@@ -39,17 +39,15 @@ class Captured:
             self._graph.replay()
 
     def _capture(self, device: torch.device) -> torch.cuda.CUDAGraph:
-        random = torch.cuda.get_rng_state(device)
         before = [tensor.clone() for tensor in self._changed]
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.stream(stream):
+            with torch.random.fork_rng([device]), torch.cuda.stream(stream):
                 for _ in range(3):  # libraries choose their algorithms, buffers are made
                     self._call()
             torch.cuda.current_stream(device).wait_stream(stream)
-            torch.cuda.set_rng_state(random, device)
             with torch.cuda.graph(graph):
                 self._call()
         finally:

@@ -247,10 +247,7 @@ class Descent(Workspace):
                 dense.sub_(gradients, alpha=rate)
             for table, rows in self._touched():
                 step = self._grads[id(table)].index_select(0, rows)
-                if isinstance(rate, Tensor):
-                    table.detach().index_add_(0, rows, step.mul_(rate), alpha=-1)
-                else:
-                    table.detach().index_add_(0, rows, step, alpha=-rate)
+                table.detach().index_add_(0, rows, step.mul_(rate), alpha=-1)
 
     def _touched(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The tables with the rows whose gradients may be other than zero."""

@@ -1,5 +1,4 @@
-/* Softmax and negative log-likelihood of rows of scores, in float32; called by
- * ../kernels.py.
+/* Softmax and negative log-likelihood of rows of scores, in float32; called by ../kernels.py.
  *
  * A row fits a core's own cache: read from memory once, it is gone over twice there. That its
  * gradient is divided by the sum is left to the caller: rows multiply something shorter later.
