@@ -24,17 +24,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
-import pygraph_nn as nngraph
-from zaremba_port import Settings, create_network, preset
-from zaremba_port.fast import ENGINES, PRECISIONS, make_model
-from zaremba_port.state import TextState
+from benchmarks.training_candidates import make_step, wait
+from zaremba_port import Settings, preset
 
 CANDIDATES = {
     "products": "roofline: the products alone",
@@ -65,164 +61,6 @@ KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_":
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-def text(settings: Settings, rows: int) -> torch.Tensor:
-    """Words with the frequencies of a language, (rows, batch): the k-th comes 1 / k as often."""
-    weights = 1 / torch.arange(1, settings.vocab_size + 1, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(1)
-    shape = rows, settings.batch_size
-    return torch.multinomial(weights, rows * shape[1], True, generator=generator).view(shape)
-
-
-class Peer(torch.nn.Module):
-    """The same network on torch.nn.LSTM, or with `by_steps` on torch.nn.LSTMCell."""
-
-    def __init__(self, settings: Settings, by_steps: bool) -> None:
-        super().__init__()
-        size = settings.rnn_size
-        self.embedding = torch.nn.Embedding(settings.vocab_size, settings.input_size)
-        self.dropout = torch.nn.Dropout(settings.dropout)
-        if by_steps:
-            sizes = [settings.input_size, *[size] * (settings.layers - 1)]
-            self.cells = torch.nn.ModuleList(torch.nn.LSTMCell(n, size) for n in sizes)
-        else:
-            self.lstm = torch.nn.LSTM(
-                settings.input_size, size, settings.layers, dropout=settings.dropout
-            )
-        self.linear = torch.nn.Linear(size, settings.vocab_size)
-        self.by_steps = by_steps
-        for parameter in self.parameters():
-            torch.nn.init.uniform_(parameter, -settings.init_weight, settings.init_weight)
-
-    def forward(self, x: torch.Tensor, y: torch.Tensor, state: Any) -> Any:
-        if not self.by_steps:
-            h, state = self.lstm(self.dropout(self.embedding(x)), state)
-            scores = self.linear(self.dropout(h))
-            return F.cross_entropy(scores.flatten(0, 1), y.flatten()), state
-        loss = torch.zeros((), device=x.device)
-        for word, following in zip(x, y, strict=True):
-            value = self.embedding(word)
-            for i, cell in enumerate(self.cells):
-                state[i] = cell(self.dropout(value), state[i])
-                value = state[i][0]
-            scores = self.linear(self.dropout(value))
-            loss = loss + F.cross_entropy(scores, following) / len(x)
-        return loss, state
-
-
-Step = Callable[[], object]
-
-
-def peer_step(settings: Settings, name: str, device: torch.device) -> Step:
-    """One step of training in the words of PyTorch's tutorials."""
-    by_steps = name == "steps"
-    model: Any = Peer(settings, by_steps).to(device)
-    run = torch.compile(model) if name == "compiled" else model
-    if name == "remedies":
-        torch.set_float32_matmul_precision("medium")
-    elif name == "lstm-tf32":
-        torch.set_float32_matmul_precision("high")
-    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
-    steps, batch = settings.seq_length, settings.batch_size
-    data = text(settings, 50 * steps + 1).to(device)
-    shape = (settings.layers, batch, settings.rnn_size)
-    state: Any = (torch.zeros(shape, device=device), torch.zeros(shape, device=device))
-    if by_steps:
-        state = [(c, h) for c, h in zip(*state, strict=True)]
-    position = 0
-
-    def step() -> object:
-        nonlocal state, position
-        position = 0 if position + steps + 1 > len(data) else position
-        x, y = data[position : position + steps], data[position + 1 : position + steps + 1]
-        position += steps
-        sgd.zero_grad()
-        loss, state = run(x, y, state)
-        # The gradient of the sum over time, as the original's, is seq_length times the mean's.
-        (loss * steps).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
-        sgd.step()
-        state = [tuple(s.detach() for s in pair) for pair in state] if by_steps else tuple(
-            s.detach() for s in state
-        )  # fmt: skip
-        # A device is not waited for, nor by our engines.
-        return loss.item() if device.type == "cpu" else loss
-
-    return step
-
-
-def engine_step(settings: Settings, name: str, device: torch.device) -> Step:
-    torch.manual_seed(1)
-    engine = name if name in ENGINES else "fast"
-    precision = name if name in PRECISIONS else "float32"
-    network = create_network(settings).to(device)
-    model = make_model(engine, network, settings, precision=precision)
-    state = TextState(text(settings, 50 * settings.seq_length + 1).to(device))
-    steps = 0
-
-    def step() -> object:
-        nonlocal steps
-        model.train_step(state, 0.1)
-        steps += 1
-        return model.finished() if steps % model.ahead == 0 else None
-
-    return step
-
-
-def products_step(settings: Settings, device: torch.device) -> Step:
-    """The products of one step; their layouts are chosen first, by trying them out."""
-    if device.type == "cpu":
-        torch.set_float32_matmul_precision("medium")
-    torch.set_default_device(device)
-    steps, batch, size = settings.seq_length, settings.batch_size, settings.rnn_size
-    rows, gates = steps * batch, 4 * size
-    calls: list[Step] = []
-    for layer in range(settings.layers):
-        inputs = size if layer else settings.input_size
-        calls += fastest(rows, inputs, gates)
-        # The recurrent products come one after the other, forward and backward.
-        forward, backward, _ = fastest(batch, size, gates)
-        calls += [forward] * steps + [backward] * steps
-        calls.append(fastest(rows, size, gates)[2])
-    calls += fastest(rows, size, settings.vocab_size)
-
-    def step() -> None:
-        for call in calls:
-            call()
-
-    # On a device they are one CUDA graph: what it takes to start them is no matter of products.
-    return nngraph.Captured(step, [torch.zeros(1)])
-
-
-def fastest(rows: int, inputs: int, outputs: int) -> list[Step]:
-    """A linear layer's output, the gradient of its input, and that of its weight."""
-    x, d = torch.randn(rows, inputs), torch.randn(rows, outputs)
-    weight, block = torch.randn(outputs, inputs), torch.randn(inputs, outputs)
-    made, back, columns = torch.empty(rows, outputs), torch.empty(rows, inputs), x.t().contiguous()
-    grad, grad_block = torch.empty(outputs, inputs), torch.empty(inputs, outputs)
-    choices: list[list[Step]] = [
-        [lambda: torch.mm(x, weight.t(), out=made), lambda: torch.mm(x, block, out=made)],
-        [lambda: torch.mm(d, weight, out=back), lambda: torch.mm(d, block.t(), out=back)],
-        [
-            lambda: torch.mm(d.t(), x, out=grad),
-            lambda: torch.mm(x.t(), d, out=grad_block),
-            lambda: torch.mm(columns, d, out=grad_block),
-        ],
-    ]
-
-    def seconds(call: Step) -> float:
-        call()
-        times = []
-        for _ in range(5):
-            wait()
-            start = time.perf_counter()
-            call()
-            wait()
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    return [min(of_one, key=seconds) for of_one in choices]
-
-
 def flops(settings: Settings) -> float:
     """Floating-point operations of the products of one step, forward and backward."""
     size, words = settings.rnn_size, settings.seq_length * settings.batch_size
@@ -235,7 +73,7 @@ def flops(settings: Settings) -> float:
 def profile(settings: Settings, threads: int, steps: int = 40) -> str:
     """What the steps of the fast engine on the CPU spend their time on, milliseconds a step."""
     torch.set_num_threads(threads)
-    step = engine_step(settings, "fast", torch.device("cpu"))
+    step = make_step("fast", settings, torch.device("cpu"))
     for _ in range(5):
         step()
     with torch.profiler.profile() as profiler:
@@ -251,21 +89,10 @@ def profile(settings: Settings, threads: int, steps: int = 40) -> str:
     return "\n".join([*lines, f"| the rest | {calls:.0f} | {rest:.2f} |"])
 
 
-def wait() -> None:
-    """Until the device, if there is one, has done all it was told."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
 def work(name: str, settings: Settings, threads: int, device: torch.device) -> None:
     """A worker: for every number of steps on its input, the seconds that they took."""
     torch.set_num_threads(threads)
-    if name == "products":
-        step = products_step(settings, device)
-    elif name in (*ENGINES, *PRECISIONS):
-        step = engine_step(settings, name, device)
-    else:
-        step = peer_step(settings, name, device)
+    step = make_step(name, settings, device)
     for _ in range(2):
         step()
     wait()
