@@ -37,9 +37,11 @@ setup(
         include=["pygraph_nn", "pygraph_nn.*", "zaremba_port", "zaremba_port.*"]
     ),
     package_data={
-        "pygraph_nn": ["py.typed", "assets/*", "csrc/*"],
+        "pygraph_nn": ["py.typed"],
+        "pygraph_nn.pictures": ["assets/*"],
+        "pygraph_nn.recurrent.native": ["*.c", "*.h"],
         "zaremba_port": ["py.typed"],
-        "zaremba_port.assignment": ["assets/*"],
+        "zaremba_port.assignment.lua_comparison": ["assets/*"],
     },
     zip_safe=False,
     python_requires=">=3.10",

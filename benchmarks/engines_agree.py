@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 
 from zaremba_port import Settings, create_network
-from zaremba_port.data import Vocabulary, replicate
-from zaremba_port.fast import make_model
-from zaremba_port.state import TextState
+from zaremba_port.engines.fast import make_model
+from zaremba_port.text.corpus import Vocabulary, replicate
 from zaremba_port.train import start_generators
+from zaremba_port.unrolled import TextState
 
 ALLOWED = {10: 1e-11, 50: 1e-6}
 

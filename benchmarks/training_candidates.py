@@ -14,8 +14,8 @@ import torch.nn.functional as F
 
 import pygraph_nn as nngraph
 from zaremba_port import Settings, create_network
-from zaremba_port.fast import ENGINES, PRECISIONS, make_model
-from zaremba_port.state import TextState
+from zaremba_port.engines.fast import ENGINES, PRECISIONS, make_model
+from zaremba_port.unrolled import TextState
 
 Step = Callable[[], object]
 

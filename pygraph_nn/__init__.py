@@ -10,25 +10,47 @@ tensor([0., 0.])
 """
 
 from . import nested, nn, torch7_random
-from .captured import Captured
-from .compiled import Recurrent, recurrent
-from .debug import annotateNodes, detect_anomaly, draw_failures_with, setDebug
-from .descent import Descent
-from .dot import dot, simple_print, todot
+from .debug import (
+    annotateNodes,
+    detect_anomaly,
+    draw_failures_with,
+    setDebug,
+)
 from .errors import GraphError
-from .failure_picture import draw_failure
-from .graph import Graph
-from .graph_module import gModule
-from .html_page import html_page
-from .nest import nest
-from .nn.dropout import reference_mode
-from .nn.foreign import function, module
+from .graph import (
+    Graph,
+    NodeShapes,
+    Observer,
+    clone_many_times,
+    gModule,
+    nest,
+    observing,
+)
+from .nn.core import (
+    function,
+    module,
+    reference_mode,
+)
 from .node import Node, group
-from .observer import Observer, observing
-from .picture import Box, Picture, Trace, Wire, trace
-from .picture import reduce as picture_of
-from .shapes import NodeShapes
-from .sharing import clone_many_times
+from .pictures import (
+    Box,
+    Picture,
+    Trace,
+    Wire,
+    dot,
+    draw_failure,
+    html_page,
+    simple_print,
+    todot,
+    trace,
+)
+from .pictures import reduce as picture_of
+from .recurrent import (
+    Captured,
+    Descent,
+    Recurrent,
+    recurrent,
+)
 from .torch7_random import Generator, initialSeed, manualSeed
 
 __all__ = [

@@ -4,7 +4,11 @@ import platform
 
 import torch
 
-from .native import Unavailable, capability, load
+from .recurrent import (
+    Unavailable,
+    capability,
+    load,
+)
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ import pytest
 import torch
 
 import pygraph_nn as nngraph
-from pygraph_nn import native, nn
+from pygraph_nn import nn
+from pygraph_nn.recurrent.native import build as native
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 GOLDEN = SHARED / "golden"

@@ -1,13 +1,21 @@
 """Zaremba's LSTM language model: train it, measure it, and complete sentences with it."""
 
-from .checkpoint import RunFolder
+from .completing import (
+    Predictor,
+    Sampling,
+    complete,
+)
 from .config import PRESETS, Settings, preset
-from .data import Corpus, Vocabulary, load_corpus
 from .errors import RunFailed, UserError
 from .model import create_network, gru, lstm
-from .predict import Predictor, Sampling, complete
-from .state import Model, TextState
+from .runs import RunFolder
+from .text import (
+    Corpus,
+    Vocabulary,
+    load_corpus,
+)
 from .train import train
+from .unrolled import Model, TextState
 
 __all__ = [
     "PRESETS",

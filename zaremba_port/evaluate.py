@@ -7,9 +7,15 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from .chars import CHARACTERS, COURSE_FACTOR, WORDS, bits, characters_per_word
-from .fast import FastModel
-from .state import Model, TextState
+from .engines import FastModel
+from .text import (
+    CHARACTERS,
+    COURSE_FACTOR,
+    WORDS,
+    bits,
+    characters_per_word,
+)
+from .unrolled import Model, TextState
 
 
 def run_valid(model: Model | FastModel, state: TextState) -> float:

@@ -15,15 +15,26 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nested, torch7_random
 
-from .checkpoint import Progress, RunFolder, Saved
 from .config import Settings
-from .data import Corpus, replicate, sequential
-from .device import pick_device
+from .engines import (
+    FastModel,
+    make_model,
+    pick_device,
+)
 from .errors import RunFailed, UserError
 from .evaluate import perplexity, run_test, run_valid
-from .fast import FastModel, make_model
 from .model import Cell, create_network
-from .state import Model, TextState
+from .runs import (
+    Progress,
+    RunFolder,
+    Saved,
+)
+from .text import (
+    Corpus,
+    replicate,
+    sequential,
+)
+from .unrolled import Model, TextState
 
 Log = Callable[[str], None]
 

@@ -35,7 +35,7 @@ from zaremba_port.assignment.answers import (
     warm_up,
 )
 from zaremba_port.assignment.answers import answer as answer_module
-from zaremba_port.cli import main
+from zaremba_port.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 NAMES = list(ANSWERS)

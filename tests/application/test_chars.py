@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zaremba_port import PRESETS, Predictor, RunFolder, UserError, load_corpus, train
-from zaremba_port.assignment.char_protocol import serve
-from zaremba_port.chars import (
+from zaremba_port.assignment.characters.protocol import serve
+from zaremba_port.cli.main import main
+from zaremba_port.text.characters import (
     COURSE_VOCABULARY,
     character_text,
     characters_per_word,
@@ -24,8 +25,7 @@ from zaremba_port.chars import (
     to_characters,
     unit_of,
 )
-from zaremba_port.cli import main
-from zaremba_port.data import read_tokens
+from zaremba_port.text.corpus import read_tokens
 
 
 def test_the_format_by_example(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from zaremba_port import PRESETS, RunFolder, Settings
-from zaremba_port.cli import main
+from zaremba_port.cli.main import main
 
 SMALL = ["--vocab_size", "20", "--rnn_size", "8", "--batch_size", "4", "--seq_length", "5"]
 

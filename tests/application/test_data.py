@@ -7,8 +7,9 @@ import pytest
 import torch
 from helpers import PTB, needs_ptb
 
-from zaremba_port import data
-from zaremba_port.data import (
+from zaremba_port.errors import RunFailed, UserError
+from zaremba_port.text import corpus as data
+from zaremba_port.text.corpus import (
     EOS,
     SPLITS,
     UNK,
@@ -19,7 +20,6 @@ from zaremba_port.data import (
     replicate,
     sequential,
 )
-from zaremba_port.errors import RunFailed, UserError
 
 TEXTS = {
     "train": " the cat saw the dog \n the dog ran \n",

@@ -17,10 +17,10 @@ import pytest
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 from zaremba_port import Settings, model
-from zaremba_port.assignment import diagram
-from zaremba_port.assignment.diagram_drawing import stack_source
-from zaremba_port.assignment.diagram_scene import stacked
-from zaremba_port.cli import main
+from zaremba_port.assignment.diagrams import command as diagram
+from zaremba_port.assignment.diagrams.drawing import stack_source
+from zaremba_port.assignment.diagrams.scene import stacked
+from zaremba_port.cli.main import main
 from zaremba_port.errors import UserError
 
 ROOT = Path(__file__).parents[2]

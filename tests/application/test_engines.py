@@ -14,13 +14,14 @@ from helpers import PTB, needs_ptb
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
-from zaremba_port import Corpus, RunFolder, Settings, UserError, create_network, fast, train
-from zaremba_port.cli import main
-from zaremba_port.data import replicate, sequential
+from zaremba_port import Corpus, RunFolder, Settings, UserError, create_network, train
+from zaremba_port.cli.main import main
+from zaremba_port.engines import fast
+from zaremba_port.engines.fast import ENGINES, FastModel, make_model
 from zaremba_port.evaluate import run_test, run_valid
-from zaremba_port.fast import ENGINES, FastModel, make_model
-from zaremba_port.state import Model, TextState
+from zaremba_port.text.corpus import replicate, sequential
 from zaremba_port.train import start_generators
+from zaremba_port.unrolled import Model, TextState
 
 NewRun = Callable[..., RunFolder]
 

@@ -13,7 +13,7 @@ from pygraph_nn import nn, torch7_random
 from zaremba_port.config import Settings
 from zaremba_port.evaluate import single_steps
 from zaremba_port.model import create_network
-from zaremba_port.state import Model, TextState
+from zaremba_port.unrolled import Model, TextState
 
 pytestmark = needs_golden
 

@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 
 from zaremba_port import UserError, Vocabulary
-from zaremba_port.assignment.grading import BadAnswer, Grade, check, grade, read_character_text
+from zaremba_port.assignment.characters.grading import (
+    BadAnswer,
+    Grade,
+    check,
+    grade,
+    read_character_text,
+)
 
 VOCABULARY = Vocabulary("a b _ <eos>".split())
 TEXT = ("a b _ b a <eos> " * 4).split()

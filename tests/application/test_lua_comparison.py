@@ -22,12 +22,14 @@ from hypothesis import strategies as st
 
 import pygraph_nn as nngraph
 from pygraph_nn import nested, nn, torch7_random
-from zaremba_port import UserError, cli
-from zaremba_port.assignment import lua_comparison, lua_fetch
-from zaremba_port.assignment.lua_comparison import compare, lines_with, python_piece
-from zaremba_port.assignment.lua_page import page
-from zaremba_port.assignment.lua_pairs import NAMES, PAIRS
-from zaremba_port.assignment.lua_source import read_lua
+from zaremba_port import UserError
+from zaremba_port.assignment.lua_comparison import fetch as lua_fetch
+from zaremba_port.assignment.lua_comparison import matches as lua_comparison
+from zaremba_port.assignment.lua_comparison.lua_source import read_lua
+from zaremba_port.assignment.lua_comparison.matches import compare, lines_with, python_piece
+from zaremba_port.assignment.lua_comparison.page import html_page
+from zaremba_port.assignment.lua_comparison.pairs import NAMES, PAIRS
+from zaremba_port import cli
 
 MAIN = """\
 -- A program of our own, in the manner of the original.
@@ -288,9 +290,9 @@ def test_of_two_definitions_the_last_counts(program: Path) -> None:
 
 def test_what_only_the_package_has_is_read_from_it(program: Path) -> None:
     only = {(module, name) for module, name, _ in compare(program).python_only}
-    assert ("checkpoint", "RunFolder") in only
+    assert ("runs.folder", "RunFolder") in only
     assert ("model", "gru") in only
-    assert not {("model", "lstm"), ("state", "Model"), ("train", "train")} & only
+    assert not {("model", "lstm"), ("unrolled", "Model"), ("train", "train")} & only
 
 
 # The page
@@ -331,7 +333,7 @@ class Checker(html.parser.HTMLParser):
 
 
 def checked(folder: Path) -> Checker:
-    text = page(compare(folder))
+    text = html_page(compare(folder))
     found = Checker(text)
     assert {target.removeprefix("#") for target in found.targets} <= set(found.ids)
     return found
@@ -369,7 +371,7 @@ def test_the_page_tells_of_damaged_files(program: Path) -> None:
 
 def test_code_is_coloured(program: Path) -> None:
     (program / "base.lua").write_text("function g_f3(f) return a < 1 and 'b' > 2 end -- c\n")
-    shown = page(compare(program))
+    shown = html_page(compare(program))
     assert '<span class="k">return</span> a &lt; <span class="m">1</span>' in shown
     assert '<span class="s">&#x27;b&#x27;</span> &gt; <span class="m">2</span>' in shown
     assert '<span class="k">end</span> <span class="c">-- c</span>' in shown
@@ -456,7 +458,7 @@ def test_fetched_once_and_checked(
     cache, output = tmp_path / "cache", tmp_path / "page.html"
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setattr(
-        "zaremba_port.assignment.lua_command.pooch.os_cache", lambda project: cache / project
+        "zaremba_port.cli.compare.pooch.os_cache", lambda project: cache / project
     )
     for _ in range(2):
         assert run("compare", "--fetch", "-o", output) == 0
@@ -496,7 +498,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture
 def shown(browser: Any, program: Path, tmp_path: Path) -> Iterator[Any]:
     path = tmp_path / "page.html"
-    path.write_text(page(compare(program)), encoding="utf-8")
+    path.write_text(html_page(compare(program)), encoding="utf-8")
     browser.get_log("performance")
     browser.get(path.as_uri())
     yield browser

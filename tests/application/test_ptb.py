@@ -8,10 +8,10 @@ import pytest
 import torch
 from helpers import PTB, Server, needs_ptb
 
-from zaremba_port import fetch, ptb
-from zaremba_port.data import load_corpus
 from zaremba_port.errors import UserError
-from zaremba_port.ptb import SPLITS, fetch_ptb
+from zaremba_port.text import fetch, ptb
+from zaremba_port.text.corpus import load_corpus
+from zaremba_port.text.ptb import SPLITS, fetch_ptb
 
 TEXTS = {
     "train": " the cat saw the dog \n the dog ran \n",

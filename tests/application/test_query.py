@@ -22,10 +22,10 @@ from zaremba_port import (
     create_network,
     train,
 )
-from zaremba_port.assignment.query import PROMPT, Queries
-from zaremba_port.checkpoint import Progress, Saved
-from zaremba_port.cli import main
-from zaremba_port.predict import beam_search, likeliest
+from zaremba_port.cli.main import main
+from zaremba_port.completing.predict import beam_search, likeliest
+from zaremba_port.completing.query import PROMPT, Queries
+from zaremba_port.runs.folder import Progress, Saved
 
 
 @pytest.fixture

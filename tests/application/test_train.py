@@ -19,9 +19,10 @@ from helpers import PTB, golden, needs_golden, needs_ptb
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
-from zaremba_port import Corpus, RunFailed, RunFolder, Settings, UserError, fast, train
-from zaremba_port.data import load_corpus
-from zaremba_port.fast import ENGINES
+from zaremba_port import Corpus, RunFailed, RunFolder, Settings, UserError, train
+from zaremba_port.engines import fast
+from zaremba_port.engines.fast import ENGINES
+from zaremba_port.text.corpus import load_corpus
 
 NewRun = Callable[..., RunFolder]
 EPOCH_LINE = re.compile(

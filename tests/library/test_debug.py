@@ -56,7 +56,7 @@ class Drawn:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
-    from pygraph_nn import debug
+    from pygraph_nn.debug import tools as debug
 
     made = Drawn()
     monkeypatch.setattr(debug._pictures, "draw", made, raising=False)
@@ -95,7 +95,7 @@ def test_the_innermost_graph_is_drawn_once(drawn: Drawn) -> None:
 
 
 def test_a_picture_that_fails_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pygraph_nn import debug
+    from pygraph_nn.debug import tools as debug
 
     def cannot(*_: Any) -> None:
         raise OSError("no room")

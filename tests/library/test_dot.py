@@ -26,7 +26,7 @@ from helpers import (
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
-from pygraph_nn.picture import Picture, reduce
+from pygraph_nn.pictures import Picture, reduce
 
 ROOT = Path(nngraph.__file__).parents[1]
 

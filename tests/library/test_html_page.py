@@ -14,8 +14,8 @@ from helpers import chromium
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
-from pygraph_nn.html_page import statistics
-from pygraph_nn.picture import reduce
+from pygraph_nn.pictures import reduce
+from pygraph_nn.pictures.page import statistics
 
 
 def lstm(x: Any, prev_c: Any, prev_h: Any, size: int) -> tuple[Any, Any]:
@@ -443,9 +443,9 @@ def test_the_page_follows_the_choice_of_dark_or_light(reader: Reader, pages: Any
 
 def test_the_assets_are_those_that_the_page_takes() -> None:
     folder = Path(nngraph.__file__).parent
-    source = (folder / "html_page.py").read_text(encoding="utf-8")
+    source = (folder / "pictures" / "page.py").read_text(encoding="utf-8")
     taken = set(re.findall(r'"(\w+\.(?:js|css|html))"', source))
-    assert taken == {path.name for path in (folder / "assets").iterdir()}
+    assert taken == {path.name for path in (folder / "pictures" / "assets").iterdir()}
 
 
 def test_the_last_run_is_shown_by_default() -> None:

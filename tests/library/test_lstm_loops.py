@@ -9,10 +9,10 @@ import pytest
 import torch
 from helpers import cpu_capabilities, use_compiled
 
-from pygraph_nn import fused
-from pygraph_nn.device_lstm import DeviceLstmSteps
-from pygraph_nn.fused_lstm import LstmRun, LstmSteps
-from pygraph_nn.native_lstm import NativeLstmSteps
+from pygraph_nn.recurrent import functions as fused
+from pygraph_nn.recurrent.lstm.cuda import DeviceLstmSteps
+from pygraph_nn.recurrent.lstm.native import NativeLstmSteps
+from pygraph_nn.recurrent.lstm.torch_ops import LstmRun, LstmSteps
 
 # Relative error of a float32 computation: some roundings of 6e-8 in each of some steps.
 EXACT = 2e-6

@@ -12,7 +12,8 @@ import torch
 from helpers import cpu_capabilities, use_compiled
 
 import pygraph_nn as nngraph
-from pygraph_nn import kernels, nn
+from pygraph_nn import nn
+from pygraph_nn.recurrent.native import bindings as kernels
 
 
 @pytest.fixture(params=cpu_capabilities() or [None])
@@ -109,7 +110,7 @@ def test_it_says_why_it_cannot_be_had(
 
 @pytest.mark.skipif(not cpu_capabilities(), reason="it cannot be had here")
 def test_it_is_compiled_once(tmp_path: Path) -> None:
-    code = "from pygraph_nn import native; print(native.library()._name)"
+    code = "from pygraph_nn.recurrent.native import build as native; print(native.library()._name)"
     first = python("-c", code, XDG_CACHE_HOME=str(tmp_path))
     made = list((tmp_path / "pygraph_nn").iterdir())
     assert [str(path) for path in made] == [first.strip()]
@@ -122,5 +123,5 @@ def test_it_is_compiled_once(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    code = "from pygraph_nn import native; print(native.library()._name)"
+    code = "from pygraph_nn.recurrent.native import build as native; print(native.library()._name)"
     assert "kernels" in python("-c", code, XDG_CACHE_HOME=str(file))

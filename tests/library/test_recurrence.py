@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 import pygraph_nn as nngraph
 from pygraph_nn import nested, nn
-from pygraph_nn.recurrence import make_plan
+from pygraph_nn.recurrent.plan import make_plan
 from zaremba_port import gru, lstm
 
 SIZE, CLASSES = 3, 5

@@ -21,7 +21,7 @@ from helpers import (
 
 import pygraph_nn as nngraph
 from pygraph_nn import nested, nn
-from pygraph_nn.shapes import shapes_of
+from pygraph_nn.graph.shape_inference import shapes_of
 
 # Not those whose input holds indices, which count from 1.
 NAMES = [

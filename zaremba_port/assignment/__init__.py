@@ -1,1 +1,1 @@
-"""What the course asks of the language model."""
+"""The course assignment: its answers, the character exercise, diagrams, and the Lua comparison."""

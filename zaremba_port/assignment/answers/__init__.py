@@ -1,7 +1,33 @@
 """The assignment's questions, each answered in words and shown by code that runs."""
 
+from collections.abc import Callable
+
+from . import gru, q1, q2, q3, q4, q5, q6, q7, warm_up
 from .answer import Answer, Picture, Section
 from .checks import ClaimFailed
-from .command import ANSWERS, add_answers
+from .page import html_page
+from .report import markdown, print_answer
 
-__all__ = ["ANSWERS", "Answer", "ClaimFailed", "Picture", "Section", "add_answers"]
+ANSWERS: dict[str, Callable[..., Answer]] = {
+    "q1": q1.answer,
+    "q2": q2.answer,
+    "q3": q3.answer,
+    "q4": q4.answer,
+    "q5": q5.answer,
+    "q6": q6.answer,
+    "q7": q7.answer,
+    "warm-up": warm_up.answer,
+    "gru": gru.answer,
+}
+"""The answers by the names that `zaremba answers` takes."""
+
+__all__ = [
+    "ANSWERS",
+    "Answer",
+    "ClaimFailed",
+    "Picture",
+    "Section",
+    "html_page",
+    "markdown",
+    "print_answer",
+]

@@ -15,7 +15,7 @@ from .answer import Answer, Picture, Section
 from .report import INLINE, INTRODUCTION, TITLE, blocks
 
 
-def page(answers: Mapping[str, Answer]) -> str:
+def html_page(answers: Mapping[str, Answer]) -> str:
     """The answers as an HTML document, for light and for dark screens."""
     links = "".join(
         f'<li><a href="#{name}">{_escaped(answer.title)}</a></li>'

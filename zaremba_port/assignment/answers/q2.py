@@ -12,7 +12,7 @@ from pygraph_nn import nn
 
 from ...config import Settings
 from ...model import create_network, lstm
-from ...state import Model, TextState
+from ...unrolled import Model, TextState
 from .answer import Answer, Picture, generators_kept, shown
 from .checks import CLOSE, Array, apart, array, claim, normal, side_by_side, sigm
 

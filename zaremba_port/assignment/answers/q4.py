@@ -13,7 +13,7 @@ from pygraph_nn import nested
 from ...config import Settings
 from ...evaluate import run_valid
 from ...model import create_network
-from ...state import Model, TextState
+from ...unrolled import Model, TextState
 from .answer import Answer, shown
 from .checks import apart, claim, normal, slope
 

@@ -12,12 +12,15 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nested
 
-from ...checkpoint import RunFolder
 from ...config import Settings, preset
-from ...data import Corpus, Vocabulary
 from ...model import create_network
-from ...state import Model, TextState
+from ...runs import RunFolder
+from ...text import (
+    Corpus,
+    Vocabulary,
+)
 from ...train import train
+from ...unrolled import Model, TextState
 from .answer import Answer, shown
 from .checks import apart, claim
 

@@ -10,7 +10,7 @@ import pygraph_nn as nngraph
 
 from ...config import Settings
 from ...model import create_network
-from ...state import Model, TextState
+from ...unrolled import Model, TextState
 from .answer import Answer, Picture, generators_kept, shown
 from .checks import apart, claim
 

@@ -1,0 +1,276 @@
+"""Help in finding mistakes: names for nodes, pictures of failures, the first NaN."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from .. import nested
+from ..errors import GraphError, type_name
+from ..graph import (
+    Observer,
+    gModule,
+    observe_everywhere,
+    observing,
+    stop_observing_everywhere,
+)
+from ..nn.core import writable
+from ..node import Node
+
+
+def annotateNodes(stackLevel: int = 1) -> None:
+    """Name every node that a local variable of the caller holds after that variable.
+
+    A name given before stays. `stackLevel` 2 looks at the caller's caller, and so on
+    (``nngraph.annotateNodes``).
+
+    Raises:
+        GraphError: there are not that many callers.
+    """
+    try:
+        frame = sys._getframe(stackLevel)
+    except ValueError:
+        raise GraphError(f"annotateNodes({stackLevel}): there are fewer callers") from None
+    for name, value in list(frame.f_locals.items()):
+        if isinstance(value, Node) and value.name is None:
+            value.annotate(name=name)
+
+
+Draw = Callable[[gModule, Node, Path], Any]
+"""``draw(graph, failing_node, path_without_suffix)`` writes the picture of a failure."""
+
+
+class _FailurePictures(Observer):
+    draw: Draw | None = None
+
+    def failed(self, graph: gModule, node: Node, input: Any, error: Exception) -> None:
+        if self.draw is None:
+            return
+        # nngraph's file name: that of the graph.
+        path = Path(str(graph.name or "nngraph").replace("/", "_"))
+        try:
+            self.draw(graph, node, path)
+        except Exception as trouble:  # a picture that fails must not hide the error it is about
+            warnings.warn(f"setDebug: no picture {path}: {trouble}", stacklevel=2)
+
+
+_pictures = _FailurePictures()
+_debug = False
+
+
+def draw_failures_with(draw: Draw | None) -> None:
+    """Set what `setDebug` draws with."""
+    _pictures.draw = draw
+
+
+class setDebug:
+    """Draw the graph when one of its nodes fails, the node red (``nngraph.setDebug``).
+
+    The picture is written to the working directory under the name of the gModule, or as
+    ``nngraph``. The error that goes on says, as without `setDebug`, which node failed, its name,
+    the line that declared it and the shapes that arrived there. A call sets the mode for all
+    threads, a ``with`` block sets it for a while::
+
+        with nngraph.setDebug(True):
+            g.forward(x)
+    """
+
+    def __init__(self, enabled: bool = True) -> None:
+        self._before = _debug
+        _set_debug(enabled)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _set_debug(self._before)
+
+
+def _set_debug(enabled: bool) -> None:
+    global _debug
+    _debug = enabled
+    if enabled:
+        observe_everywhere(_pictures)
+    else:
+        stop_observing_everywhere(_pictures)
+
+
+class detect_anomaly:
+    """Report the first node that gives NaN or infinity, forward or backward.
+
+    Inside the block every value at every node is looked at, in the runs of this thread and the
+    backward passes through them::
+
+        with nngraph.detect_anomaly():
+            g.forward(x)
+            g.backward(x, gradOutput)
+
+    Raises, inside the block:
+        GraphError: a node gave NaN or infinity, or its backward pass gave them for its input or a
+            parameter, or what was passed to the graph held them. It names the node, its line, and
+            shapes and statistics of what went in and came out.
+    """
+
+    def __init__(self) -> None:
+        self._observer = _NonFinite()
+        self._observing = observing(self._observer)
+
+    def __enter__(self) -> None:
+        self._observing.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._observer.release()
+        self._observing.__exit__(kind, error, traceback)
+
+
+class _NonFinite(Observer):
+    """Looks at values after each node, and at gradients through hooks on its input and output.
+
+    Autograd adds up the gradients of all uses of a value. To see what one node contributes, the
+    node gets an alias of its input, with a hook of its own.
+    """
+
+    def __init__(self) -> None:
+        self._parameter_hooks: dict[int, Any] = {}
+
+    def before(self, graph: gModule, node: Node, input: Any) -> Any:
+        if node.module is None or isinstance(node.module, gModule):
+            return input  # inside, its nodes are seen one by one
+        self._watch_parameters(graph, node)
+        return nested.map_leaves(lambda x: self._watched_alias(graph, node, x), input)
+
+    def after(self, graph: gModule, node: Node, input: Any, output: Any) -> None:
+        if node.module is None:
+            return  # plumbing; the nodes of modules around it have the names
+        if not is_finite(output):
+            outside = "; its input held it already, so it came from outside the graph"
+            cause = "" if is_finite(input) else outside
+            raise GraphError(
+                f"{kind_of_trouble(output)} in the output of a node{cause}\n"
+                f"  input: {statistics(input)}\n  output: {statistics(output)}"
+            )
+        if not isinstance(node.module, gModule):
+            for y in nested.leaves(output):
+                if _is_tracked(y):
+                    y.register_hook(lambda gradient: self._check_arriving(graph, node, gradient))
+
+    def release(self) -> None:
+        """Take the hooks off the parameters."""
+        for handle in self._parameter_hooks.values():
+            handle.remove()
+        self._parameter_hooks.clear()
+
+    def _watched_alias(self, graph: gModule, node: Node, x: Any) -> Any:
+        if not _is_tracked(x):
+            return x
+        value = x.detach()
+        alias = writable(x)
+        alias = x.view_as(x) if alias is x else alias
+        alias.register_hook(
+            lambda gradient: self._check_leaving(graph, node, "its input", value, gradient)
+        )
+        # A second one, since the node may pass on what it gets: then this has the hook of `after`,
+        # which is to be asked first.
+        return alias.view_as(alias)
+
+    def _watch_parameters(self, graph: gModule, node: Node) -> None:
+        assert node.module is not None
+        if not torch.is_grad_enabled():
+            return
+        for name, parameter in node.module.named_parameters():
+            if parameter.requires_grad and id(parameter) not in self._parameter_hooks:
+                self._parameter_hooks[id(parameter)] = parameter.register_hook(
+                    lambda gradient, name=name, parameter=parameter: self._check_leaving(
+                        graph, node, f"its parameter {name}", parameter, gradient
+                    )
+                )
+
+    def _check_leaving(
+        self, graph: gModule, node: Node, what: str, value: torch.Tensor, gradient: torch.Tensor
+    ) -> None:
+        if not is_finite(gradient):
+            raise GraphError(
+                f"{kind_of_trouble(gradient)} in the backward pass, in the gradient of {what}\n"
+                f"  value: {statistics(value)}\n  gradient: {statistics(gradient)}\n"
+                f"  at {node!r}\n  in {graph}"
+            )
+
+    def _check_arriving(self, graph: gModule, node: Node, gradient: torch.Tensor) -> None:
+        # What the nodes behind gave was found finite before: only the caller's is left.
+        if not is_finite(gradient):
+            raise GraphError(
+                f"{kind_of_trouble(gradient)} in the gradient that the backward pass got from "
+                f"outside the graph\n  gradOutput: {statistics(gradient)}\n"
+                f"  at {node!r}\n  in {graph}"
+            )
+
+
+def _is_tracked(x: Any) -> bool:
+    return isinstance(x, torch.Tensor) and x.requires_grad
+
+
+def _values(x: Any) -> torch.Tensor | None:
+    """What can be infinite or NaN in `x`."""
+    if isinstance(x, float):
+        return torch.tensor(x)
+    if not isinstance(x, torch.Tensor) or x.is_meta:
+        return None
+    if not (x.is_floating_point() or x.is_complex()):
+        return None
+    return x.detach().coalesce().values() if x.is_sparse else x.detach()
+
+
+def is_finite(tree: Any) -> bool:
+    """Whether no number in a nested table is NaN or infinite."""
+    found = (_values(leaf) for leaf in nested.leaves(tree))
+    return all(bool(torch.isfinite(x).all()) for x in found if x is not None)
+
+
+def kind_of_trouble(tree: Any) -> str:
+    """``NaN``, ``infinity`` or both, whatever `tree` holds."""
+    found = [x for x in map(_values, nested.leaves(tree)) if x is not None]
+    nan = any(bool(torch.isnan(x).any()) for x in found)
+    inf = any(bool(torch.isinf(x).any()) for x in found)
+    return " and ".join(["NaN"] * nan + ["infinity"] * inf)
+
+
+def statistics(tree: Any) -> str:
+    """Shape, range, mean and count of NaN and infinity of all tensors of a nested table.
+
+    >>> statistics(torch.tensor([1.0, 3.0, float("nan")]))
+    '(3,) of float32, from 1 to 3, mean 2, 1 of 3 NaN'
+    """
+    if isinstance(tree, (list, tuple)):
+        return "[" + "; ".join(statistics(branch) for branch in tree) + "]"
+    if isinstance(tree, dict):
+        return "{" + "; ".join(f"{k!r}: {statistics(v)}" for k, v in tree.items()) + "}"
+    if not isinstance(tree, torch.Tensor):
+        return repr(tree) if isinstance(tree, (int, float)) else type_name(tree)
+    text = f"{tuple(tree.shape)} of {str(tree.dtype).removeprefix('torch.')}"
+    values = _values(tree)
+    if values is None or values.is_complex():
+        return text
+    finite = values[torch.isfinite(values)]
+    if finite.numel():
+        low, high, mean = finite.min().item(), finite.max().item(), finite.double().mean().item()
+        text += f", from {low:.4g} to {high:.4g}, mean {mean:.4g}"
+    for name, count in (("NaN", values.isnan().sum()), ("infinite", values.isinf().sum())):
+        if count:
+            text += f", {int(count)} of {values.numel()} {name}"
+    return text

@@ -1,0 +1,40 @@
+"""A gModule as a torch.fx.GraphModule, for the tools that read and rewrite those."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from .gmodule import gModule
+
+
+def to_fx(g: gModule) -> torch.fx.GraphModule:
+    """A GraphModule that computes what `g` does, on the same modules and parameters.
+
+    It takes the input of `g`, as one argument. A node is a call of its module under the node's
+    name, a part of a split an `operator.getitem`. Modules, nested gModules among them, stay whole.
+    """
+    graph = torch.fx.Graph()
+    values: list[Any] = [None] * len(g.forwardnodes)
+    values[g._innode_slot] = graph.placeholder("input")
+    for step in g._plan:
+        sources = [values[source] for source in step.sources]
+        value: Any = sources[0] if len(sources) == 1 else sources
+        node = g.forwardnodes[step.slot]
+        if step.module is not None and sources:
+            value = graph.create_node(
+                "call_module", step.module, (value,), name=node.name and step.module
+            )
+        elif step.module is not None:
+            # A parameter node. Called on nothing, a module would make a Node.
+            value = graph.call_method("run", (graph.get_attr(step.module), []))
+        elif step.select is not None:
+            value = graph.create_node(
+                "call_function", operator.getitem, (value, step.select), name=node.name
+            )
+        values[step.slot] = value
+    graph.output(value)
+    return torch.fx.GraphModule(g, graph, class_name="gModule")

@@ -1,0 +1,219 @@
+"""Graph: nodes and edges in Torch7's order, its topological sort, and its networkx view.
+
+The orders are those of torch/graph, on which the numbers depend: parameters and random draws come
+in the order of the forward sort.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import networkx
+
+from ..errors import GraphError, caller_location, type_name
+from ..node import Node
+
+if TYPE_CHECKING:
+    from .shape_inference import NodeShapes
+
+
+class Graph:
+    """A directed graph of Nodes (``graph.Graph``). `nodes` and `edges` stand in order of arrival.
+
+    A node's id, counted from 0, is its index in `nodes`.
+    """
+
+    def __init__(self, edges: Iterable[tuple[Node, Node]] = ()) -> None:
+        self.nodes: list[Node] = []
+        self.edges: list[tuple[Node, Node]] = []
+        self._index: dict[int, int] = {}
+        self._children: list[list[Node]] = []
+        for source, target in edges:
+            self.add(source, target)
+
+    def add(self, source: Node, target: Node | None = None) -> None:
+        """Add the edge `source` to `target`, and its nodes if they are new.
+
+        Raises:
+            GraphError: one of them is no Node.
+        """
+        for node in (source, target):
+            if not isinstance(node, Node):
+                raise GraphError(
+                    f"Graph.add: an edge of two Nodes expected, got {type_name(node)} ({node!r}), "
+                    f"at {caller_location()}"
+                )
+        assert target is not None
+        self.edges.append((source, target))
+        self._register(source)
+        self._register(target)
+        self._children[self.id(source)].append(target)
+
+    def _register(self, node: Node) -> None:
+        if id(node) not in self._index:
+            self._index[id(node)] = len(self.nodes)
+            self.nodes.append(node)
+            self._children.append([])
+
+    def id(self, node: Node) -> int:
+        """The index of `node` in `nodes`."""
+        return self._index[id(node)]
+
+    def __contains__(self, node: Node) -> bool:
+        return id(node) in self._index
+
+    def children(self, node: Node) -> list[Node]:
+        """The nodes that edges from `node` lead to, in order."""
+        return self._children[self.id(node)]
+
+    def reverse(self) -> Graph:
+        """The graph of the same nodes with every edge turned round."""
+        return Graph((target, source) for source, target in self.edges)
+
+    def roots(self) -> list[Node]:
+        """The nodes that no edge leads to."""
+        reached = {id(target) for _, target in self.edges}
+        return [node for node in self.nodes if id(node) not in reached]
+
+    def leaves(self) -> list[Node]:
+        """The nodes that no edge leaves."""
+        return [node for node in self.nodes if not self.children(node)]
+
+    def hasCycle(self) -> bool:
+        """Whether a path leads from a node back to itself."""
+        try:
+            self.topsort()
+        except GraphError:
+            return True
+        return False
+
+    def topsort(self) -> list[Node]:
+        """All nodes, each after those with an edge to it, in the order Torch7 sorts them.
+
+        That is the order in which a depth-first walk against the edges, from the leaves, leaves
+        the nodes.
+
+        Raises:
+            GraphError: the graph has a cycle.
+        """
+        against = self.reverse()
+        order = depth_first(against.roots(), against.children)
+        if len(order) < len(self.nodes):  # what no leaf leads back to lies in cycles
+            depth_first(self.nodes, against.children)
+        return order
+
+    def to_networkx(self, shapes: Mapping[Node, NodeShapes] | None = None) -> networkx.DiGraph:
+        """The graph for networkx: nodes are the ids, in order, and edges stand as they do here.
+
+        A node has `node`, `module`, `name` and `kind`, an edge has `index`: which input of its
+        target its source is (in a backward graph: of its source its target). With `shapes` a node
+        has `input_shape` and `output_shape`, an edge the `shape` of what it carries.
+        """
+        made = networkx.DiGraph()
+        for index, node in enumerate(self.nodes):
+            made.add_node(index, node=node, module=node.module, name=node.name, kind=node.kind())
+            if shapes and node in shapes:
+                made.add_node(
+                    index, input_shape=shapes[node].input, output_shape=shapes[node].output
+                )
+        places = {
+            (id(source), id(node)): i for node in self.nodes for i, source in enumerate(node.inputs)
+        }
+        for a, b in self.edges:
+            forward = (id(a), id(b)) in places
+            source, target = (a, b) if forward else (b, a)
+            attributes: dict[str, Any] = {"index": places.get((id(source), id(target)))}
+            if shapes and source in shapes:
+                attributes["shape"] = shapes[source].output
+            made.add_edge(self.id(a), self.id(b), **attributes)
+        return made
+
+    def __repr__(self) -> str:
+        return f"<Graph of {len(self.nodes)} nodes and {len(self.edges)} edges>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Inputs before what they go into, so that pickling a long chain does not follow it
+        # recursively.
+        return {
+            "inputs_first": inputs_first(self.nodes),
+            "nodes": self.nodes,
+            "edges": [(self.id(a), self.id(b)) for a, b in self.edges],
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__()  # type: ignore[misc]
+        for node in state["nodes"]:
+            self._register(node)
+        for a, b in state["edges"]:
+            self.add(self.nodes[a], self.nodes[b])
+
+
+def inputs_first(nodes: Iterable[Node]) -> list[Node]:
+    """`nodes` and all that lead to them, each after its inputs; those in a cycle in any order."""
+    done: set[int] = set()
+    order: list[Node] = []
+    for root in nodes:
+        path = [] if id(root) in done else [(root, iter(root.inputs))]
+        done.add(id(root))
+        while path:
+            node, rest = path[-1]
+            for child in rest:
+                if id(child) not in done:
+                    done.add(id(child))
+                    path.append((child, iter(child.inputs)))
+                    break
+            else:
+                path.pop()
+                order.append(node)
+    return order
+
+
+def against_inputs(outnode: Node) -> Graph:
+    """The backward graph: from `outnode` to its inputs and theirs, breadth first."""
+    graph = Graph()
+    seen, queue = {id(outnode)}, deque([outnode])
+    while queue:
+        node = queue.popleft()
+        for child in node.inputs:
+            graph.add(node, child)
+            if id(child) not in seen:
+                seen.add(id(child))
+                queue.append(child)
+    return graph
+
+
+def depth_first(roots: list[Node], children: Callable[[Node], list[Node]]) -> list[Node]:
+    """Nodes in the order in which a depth-first walk from `roots` leaves them.
+
+    Raises:
+        GraphError: the walk comes upon a cycle.
+    """
+    done: set[int] = set()
+    order: list[Node] = []
+    for root in roots:
+        if id(root) in done:
+            continue
+        path, on_path = [(root, iter(children(root)))], {id(root)}
+        while path:
+            node, rest = path[-1]
+            for child in rest:
+                if id(child) in on_path:
+                    start = next(i for i, (n, _) in enumerate(path) if n is child)
+                    raise _cycle([n for n, _ in path[start:]])
+                if id(child) not in done:
+                    path.append((child, iter(children(child))))
+                    on_path.add(id(child))
+                    break
+            else:
+                path.pop()
+                on_path.discard(id(node))
+                done.add(id(node))
+                order.append(node)
+    return order
+
+
+def _cycle(nodes: list[Node]) -> GraphError:
+    through = ", ".join(map(repr, nodes[:5])) + (", ..." if len(nodes) > 5 else "")
+    return GraphError(f"Graph has cycles: one goes through {through}")

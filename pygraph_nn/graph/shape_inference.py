@@ -1,0 +1,122 @@
+"""Shapes before data: a run of a gModule on meta tensors, which have shapes and no values."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from .. import nested
+from ..errors import GraphError, type_name
+from .observer import Observer, observing
+
+if TYPE_CHECKING:
+    from ..node import Node
+    from .gmodule import gModule
+
+
+class NodeShapes(NamedTuple):
+    """What arrives at a node and what it gives: a `torch.Size`, or a nested list of them."""
+
+    input: Any
+    output: Any
+
+
+def infer(g: gModule, input_shapes: Any) -> dict[Node, NodeShapes]:
+    """The shapes at every node of `g` and of the gModules nested in it.
+
+    `input_shapes` is nested like the input of `g`. In place of a tensor stands its shape, the pair
+    (shape, dtype), or a meta tensor; without a dtype it is that of the parameters. For a `g` of one
+    input, a list of one entry stands for the entry.
+
+    The run is made in evaluation mode on a copy of `g` that shares no values with it, so that
+    nothing of `g` changes and no random numbers are drawn.
+
+    Raises:
+        GraphError: the shapes do not fit at some node, which it names, or `input_shapes` are none.
+    """
+    if g.nInputs == 1 and isinstance(input_shapes, list) and len(input_shapes) == 1:
+        (input_shapes,) = input_shapes
+    input = _meta_input(input_shapes, _dtype_of(g), "input_shapes")
+    on_meta = _meta_copy(g)
+    collected = _Collector(dict(_nodes_of_copies(g, on_meta)))
+    with torch.no_grad(), observing(collected):
+        try:
+            on_meta(input)
+        except GraphError as error:
+            raise GraphError(f"shapes do not fit: {error}") from error
+    return collected.shapes
+
+
+class _Collector(Observer):
+    """Collects shapes; `originals` gives for each copied node the one that it was copied from."""
+
+    def __init__(self, originals: dict[Node, Node]) -> None:
+        self.originals = originals
+        self.shapes: dict[Node, NodeShapes] = {}
+
+    def after(self, graph: gModule, node: Node, input: Any, output: Any) -> None:
+        original = self.originals.get(node)
+        if original is not None:  # no part of a gModule that only a function knows
+            self.shapes[original] = NodeShapes(shapes_of(input), shapes_of(output))
+
+
+def shapes_of(value: Any) -> Any:
+    """`value` with a `torch.Size` in the place of every tensor; tables become lists."""
+    return nested.map_leaves(lambda x: x.shape if isinstance(x, torch.Tensor) else x, value)
+
+
+def _meta_input(entry: Any, dtype: torch.dtype, place: str) -> Any:
+    if isinstance(entry, torch.Tensor):
+        return entry.to("meta")
+    if _is_shape(entry):
+        return _empty(entry, dtype, place)
+    if isinstance(entry, (list, tuple)) and entry:
+        if len(entry) == 2 and isinstance(entry[1], torch.dtype) and _is_shape(entry[0]):
+            return _empty(entry[0], entry[1], place)
+        return [_meta_input(x, dtype, f"{place}[{i}]") for i, x in enumerate(entry)]
+    if isinstance(entry, dict):
+        return {key: _meta_input(x, dtype, f"{place}[{key!r}]") for key, x in entry.items()}
+    raise GraphError(
+        f"{place} is {type_name(entry)}: expecting a shape such as (20, 200), a pair (shape, "
+        "dtype), a meta tensor, or a list of these nested like the input"
+    )
+
+
+def _is_shape(entry: Any) -> bool:
+    if not isinstance(entry, (list, tuple)):
+        return False
+    integers = all(isinstance(n, int) and not isinstance(n, bool) for n in entry)
+    return integers and (len(entry) > 0 or isinstance(entry, tuple))
+
+
+def _empty(shape: Any, dtype: torch.dtype, place: str) -> torch.Tensor:
+    if any(n < 0 for n in shape):
+        raise GraphError(f"{place} is {tuple(shape)}: a shape holds no negative numbers")
+    return torch.empty(tuple(shape), dtype=dtype, device="meta")
+
+
+def _dtype_of(g: gModule) -> torch.dtype:
+    floating = (p.dtype for p in g.parameters() if p.is_floating_point())
+    return next(floating, torch.get_default_dtype())
+
+
+def _meta_copy(g: gModule) -> gModule:
+    """A copy of `g` in evaluation mode whose parameters and buffers are meta tensors."""
+    memo: dict[int, Any] = {}
+    for parameter in g.parameters():
+        memo[id(parameter)] = torch.nn.Parameter(parameter.detach().to("meta"), False)
+    for buffer in g.buffers():
+        memo[id(buffer)] = buffer.detach().to("meta")
+    made = copy.deepcopy(g, memo)
+    made.eval()
+    return made
+
+
+def _nodes_of_copies(g: gModule, copied: gModule) -> Iterator[tuple[Node, Node]]:
+    for mine, its in zip(g.modules(), copied.modules(), strict=True):
+        yield from zip(
+            getattr(its, "forwardnodes", ()), getattr(mine, "forwardnodes", ()), strict=True
+        )

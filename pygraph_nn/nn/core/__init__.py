@@ -1,0 +1,27 @@
+"""What every layer and criterion stands on; no layer lives here.
+
+`module` and `criterion` are the base classes, `protocol` is Torch7's forward and backward on
+autograd, `calling` decides what a call means, `flat_parameters` implements getParameters, `foreign`
+wraps PyTorch modules and functions; the rest are helpers that several layers share.
+"""
+
+from .calling import calls_are_watched
+from .criterion import Criterion, CriterionTable, ModuleFromCriterion
+from .foreign import function, module
+from .inplace import writable
+from .module import Module, run_module
+from .reference import in_reference_mode, reference_mode
+
+__all__ = [
+    "Criterion",
+    "CriterionTable",
+    "Module",
+    "ModuleFromCriterion",
+    "calls_are_watched",
+    "function",
+    "in_reference_mode",
+    "module",
+    "reference_mode",
+    "run_module",
+    "writable",
+]

@@ -1,0 +1,83 @@
+"""Criterion: the base of every loss, and a criterion as a module of a graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ... import nested
+from ...errors import type_name
+from ...node import Node
+from ..core.module import Module
+from ..core.shapes import expect_pair
+
+
+class Criterion(torch.nn.Module):
+    """Base of all losses (``nn.Criterion``). A subclass computes in `updateOutput`.
+
+    ``criterion(input, target)`` on tensors is part of autograd. ``criterion()([prediction,
+    target])`` on Nodes, spelled as for modules ``nn.MSECriterion()([p, t])``, makes a node. The
+    Torch7 pair `forward` and `backward` gives the loss and the gradient of `input`.
+
+    A loss that is a mean can be made a sum, as in Torch7, by setting the field `sizeAverage` to
+    False.
+    """
+
+    def __call__(self, *args: Any) -> Any:
+        if len(args) == 2 and not any(isinstance(argument, Node) for argument in args):
+            return super().__call__(*args)
+        return ModuleFromCriterion(self)(*args)
+
+    def updateOutput(self, input: Any, target: Any) -> torch.Tensor:
+        """The loss, a tensor of no dimensions."""
+        raise NotImplementedError(f"{type_name(self)} does not define updateOutput")
+
+    def forward(self, input: Any, target: Any = None) -> torch.Tensor:
+        """The loss of `input` against `target`, a tensor of no dimensions."""
+        return self.updateOutput(input, target)
+
+    def updateGradInput(self, input: Any, target: Any = None) -> Any:
+        """The gradient of the loss with respect to `input`, shaped like it."""
+        with torch.enable_grad():
+            entered = nested.map_leaves(lambda x: x.detach().requires_grad_(), input)
+            leaves = nested.leaves(entered)
+            loss = self.updateOutput(entered, target)
+            found = torch.autograd.grad(loss, leaves, allow_unused=True)
+        grads = [
+            torch.zeros_like(x, requires_grad=False) if grad is None else grad
+            for x, grad in zip(leaves, found, strict=True)
+        ]
+        return nested.rebuild(entered, iter(grads))
+
+    def backward(self, input: Any, target: Any = None) -> Any:
+        """The same as `updateGradInput`: a criterion has no parameters."""
+        return self.updateGradInput(input, target)
+
+    def __repr__(self) -> str:
+        return f"nn.{type(self).__name__}"
+
+
+class ModuleFromCriterion(Module):
+    """A criterion as a module of the table [prediction, target] (``nn.ModuleFromCriterion``).
+
+    Gives the loss, of shape (1,). The gradient of the target is zero.
+    """
+
+    def __init__(self, criterion: Criterion) -> None:
+        super().__init__()
+        self.criterion = criterion
+
+    def updateOutput(self, input: Any) -> torch.Tensor:
+        prediction, target = expect_pair(self.criterion, input, "[prediction, target]")
+        target = nested.map_leaves(
+            lambda x: x.detach() if isinstance(x, torch.Tensor) else x, target
+        )
+        return self.criterion.updateOutput(prediction, target).reshape(1)
+
+
+class CriterionTable(ModuleFromCriterion):
+    """The same, giving a tensor of no dimensions (``nn.CriterionTable``)."""
+
+    def updateOutput(self, input: Any) -> torch.Tensor:
+        return super().updateOutput(input).reshape(())

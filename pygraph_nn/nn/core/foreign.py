@@ -1,0 +1,132 @@
+"""What Torch7 does not know as layers of a graph: any torch.nn.Module, and plain functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ...errors import GraphError, caller_location, type_name
+from ...node import Node
+from .criterion import Criterion
+from .module import Module
+
+
+class _Foreign(Module):
+    """Common part: a table as input becomes positional arguments."""
+
+    table: bool
+
+    def _call(self, function: Callable[..., Any], input: Any) -> Any:
+        if isinstance(input, (list, tuple)) and not self.table:
+            return function(*input)
+        return function(input)
+
+    def __call__(self, *args: Any) -> Any:
+        # Beyond what a layer takes, several arguments, as the wrapped module and function do.
+        if len(args) > 1:
+            return super().__call__(list(args))
+        return super().__call__(*args)
+
+
+class ForeignModule(_Foreign):
+    """Any PyTorch module as a layer; made by `module`."""
+
+    def __init__(self, module: torch.nn.Module, table: bool = False) -> None:
+        super().__init__()
+        self.module = module
+        self.table = table
+
+    def updateOutput(self, input: Any) -> Any:
+        return self._call(self.module, input)
+
+    def torch7_name(self) -> str:
+        return type_name(self.module)
+
+    def __repr__(self) -> str:
+        return repr(self.module)
+
+
+class Function(_Foreign):
+    """A function of tensors as a layer; made by `function`."""
+
+    def __init__(
+        self, function: Callable[..., Any], name: str | None = None, table: bool = False
+    ) -> None:
+        super().__init__()
+        self.function = function
+        self.function_name = name or getattr(function, "__name__", None) or type_name(function)
+        self.table = table
+
+    def updateOutput(self, input: Any) -> Any:
+        return self._call(self.function, input)
+
+    def torch7_name(self) -> str:
+        return self.function_name
+
+    def __repr__(self) -> str:
+        return self.function_name
+
+
+def module(m: torch.nn.Module, *, table: bool = False) -> Module:
+    """Any PyTorch module as a layer, to be called on Nodes.
+
+    Several inputs become positional arguments, ``m(a, b)``; with `table` it gets them as one list.
+
+    >>> import torch, pygraph_nn as nngraph
+    >>> from pygraph_nn import nn
+    >>> a, b = nn.Identity()(), nn.Identity()()
+    >>> g = nngraph.gModule([a, b], [nngraph.module(torch.nn.Bilinear(2, 3, 4))([a, b])])
+    >>> g.forward([torch.ones(5, 2), torch.ones(5, 3)]).shape
+    torch.Size([5, 4])
+
+    Raises:
+        GraphError: `m` is no torch.nn.Module.
+    """
+    if isinstance(m, Criterion):
+        raise GraphError(
+            f"nngraph.module({m}): a criterion needs no wrapper, call it on [prediction, target], "
+            f"at {caller_location()}"
+        )
+    if isinstance(m, Module):
+        return m
+    if not isinstance(m, torch.nn.Module):
+        hint = "; a function becomes a layer by nngraph.function(f)" * callable(m)
+        raise GraphError(
+            f"nngraph.module: expecting a torch.nn.Module, got {type_name(m)}, at "
+            f"{caller_location()}{hint}"
+        )
+    return ForeignModule(m, table)
+
+
+def function(f: Callable[..., Any], name: str | None = None, *, table: bool = False) -> Module:
+    """A function of tensors as a layer, to be called on Nodes.
+
+    Several inputs become positional arguments; with `table` it gets them as one list. `name`, else
+    the function's own, is what is printed. A graph with it is pickled if `f` can be, that is, if
+    `f` stands in a module under its name.
+
+    >>> import torch, pygraph_nn as nngraph
+    >>> x = nngraph.nn.Identity()()
+    >>> g = nngraph.gModule([x], [x - nngraph.function(torch.exp)])
+    >>> g.forward(torch.zeros(2))
+    tensor([1., 1.])
+
+    Raises:
+        GraphError: `f` is no function, or a module.
+    """
+    if isinstance(f, torch.nn.Module) or not callable(f):
+        hint = "; a module becomes a layer by nngraph.module(m)" * isinstance(f, torch.nn.Module)
+        raise GraphError(
+            f"nngraph.function: expecting a function, got {type_name(f)}, at "
+            f"{caller_location()}{hint}"
+        )
+    return Function(f, name, table)
+
+
+def _as_layer(m: torch.nn.Module) -> torch.nn.Module:
+    return m if isinstance(m, (Module, Criterion)) else ForeignModule(m)
+
+
+Node.as_layer = staticmethod(_as_layer)

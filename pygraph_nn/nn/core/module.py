@@ -1,0 +1,346 @@
+"""Module: what every layer is. A torch.nn.Module that builds nodes and speaks Torch7's protocol."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from ...errors import GraphError, caller_location, type_name
+from ...node import Node, make_node
+from . import flat_parameters, protocol
+from .calling import all_plain, calls_are_watched, is_value
+
+Kind = str | type  # inside Module, `type` is its method
+
+
+class _Calls(threading.local):
+    depth = 0
+
+
+_calls = _Calls()  # how many calls by way of torch.nn.Module.__call__ this thread is inside of
+
+
+class Module(torch.nn.Module):
+    """Base of all layers (``nn.Module``). A subclass computes in `updateOutput`.
+
+    Called on Nodes, or on nothing, a module gives a Node of the graph that is being built. Called
+    on tensors it runs, as any PyTorch module, as part of autograd. `forward` and `backward` are
+    Torch7's: `forward` takes and gives plain tensors and remembers the pass for `backward`, for
+    each thread its own.
+    """
+
+    _forward_is_ours = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._records: dict[int, protocol.Run] = {}
+        self._flattened = False  # whether getParameters was called
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        cls._forward_is_ours = cls.forward is Module.forward
+
+    # Calling
+
+    def __call__(self, *args: Any) -> Any:
+        if len(args) == 1 and is_value(args[0]):
+            return self.run(args[0])
+        if not args:
+            return Node(self)
+        if len(args) > 1:
+            raise GraphError(
+                f"{type_name(self)} was called with {len(args)} arguments at {caller_location()}. "
+                "Use [input1, input2] to pass multiple inputs."
+            )
+        return make_node(self, args[0])
+
+    def run(self, input: Any) -> Any:
+        """The output for `input`, part of autograd: ``module(input)`` without a look at `input`."""
+        if self.runs_directly and not calls_are_watched():
+            return self.updateOutput(input)
+        if torch.compiler.is_compiling():
+            return super().__call__(input)
+        _calls.depth += 1
+        try:
+            return super().__call__(input)
+        finally:
+            _calls.depth -= 1
+
+    @property
+    def runs_directly(self) -> bool:
+        """Whether a call comes down to `updateOutput`: there are no hooks, nor another `forward`.
+
+        Torch's own call, with all it looks for, costs as much as a small layer.
+        """
+        return not (
+            self._forward_hooks
+            or self._forward_pre_hooks
+            or self._backward_hooks
+            or self._backward_pre_hooks
+            or not self._forward_is_ours
+            or "forward" in self.__dict__
+            or self._compiled_call_impl is not None
+        )
+
+    def __neg__(self) -> Node:
+        return Node(self)
+
+    def __sub__(self, other: Any) -> Node:
+        raise GraphError(
+            f"{type_name(self)} - {type_name(other)}, at {caller_location()}: the left side is a "
+            "module, not a Node. Start the chain with a minus or call it: -module1 - module2, "
+            "module1() - module2"
+        )
+
+    def __rsub__(self, inputs: Any) -> Node:
+        return make_node(self, inputs)
+
+    # Torch7's protocol
+
+    def updateOutput(self, input: Any) -> Any:
+        """The module's computation, in terms of autograd."""
+        raise NotImplementedError(f"{type_name(self)} does not define updateOutput(input)")
+
+    def forward(self, input: Any) -> Any:
+        """The output for `input`, a tensor or a list of tensors, remembered for `backward`.
+
+        The output is cut off from autograd; call the module itself, ``module(input)``, to be part
+        of it. Under `torch.no_grad` nothing is remembered.
+        """
+        if _calls.depth or torch.compiler.is_compiling() or not all_plain(input):
+            return self.updateOutput(input)
+        # Before the new pass, so that the two never stand in memory together.
+        protocol.forget(self._records)
+        if not torch.is_grad_enabled():
+            return self.updateOutput(input)
+        run = protocol.record(self, input)
+        protocol.keep(self._records, run)
+        return run.outputs()
+
+    def backward(self, input: Any, gradOutput: Any, scale: float = 1.0) -> Any:
+        """The gradient of `input`; adds `scale` times the parameters' gradients to ``.grad``.
+
+        `gradOutput` is shaped like the output of the last `forward`. A zero of one element stands
+        for zeros of any shape.
+
+        Raises:
+            GraphError: there is no `forward` to go back through, or shapes do not fit it.
+        """
+        return protocol.run_backward(
+            self, input, gradOutput, to_input=True, to_parameters=True, scale=scale
+        )
+
+    def updateGradInput(self, input: Any, gradOutput: Any) -> Any:
+        """The gradient of `input` alone."""
+        return protocol.run_backward(self, input, gradOutput, to_input=True, to_parameters=False)
+
+    def accGradParameters(self, input: Any, gradOutput: Any, scale: float = 1.0) -> None:
+        """Add `scale` times the parameters' gradients to ``.grad``."""
+        protocol.run_backward(
+            self, input, gradOutput, to_input=False, to_parameters=True, scale=scale
+        )
+
+    @property
+    def _recorded(self) -> protocol.Run | None:
+        """The last `forward` of this thread."""
+        return protocol.last(self._records)
+
+    @property
+    def output(self) -> Any:
+        """What the last `forward` gave; None before."""
+        run = self._recorded
+        return None if run is None else run.outputs()
+
+    def clearState(self) -> Module:
+        """Forget the last forward pass, here and in all submodules."""
+        for module in self.modules():
+            if isinstance(module, Module):
+                module._records.clear()
+        return self
+
+    # Parameters
+
+    def zeroGradParameters(self) -> None:
+        """Set all gradients to zero, in place."""
+        for parameter in self.parameters():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            else:
+                parameter.grad.zero_()
+
+    def updateParameters(self, learningRate: float) -> None:
+        """Gradient descent: every parameter loses `learningRate` times its gradient."""
+        with torch.no_grad():
+            for parameter in self.parameters():
+                if parameter.grad is not None:
+                    parameter.sub_(parameter.grad, alpha=learningRate)
+
+    def getParameters(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """All parameters and all gradients as two flat tensors, (n,), which the modules view.
+
+        See `pygraph_nn.nn.flat_parameters.flatten` for the order and the errors.
+        """
+        made = flat_parameters.flatten(self)
+        self._flattened = True
+        return made
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Behind to(), float(), double(), cuda(): flat parameters stay flat, as in Torch7."""
+        flat = self._flattened and flat_parameters.is_flat(self)
+        super()._apply(fn, recurse)
+        if flat and not flat_parameters.is_flat(self):
+            flat_parameters.flatten(self)
+        return self
+
+    def type(self, dst_type: Any = None) -> Any:
+        """Change the type of all parameters, as any PyTorch module does.
+
+        Without an argument, as in Torch7, the type that the module works in, such as
+        ``"torch.FloatTensor"``.
+        """
+        if dst_type is not None:
+            return super().type(dst_type)
+        first = next((p for p in self.parameters() if p.is_floating_point()), None)
+        return (torch.empty(0) if first is None else first.detach()).type()
+
+    @property
+    def gradWeight(self) -> torch.Tensor | None:
+        """The gradient of `weight`, Torch7's name for ``weight.grad``."""
+        return self.weight.grad  # type: ignore[return-value]
+
+    @property
+    def gradBias(self) -> torch.Tensor | None:
+        """The gradient of `bias`, Torch7's name for ``bias.grad``."""
+        return self.bias.grad  # type: ignore[return-value]
+
+    # Copies
+
+    def clone(self, *shared: str) -> Any:
+        """A deep copy; `shared` names what it shares: "weight", "bias", "gradWeight", "gradBias".
+
+        A parameter shared with its gradient is the same Parameter in both modules.
+        """
+        return copy.deepcopy(self).share(self, *shared)
+
+    def share(self, other: torch.nn.Module, *names: str) -> Any:
+        """Use the parameters `names` of `other`, a module of the same structure, as one's own.
+
+        Names are those of parameters, of their gradients ("gradWeight") and of buffers.
+
+        Raises:
+            GraphError: the modules differ in structure.
+        """
+        pairs = list(zip(self.modules(), other.modules(), strict=False))
+        sizes = [len(list(module.modules())) for module in (self, other)]
+        if sizes[0] != sizes[1] or any(type(a) is not type(b) for a, b in pairs):
+            raise GraphError(
+                f"share: the modules differ in structure: {type_name(self)} holds {sizes[0]} "
+                f"modules, {type_name(other)} {sizes[1]}, or their classes differ"
+            )
+        for mine, theirs in pairs:
+            _share(mine, theirs, set(names))
+        return self
+
+    # Modules inside
+
+    def members(self) -> Iterator[torch.nn.Module]:
+        """The modules inside, which only a container has."""
+        return iter(())
+
+    def listModules(self) -> list[torch.nn.Module]:
+        """The module and all in the containers inside, each before those it holds.
+
+        A module that stands in several containers appears for each.
+        """
+        found: list[torch.nn.Module] = [self]
+        for module in self.members():
+            found += module.listModules() if isinstance(module, Module) else [module]
+        return found
+
+    def findModules(
+        self, kind: Kind, container: torch.nn.Module | None = None
+    ) -> tuple[list[torch.nn.Module], list[torch.nn.Module]]:
+        """All modules of a class, in the order of `listModules`, beside the containers they are in.
+
+        `kind` is a class (its subclasses count) or a name, as in Torch7: ``"nn.Linear"``, or
+        ``"Linear"``. A module in no container is its own. ``container`` stands for that of the
+        module itself.
+        """
+        container = self if container is None else container
+        found: list[torch.nn.Module] = []
+        containers: list[torch.nn.Module] = []
+        if _is_kind(self, kind):
+            found.append(self)
+            containers.append(container)
+        for module in self.members():
+            if isinstance(module, Module):
+                inner, inner_containers = module.findModules(kind, self)
+                found += inner
+                containers += inner_containers
+            elif _is_kind(module, kind):
+                found.append(module)
+                containers.append(self)
+        return found, containers
+
+    def replace(self, callback: Callable[[torch.nn.Module], torch.nn.Module]) -> Any:
+        """What `callback` makes of the module. Containers do the same with all they hold."""
+        return callback(self)
+
+    def evaluate(self) -> Any:
+        """Torch7's name for `eval`."""
+        return self.eval()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A recorded pass is tied to autograd and belongs to this object, not to its copies.
+        return {**self.__dict__, "_records": {}}
+
+    # Printing
+
+    def place(self) -> str:
+        """What error messages call the module."""
+        return type_name(self)
+
+    def torch7_name(self) -> str:
+        """The class as Torch7 names it, ``nn.Linear``."""
+        return f"nn.{type(self).__name__}"
+
+    def __repr__(self) -> str:
+        return self.torch7_name()
+
+
+def _share(mine: torch.nn.Module, theirs: torch.nn.Module, names: set[str]) -> None:
+    for name, parameter in theirs._parameters.items():
+        own = mine._parameters.get(name)
+        if parameter is None or own is None:
+            continue
+        gradient = f"grad{name[0].upper()}{name[1:]}" in names
+        if name in names:
+            # One object shares both; to share values alone takes a second object.
+            mine._parameters[name] = (
+                parameter if gradient else torch.nn.Parameter(parameter.detach())
+            )
+        elif gradient:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            own.grad = parameter.grad
+    for name in names & theirs._buffers.keys() & mine._buffers.keys():
+        mine._buffers[name] = theirs._buffers[name]
+
+
+def _is_kind(module: torch.nn.Module, kind: Kind) -> bool:
+    if isinstance(kind, str):
+        torch7_name = module.torch7_name() if isinstance(module, Module) else None
+        return kind in (torch7_name, type(module).__name__)
+    return isinstance(module, kind)
+
+
+def run_module(module: torch.nn.Module, input: Any) -> Any:
+    """`module` on data, part of autograd, whatever the data is.
+
+    A call would take a table without tensors for Nodes that are missing.
+    """
+    return module.run(input) if isinstance(module, Module) else module(input)

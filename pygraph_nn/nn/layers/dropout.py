@@ -1,0 +1,138 @@
+"""Dropout and noise."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from ... import torch7_random
+from ...errors import GraphError
+from ..core.inplace import writable
+from ..core.module import Module
+from ..core.reference import in_reference_mode
+from ..core.shapes import expect_dims
+
+
+def bernoulli(p: float, shape: torch.Size, like: torch.Tensor) -> torch.Tensor:
+    """Ones with probability `p` among zeros, in the reference mode from Torch7's generator."""
+    if not in_reference_mode():
+        return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(p)
+    # On the CPU in any case: the generator is there, and draws in the element order.
+    return torch7_random.bernoulli_(torch.empty(shape, dtype=like.dtype), p).to(like.device)
+
+
+class Dropout(Module):
+    """Zeroes elements with probability `p` in training (``nn.Dropout``), any shape.
+
+    What is left is scaled by 1 / (1 - p) in training; with `v1`, Torch7's first version, it is
+    scaled by 1 - p in evaluation instead. `stochasticInference` drops in evaluation too. In
+    `reference_mode` the last mask is kept as `noise`.
+
+    Raises:
+        GraphError: `p` is not in [0, 1).
+    """
+
+    def __init__(
+        self,
+        p: float = 0.5,
+        v1: bool = False,
+        inplace: bool = False,
+        stochasticInference: bool = False,
+    ) -> None:
+        super().__init__()
+        self.setp(p)
+        self.v2 = not v1
+        self.inplace = inplace
+        self.stochastic_inference = stochasticInference
+        self.noise: torch.Tensor | None = None
+
+    def setp(self, p: float) -> None:
+        if not 0 <= p < 1:
+            raise GraphError(f"Dropout({p}): illegal percentage, must be 0 <= p < 1")
+        self.p = p
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        if self.inplace:
+            input = writable(input)
+        if self.p == 0:
+            return input
+        if self.training or self.stochastic_inference:
+            if self.v2 and not self.inplace and not in_reference_mode():
+                return F.dropout(input, self.p)
+            noise = self._mask(input)
+            return input.mul_(noise) if self.inplace else input * noise
+        if not self.v2:
+            return input.mul_(1 - self.p) if self.inplace else input * (1 - self.p)
+        return input
+
+    def _mask(self, input: torch.Tensor) -> torch.Tensor:
+        if in_reference_mode():
+            noise = self.noise = bernoulli(1 - self.p, input.shape, input)
+        else:
+            noise = bernoulli(1 - self.p, input.shape, input)
+        return noise.div_(1 - self.p) if self.v2 else noise
+
+    def __repr__(self) -> str:
+        return f"nn.Dropout({self.p:f})"
+
+
+class SpatialDropout(Module):
+    """Zeroes whole planes with probability `p` in training (``nn.SpatialDropout``).
+
+    (planes, height, width) or (batch, planes, height, width). As in the first version of Torch7's
+    Dropout, nothing is scaled in training and everything by 1 - p in evaluation.
+    `stochasticInference` drops in evaluation too. In `reference_mode` the last mask is kept as
+    `noise`, (planes, 1, 1) or (batch, planes, 1, 1).
+
+    Raises:
+        GraphError: `p` is not in [0, 1]; at run time, the input has another number of dimensions.
+    """
+
+    def __init__(self, p: float = 0.5, stochasticInference: bool = False) -> None:
+        super().__init__()
+        self.setp(0.5 if p is None else p)
+        self.stochastic_inference = bool(stochasticInference)
+        self.noise: torch.Tensor | None = None
+
+    def setp(self, p: float) -> None:
+        """Set the probability."""
+        if not 0 <= p <= 1:
+            raise GraphError(f"{self.torch7_name()}({p}): p is a probability")
+        self.p = p
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        expect_dims(self, input, (3, 4), "(planes, height, width) or a batch of such")
+        if not (self.training or self.stochastic_inference):
+            return input * (1 - self.p)
+        noise = bernoulli(1 - self.p, torch.Size((*input.shape[:-2], 1, 1)), input)
+        if in_reference_mode():
+            self.noise = noise
+        return input * noise
+
+    def __repr__(self) -> str:
+        return f"{self.torch7_name()}({self.p:f})"
+
+
+class WhiteNoise(Module):
+    """Adds normal noise in training, and its mean in evaluation; any shape (``nn.WhiteNoise``).
+
+    In `reference_mode` the last noise is kept as `noise`.
+    """
+
+    def __init__(self, mean: float = 0, std: float = 0.1) -> None:
+        super().__init__()
+        self.mean = 0 if mean is None else mean
+        self.std = 0.1 if std is None else std
+        self.noise: torch.Tensor | None = None
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return input + self.mean if self.mean else input
+        if not in_reference_mode():
+            return input + torch.randn_like(input) * self.std + self.mean
+        noise = torch.empty(input.shape, dtype=input.dtype)
+        self.noise = torch7_random.normal_(noise, self.mean, self.std).to(input.device)
+        return input + self.noise
+
+    def __repr__(self) -> str:
+        return f"{self.torch7_name()} mean: {self.mean:f}, std: {self.std:f}"

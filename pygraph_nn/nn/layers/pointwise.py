@@ -1,0 +1,130 @@
+"""Pointwise mathematics: powers, logarithms, absolute values, constants added and multiplied."""
+
+from __future__ import annotations
+
+import torch
+
+from ...errors import GraphError, type_name
+from ..core.inplace import inplace_flag, writable
+from ..core.module import Module
+
+
+def absolute(x: torch.Tensor) -> torch.Tensor:
+    """|x| with the gradient that Torch7 gives it: 1, not 0, where x is 0."""
+    return torch.where(x >= 0, x, -x)
+
+
+class Abs(Module):
+    """|x|, any shape (``nn.Abs``). The gradient at 0 is 1, as in Torch7; PyTorch's is 0."""
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        return absolute(input)
+
+
+class Exp(Module):
+    """exp(x), any shape (``nn.Exp``)."""
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        return torch.exp(input)
+
+
+class Log(Module):
+    """The natural logarithm, any shape (``nn.Log``)."""
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        return torch.log(input)
+
+
+class Square(Module):
+    """x * x, any shape (``nn.Square``)."""
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        return torch.square(input)
+
+
+class Sqrt(Module):
+    """The square root, any shape (``nn.Sqrt``).
+
+    The gradient at 0 is 0, as in Torch7, not infinite. `b` is kept as `eps` and, as in Torch7,
+    takes no part.
+    """
+
+    def __init__(self, b: float | None = 0) -> None:
+        super().__init__()
+        self.eps = 0 if b is None else b
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        zero = input == 0
+        return torch.sqrt(input.masked_fill(zero, 1)).masked_fill(zero, 0)
+
+
+class Power(Module):
+    """x to the power `p`, any shape (``nn.Power``)."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        if isinstance(p, bool) or not isinstance(p, (int, float)):
+            raise GraphError(f"nn.Power({p!r}): the power must be a number")
+        self.pow = p
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        return torch.pow(input, self.pow)
+
+
+class AddConstant(Module):
+    """x + `constant_scalar` (``nn.AddConstant``); with `inplace` the input is overwritten.
+
+    The constant is a number, added to any shape, or a tensor (n,), added to a vector (n,) or to
+    each row of a matrix (batch, n).
+
+    Raises:
+        GraphError: the constant is neither; at run time, a tensor does not fit the input.
+    """
+
+    constant_scalar: float | torch.Tensor
+
+    def __init__(self, constant_scalar: float | torch.Tensor, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace_flag("nn.AddConstant", inplace)
+        if isinstance(constant_scalar, torch.Tensor) and constant_scalar.dim() == 1:
+            self.register_buffer("constant_scalar", constant_scalar)
+        elif isinstance(constant_scalar, (int, float)):
+            self.constant_scalar = constant_scalar
+        else:
+            raise GraphError(
+                "nn.AddConstant: the constant must be a number or a vector, got "
+                f"{type_name(constant_scalar)}"
+            )
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        constant = self.constant_scalar
+        if isinstance(constant, torch.Tensor) and (
+            input.dim() not in (1, 2) or input.shape[-1] != constant.shape[0]
+        ):
+            raise GraphError(
+                f"{self}: a constant of {constant.shape[0]} values does not match an input of "
+                f"shape {tuple(input.shape)}"
+            )
+        return writable(input).add_(constant) if self.inplace else input + constant
+
+
+class MulConstant(Module):
+    """x * `constant_scalar`, any shape (``nn.MulConstant``); with `inplace` x is overwritten.
+
+    Raises:
+        GraphError: the constant is no number.
+    """
+
+    def __init__(self, constant_scalar: float, inplace: bool = False) -> None:
+        super().__init__()
+        if isinstance(constant_scalar, bool) or not isinstance(constant_scalar, (int, float)):
+            raise GraphError(
+                f"nn.MulConstant: the constant must be a number, got {type_name(constant_scalar)}"
+            )
+        self.constant_scalar = constant_scalar
+        self.inplace = inplace_flag("nn.MulConstant", inplace)
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        if self.inplace:
+            return writable(input).mul_(self.constant_scalar)
+        return input * self.constant_scalar

@@ -1,0 +1,224 @@
+"""Pooling: maxima, means and sums over windows of images."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from ...errors import GraphError
+from ..core.initial import draw_uniform, new_parameter
+from ..core.module import Module
+from ..core.shapes import at_least_1, expect_dims
+from .containers import Sequential
+from .pointwise import MulConstant, Power, Sqrt, Square
+from .windows import Windowed
+
+
+class _Pooling(Windowed):
+    """Base of pooling layers: output sizes are rounded down, or after `ceil()` up."""
+
+    ceil_mode = False
+
+    def ceil(self) -> Any:
+        """Let the last window reach beyond the image; gives the layer back."""
+        self.ceil_mode = True
+        return self
+
+    def floor(self) -> Any:
+        """Leave out a last window that reaches beyond the image; gives the layer back."""
+        self.ceil_mode = False
+        return self
+
+    def check_padding(self) -> None:
+        if self.padW > self.kW // 2 or self.padH > self.kH // 2:
+            raise GraphError(
+                f"{self}: pad should be at most half of the kernel size, got padW = {self.padW}, "
+                f"padH = {self.padH}, kW = {self.kW}, kH = {self.kH}"
+            )
+
+    def __repr__(self) -> str:
+        return self.describe_window(f"{self.kW}x{self.kH}", True)
+
+
+class SpatialMaxPooling(_Pooling):
+    """Maxima over windows (``nn.SpatialMaxPooling``): (planes, height, width) or a batch of such.
+
+    Windows are `kW` wide and `kH` high, by default side by side, after `padW` and `padH` of
+    padding on each side, which is never the maximum.
+
+    Raises:
+        GraphError: a size is not positive, the padding exceeds half the kernel; at run time, the
+            input is no image or too small.
+    """
+
+    def __init__(
+        self,
+        kW: int,
+        kH: int,
+        dW: int | None = None,
+        dH: int | None = None,
+        padW: int | None = 0,
+        padH: int | None = 0,
+    ) -> None:
+        super().__init__(kW, kH, dW or kW, dH or kH, padW or 0, padH or 0)
+        self.dilationW = self.dilationH = 1
+        self.check_padding()
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        self.check_image(input)
+        dilation = (self.dilationH, self.dilationW)
+        return F.max_pool2d(input, self.kernel, self.step, self.padding, dilation, self.ceil_mode)
+
+
+class SpatialDilatedMaxPooling(SpatialMaxPooling):
+    """`SpatialMaxPooling` over every dilationW-th column and dilationH-th row of larger windows."""
+
+    def __init__(
+        self,
+        kW: int,
+        kH: int,
+        dW: int | None = None,
+        dH: int | None = None,
+        padW: int | None = 0,
+        padH: int | None = 0,
+        dilationW: int | None = 1,
+        dilationH: int | None = 1,
+    ) -> None:
+        super().__init__(kW, kH, dW, dH, padW, padH)
+        self.dilationW, self.dilationH = dilationW or 1, dilationH or 1
+
+    def __repr__(self) -> str:
+        dilation = f"{self.dilationW},{self.dilationH}"
+        return self.describe_window(f"{self.kW}x{self.kH}", True, dilation)
+
+
+class SpatialAveragePooling(_Pooling):
+    """Means over windows (``nn.SpatialAveragePooling``), shapes as in `SpatialMaxPooling`.
+
+    Steps are 1 by default. Padding counts as zeros, unless after `setCountExcludePad`. With the
+    field `divide` set to False the means are multiplied by kW * kH.
+
+    Raises:
+        GraphError: as in `SpatialMaxPooling`.
+    """
+
+    def __init__(
+        self,
+        kW: int,
+        kH: int,
+        dW: int | None = 1,
+        dH: int | None = 1,
+        padW: int | None = 0,
+        padH: int | None = 0,
+    ) -> None:
+        super().__init__(kW, kH, dW or 1, dH or 1, padW or 0, padH or 0)
+        self.count_include_pad = True
+        self.divide = True
+        self.check_padding()
+
+    def setCountIncludePad(self) -> SpatialAveragePooling:
+        """Count padding as zeros; gives the layer back."""
+        self.count_include_pad = True
+        return self
+
+    def setCountExcludePad(self) -> SpatialAveragePooling:
+        """Take the means over what lies in the image; gives the layer back."""
+        self.count_include_pad = False
+        return self
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        self.check_image(input)
+        means = F.avg_pool2d(
+            input, self.kernel, self.step, self.padding, self.ceil_mode, self.count_include_pad
+        )
+        return means if self.divide else means * (self.kW * self.kH)
+
+
+class _Adaptive(Module):
+    """Base of pooling to a given size, `W` x `H`."""
+
+    def __init__(self, W: int, H: int) -> None:
+        super().__init__()
+        at_least_1(self.torch7_name(), W=W, H=H)
+        self.W, self.H = W, H
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        expect_dims(self, input, (3, 4), "(planes, height, width) or a batch of such")
+        return self.pool(input, (self.H, self.W))
+
+    def pool(self, input: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        raise NotImplementedError
+
+
+class SpatialAdaptiveMaxPooling(_Adaptive):
+    """Maxima over as many windows as give `W` x `H` (``nn.SpatialAdaptiveMaxPooling``)."""
+
+    def pool(self, input: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        return F.adaptive_max_pool2d(input, size)
+
+
+class SpatialAdaptiveAveragePooling(_Adaptive):
+    """Means over as many windows as give `W` x `H` (``nn.SpatialAdaptiveAveragePooling``)."""
+
+    def pool(self, input: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        return F.adaptive_avg_pool2d(input, size)
+
+
+class SpatialLPPooling(Sequential):
+    """The `pnorm`-th root of sums of powers over windows (``nn.SpatialLPPooling``).
+
+    Shapes and windows as in `SpatialMaxPooling`. Made of other layers, as in Torch7; `nInputPlane`
+    takes no part. Values should not be negative unless `pnorm` is 2.
+    """
+
+    def __init__(
+        self,
+        nInputPlane: int,
+        pnorm: float,
+        kW: int,
+        kH: int,
+        dW: int | None = None,
+        dH: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.kW, self.kH = kW, kH
+        self.dW, self.dH = dW or kW, dH or kH
+        self.add(Square() if pnorm == 2 else Power(pnorm))
+        self.add(SpatialAveragePooling(kW, kH, self.dW, self.dH))
+        self.add(MulConstant(kW * kH))
+        self.add(Sqrt() if pnorm == 2 else Power(1 / pnorm))
+
+
+class SpatialSubSampling(Windowed):
+    """Sums over windows times a learned factor plus a learned summand, for each plane.
+
+    (nInputPlane, height, width) or a batch of such (``nn.SpatialSubSampling``). `weight` and `bias`
+    are (nInputPlane,), uniform within 1 / sqrt(kW * kH), drawn from Torch7's generator in this
+    order.
+
+    Raises:
+        GraphError: a size is not positive; at run time, the input has another shape.
+    """
+
+    def __init__(
+        self, nInputPlane: int, kW: int, kH: int, dW: int | None = 1, dH: int | None = 1
+    ) -> None:
+        super().__init__(kW, kH, dW or 1, dH or 1)
+        at_least_1(self.torch7_name(), nInputPlane=nInputPlane)
+        self.nInputPlane = nInputPlane
+        self.weight = new_parameter(nInputPlane)
+        self.bias = new_parameter(nInputPlane)
+        self.reset()
+
+    def reset(self, stdv: float | None = None) -> SpatialSubSampling:
+        """Draw the parameters anew, uniform with deviation `stdv` if given."""
+        draw_uniform(1 / math.sqrt(self.kW * self.kH), stdv, self.weight, self.bias)
+        return self
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        self.check_image(input, self.nInputPlane)
+        sums = F.avg_pool2d(input, self.kernel, self.step, divisor_override=1)
+        return sums * self.weight.reshape(-1, 1, 1) + self.bias.reshape(-1, 1, 1)

@@ -1,0 +1,34 @@
+"""Pictures of graphs: Graphviz drawings and interactive HTML pages.
+
+`build` reduces a gModule to boxes and wires (`model`), `styles` writes them in Graphviz's language,
+`files` renders them, and `page` makes the HTML page from `assets`. `trace` records the values of
+one run. The room looks at graphs and plans and changes neither.
+"""
+
+from .build import Values, outputs_of, reduce
+from .failure import draw_failure
+from .files import dot, simple_print, todot
+from .model import Box, Picture, Wire
+from .page import html_page
+from .plan import plan_dot
+from .trace import Trace, trace
+from .unrolled import alike, unroll
+
+__all__ = [
+    "Box",
+    "Picture",
+    "Trace",
+    "Values",
+    "Wire",
+    "alike",
+    "dot",
+    "draw_failure",
+    "html_page",
+    "outputs_of",
+    "plan_dot",
+    "reduce",
+    "simple_print",
+    "todot",
+    "trace",
+    "unroll",
+]

@@ -1,0 +1,196 @@
+"""nngraph's own style: every node with all its fields, in Graphviz's language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from ...graph import Graph, NodeShapes, gModule
+from ...node import Node
+from ..build import Values, outputs_of
+from ..symbols import is_shape
+from ..trace import Trace, is_none, total
+
+
+def todot(
+    graph: gModule | Graph, title: str | None = None, *, values: Trace | Values | None = None
+) -> str:
+    """`graph` in Graphviz's language as nngraph's ``graph:todot(title)`` wrote it.
+
+    A node is called Node1, Node2, ... in the order of ``graph.nodes``. Fields that only a run
+    knows, `input` and `gradOutput`, come from `values`.
+    """
+    if isinstance(graph, gModule):
+        graph = graph.fg
+    label = _Labels(graph, values)
+    lines = [*_head(title), "node [shape = oval]; "]
+    for i, node in enumerate(graph.nodes, 1):
+        name = f"{_escaped(node.name)} ({i})" if node.name else f"Node{i}"
+        attributes = {"tooltip": tooltip(node), **node.annotations.get("graphAttributes", {})}
+        written = " ".join(f"{key}={_attribute(attributes[key])}" for key in sorted(attributes))
+        lines.append(f"n{i}[label={_quoted(name + _NEWLINE + label(node))} {written}];")
+    for source, target in graph.edges:
+        lines.append(f"n{graph.id(source) + 1} -> n{graph.id(target) + 1};")
+    return "\n".join([*lines, "}"])
+
+
+def simple_todot(
+    graph: gModule | Graph, title: str | None = None, *, values: Trace | Values | None = None
+) -> str:
+    """`graph` in Graphviz's language as nngraph's ``simple_print.todot`` wrote it.
+
+    Only nodes of a module other than Identity are shown.
+    """
+    if isinstance(graph, gModule):
+        graph = graph.fg
+    label = _Labels(graph, values)
+    ids = {node: i for i, node in enumerate(graph.nodes, 1)}
+    shown = [node for node in graph.nodes if _is_shown(node)]
+    lines = [*_head(title), "node [shape = oval]; "]
+    for node in shown:
+        text = f"Node{ids[node]}{_NEWLINE}{label(node)}"
+        lines.append(f"n{ids[node]}[label={_quoted(text)}];")
+    for source in shown:
+        for target in _next_shown(graph, source):
+            lines.append(f"n{ids[source]} -> n{ids[target]};")
+    return "\n".join([*lines, "}"])
+
+
+def _is_shown(node: Node) -> bool:
+    return node.module is not None and type(node.module).__name__ != "Identity"
+
+
+def _next_shown(graph: Graph, source: Node) -> Iterator[Node]:
+    """The shown nodes that paths over hidden ones lead to from `source`, once for each path."""
+    rest = list(reversed(graph.children(source)))
+    while rest:
+        node = rest.pop()
+        if _is_shown(node):
+            yield node
+        else:
+            rest.extend(reversed(graph.children(node)))
+
+
+_NEWLINE, _LEFT = "\\n", "\\l"  # what Graphviz reads as ends of centred and of left-aligned lines
+
+
+def _head(title: str | None) -> list[str]:
+    return [
+        "digraph G {",
+        *([f'labelloc="t";\nlabel={_quoted(_escaped(title))};'] if title else []),
+    ]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\")
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '\\"') + '"'
+
+
+def _attribute(value: object) -> str:
+    plain = re.fullmatch(r"[A-Za-z_]\w*|-?\d+(\.\d+)?", str(value))
+    return str(value) if plain else _quoted(_escaped(str(value)))
+
+
+def tooltip(node: Node) -> str:
+    """The place in the source where `node` comes from, as nngraph's tooltips tell it."""
+    if node.nSplitOutputs is not None:
+        at = node.debug_label.removesuffix("_")
+        return f"{node.inputs[0].debug_label} split at {at}-mnode"
+    if node.selectindex is not None:
+        return f"{node.inputs[0].inputs[0].debug_label}-{node.selectindex}"
+    return node.debug_label
+
+
+class _Labels:
+    """The fields of a node, ``key = value`` a line."""
+
+    def __init__(self, graph: Graph, values: Trace | Values | None) -> None:
+        source, target = graph.edges[0]
+        # Nodes are called by their place in the forward graph, also in the backward one.
+        forward = graph if _leads(source, target) else graph.reverse()
+        self.ids = {node: i for i, node in enumerate(forward.nodes, 1)}
+        self.values = values
+        self.shapes = {} if values is None or isinstance(values, Trace) else values
+        self.outputs = outputs_of(values)
+
+    def __call__(self, node: Node) -> str:
+        fields = {}
+        if node.module is not None:
+            fields["module"] = str(node.module).replace("\n", _LEFT)
+        if node.nSplitOutputs is not None:
+            fields["nSplitOutputs"] = str(node.nSplitOutputs)
+        if node.selectindex is not None:
+            fields["selectindex"] = str(node.selectindex)
+        if len(node.inputs) > 1:
+            names = ",".join(f"Node{self.ids[source]}" for source in node.inputs)
+            fields["mapindex"] = f"{{{names}}}"
+        fields["reverseMap"] = "{}"
+        arrived = self._input(node)
+        if arrived is not None:
+            fields["input"] = _in_torch7(arrived)
+        gradients = self.values.gradOutputs.get(node) if isinstance(self.values, Trace) else None
+        if gradients:
+            fields["gradOutput"] = _in_torch7(gradients)
+            if sum(not is_none(gradient) for gradient in gradients) > 1:
+                fields["gradOutputBuffer"] = _in_torch7(total(gradients))
+        description = node.annotations.get("description")
+        lines = [f"{key} = {value}" for key, value in fields.items()]
+        return (
+            f"desc = {_escaped(str(description))}{_NEWLINE}" if description else ""
+        ) + _LEFT.join(lines)
+
+    def _input(self, node: Node) -> list[Any] | None:
+        if isinstance(self.values, Trace) and node in self.values.inputs:
+            return self.values.inputs[node]
+        shapes = self.shapes.get(node)
+        if isinstance(shapes, NodeShapes):
+            return list(shapes.input) if len(node.inputs) > 1 else [shapes.input]
+        if node.inputs and all(source in self.outputs for source in node.inputs):
+            return [self.outputs[source] for source in node.inputs]
+        return [] if node.module is None and node.nSplitOutputs is None else None
+
+
+def _leads(source: Node, target: Node) -> bool:
+    return any(node is source for node in target.inputs)
+
+
+_TORCH7_TYPES = {
+    torch.float64: "Double",
+    torch.float32: "Float",
+    torch.float16: "Half",
+    torch.int64: "Long",
+    torch.int32: "Int",
+    torch.int16: "Short",
+    torch.int8: "Char",
+    torch.uint8: "Byte",
+}
+
+
+def _in_torch7(value: Any) -> str:
+    """A value as nngraph's labels describe it: ``{Tensor[2x3],torch.LongTensor[2]}``."""
+    if is_shape(value):
+        return f"Tensor[{'x'.join(map(str, value))}]"
+    if isinstance(value, (list, tuple)):
+        return "{" + ",".join(map(_in_torch7, value)) + "}"
+    if not isinstance(value, torch.Tensor):
+        return str(value).replace("\n", _LEFT)
+    is_default = value.dtype == torch.get_default_dtype()
+    known = _TORCH7_TYPES.get(value.dtype, str(value.dtype).removeprefix("torch."))
+    kind = "Tensor" if is_default else f"torch.{known}Tensor"
+    return f"{kind}[{'x'.join(map(str, value.shape))}]{_not_finite(value)}"
+
+
+def _not_finite(value: torch.Tensor) -> str:
+    if value.is_meta or not value.numel() or not value.is_floating_point():
+        return ""
+    if value.isnan().any():
+        return "NaN"
+    if value.max() == float("inf"):
+        return "inf"
+    return "-inf" if value.min() == -float("inf") else ""

@@ -1,0 +1,143 @@
+"""The readable style: a Picture in Graphviz's language."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+
+from ...node import Node
+from ..model import Box, Picture, Wire
+
+# Apart also in grey and for colour-blind eyes: kinds differ by outline and by lightness.
+INK, PALE_INK, STATE = "#1f2933", "#5f6b76", "#1d5c96"
+FILL = {"input": "#ffffff", "output": "#ffffff", "module": "#dfe9f3", "graph": "#eef1f4"}
+FONT = "Helvetica,Arial,sans-serif"
+SIGN_FILL, FRAME_LINE, FRAME_FILL = "#fdf3dc", "#a9b3bd", "#fafbfc"
+
+
+def readable(drawn: Picture, title: str | None = None) -> str:
+    """`drawn` in Graphviz's language: left to right, the state along the bottom."""
+    lines = [
+        "digraph G {",
+        '  rankdir=LR; ranksep=0.42; nodesep=0.22; splines=true; bgcolor="white";',
+        f'  graph [fontname="{FONT}", fontsize=12, fontcolor="{INK}", pad=0.15];',
+        f'  node [fontname="{FONT}", fontsize=12, fontcolor="{INK}", color="{INK}", '
+        "penwidth=0.9, shape=plain, margin=0];",
+        f'  edge [fontname="{FONT}", fontsize=9, fontcolor="{PALE_INK}", color="{PALE_INK}", '
+        "penwidth=0.9, arrowsize=0.55];",
+    ]
+    if title:
+        lines.append(f'  labelloc="t"; label={_quoted(title)};')
+    inside: dict[tuple[str, ...], list[Box]] = {(): [], **{frame: [] for frame in drawn.frames}}
+    for box in drawn.boxes:
+        inside[box.frame].append(box)
+    lines += _frame((), inside, 1)
+    layers = _layers(drawn)
+    lines += _terminals(drawn, state_below=not layers)
+    lines += [_wire(wire, layers) for wire in drawn.wires]
+    return "\n".join([*lines, "}", ""])
+
+
+def _layers(drawn: Picture) -> dict[str, str]:
+    """For each box in a frame that takes state its frame, if there are several of these.
+
+    They are the layers of a recurrent network, and read best one above the other.
+    """
+    frame_of = {box.id: box.frame[0] for box in drawn.boxes if box.frame}
+    recurrent = {frame_of.get(wire.target) for wire in drawn.wires if wire.is_state} - {None}
+    if len(recurrent) < 2:
+        return {}
+    return {id: frame for id, frame in frame_of.items() if frame in recurrent}
+
+
+def _frame(
+    frame: tuple[str, ...], inside: dict[tuple[str, ...], list[Box]], depth: int
+) -> Iterator[str]:
+    """The boxes of a group, and the groups in it, each in a frame of its own."""
+    margin = "  " * depth
+    for box in inside[frame]:
+        yield f"{margin}{_quoted(box.id)} [{_box(box)}];"
+    for inner in inside:
+        if len(inner) == len(frame) + 1 and inner[: len(frame)] == frame:
+            yield f"{margin}subgraph {_quoted('cluster ' + '/'.join(inner))} {{"
+            yield (
+                f'{margin}  label={_quoted(inner[-1])}; labeljust="l"; style="rounded,filled"; '
+                f'color="{FRAME_LINE}"; fillcolor="{FRAME_FILL}"; fontcolor="{PALE_INK}"; '
+                "fontsize=11; margin=12;"
+            )
+            yield from _frame(inner, inside, depth + 1)
+            yield f"{margin}}}"
+
+
+def _terminals(drawn: Picture, state_below: bool) -> Iterator[str]:
+    """Inputs at the left edge and outputs at the right, and what is state below the others."""
+    for kind, rank in (("input", "source"), ("output", "sink")):
+        boxes = [box for box in drawn.boxes if box.kind == kind]
+        yield f"  {{rank={rank}; {'; '.join(_quoted(box.id) for box in boxes)};"
+        for above in boxes:
+            for below in boxes:
+                if state_below and below.is_state and not above.is_state:
+                    yield f"    {_quoted(above.id)} -> {_quoted(below.id)} [style=invis];"
+        yield "  }"
+
+
+def _box(box: Box) -> str:
+    tip = f"tooltip={_quoted(_tooltip(box))}"
+    if box.kind == "symbol":
+        return f'{_symbol(box)}, style="rounded,filled", fillcolor="{SIGN_FILL}", {tip}'
+    rows = [f"<B>{_text(box.caption)}</B>"] if box.caption else []
+    text = _text(box.text)
+    rows.append(text if box.caption or box.kind != "graph" else f"<B>{text}</B>")
+    rows += [
+        f'<FONT POINT-SIZE="9" COLOR="{PALE_INK}">{_text(detail)}</FONT>' for detail in box.details
+    ]
+    style, colour, width = "rounded,filled", INK, 0.9
+    if box.kind in ("input", "output"):
+        colour = STATE if box.is_state else PALE_INK
+        width = 1.8 if box.is_state else 0.9
+    peripheries = ", peripheries=2" if box.kind == "graph" else ""
+    return (
+        f'shape=box, style="{style}", margin="0.11,0.06", height=0.3, width=0.3, '
+        f'fillcolor="{FILL[box.kind]}", color="{colour}", penwidth={width}{peripheries}, '
+        f"label=<{'<BR/>'.join(rows)}>, {tip}"
+    )
+
+
+def _symbol(box: Box) -> str:
+    if not box.caption and len(box.text) <= 2:
+        return f"shape=circle, width=0.36, fixedsize=true, label={_quoted(box.text)}"
+    small = f'<FONT POINT-SIZE="9" COLOR="{PALE_INK}">{_text(box.caption)}</FONT>'
+    label = f"<{_text(box.text)}<BR/>{small}>" if box.caption else _quoted(box.text)
+    return f'shape=box, margin="0.07,0.04", height=0.36, width=0.36, label={label}'
+
+
+def _wire(wire: Wire, layers: dict[str, str]) -> str:
+    attributes = [f"label={_quoted(f' {wire.label} ')}"] if wire.label else []
+    if wire.is_state:
+        attributes += [f'color="{STATE}"', "penwidth=1.8"]
+    ends = [wire.source, wire.target]
+    if layers.get(wire.source, "") != layers.get(wire.target, "") and set(ends) <= layers.keys():
+        # From the end of one layer to the start of the next: as if drawn from right to left, so
+        # that the layers start at the same place.
+        ends.reverse()
+        attributes.append("dir=back")
+    written = f" [{', '.join(attributes)}]" if attributes else ""
+    return f"  {' -> '.join(map(_quoted, ends))}{written};"
+
+
+def _tooltip(box: Box) -> str:
+    return "\n".join(described(node) for node in box.nodes if node.module) or box.text
+
+
+def described(node: Node) -> str:
+    """A node in one line: name, module and source line."""
+    name = f"{node.name}: " if node.name else ""
+    return f"{name}{node.kind().partition(chr(10))[0]}, {node.debug_label.rstrip('_')}"
+
+
+def _text(text: str) -> str:
+    return html.escape(text, quote=True)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
