@@ -38,7 +38,6 @@ from .pictures import (
     Trace,
     Wire,
     dot,
-    draw_failure,
     html_page,
     simple_print,
     todot,
@@ -92,8 +91,3 @@ __all__ = [
     "torch7_random",
     "trace",
 ]
-
-# nngraph puts its own classes into nn, so that Lua's nn.gModule(inputs, outputs) reads alike.
-setattr(nn, "gModule", gModule)  # noqa: B010
-
-draw_failures_with(draw_failure)

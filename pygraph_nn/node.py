@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,17 +44,13 @@ class Node:
     order; a node of no module passes its input on, as the parts of a `split` do.
     """
 
-    # nn fills these in, since nodes know no modules: what split(1) applies to the node (nn.table),
-    # and what makes a layer of a foreign module on the right of `-` (nn.foreign).
-    just_element: Callable[[Node], Node]
-    as_layer: Callable[[torch.nn.Module], Any]
-
     def __init__(
         self,
         module: torch.nn.Module | None = None,
         *,
         nSplitOutputs: int | None = None,
         selectindex: int | None = None,
+        is_only_element: bool = False,
     ) -> None:
         self.module = module
         self.inputs: list[Node] = []
@@ -62,6 +58,7 @@ class Node:
         self.annotations: dict[str, Any] = {}
         self.nSplitOutputs = nSplitOutputs
         self.selectindex = selectindex
+        self.is_only_element = is_only_element  # split(1); a gModule gives it its nn.JustElement
         self.group = _groups.names
         self.declared_at = caller_location()
 
@@ -89,6 +86,8 @@ class Node:
             return f"split({self.nSplitOutputs})"
         if self.selectindex is not None:
             return f"part {self.selectindex} of a split"
+        if self.is_only_element:
+            return "the element of split(1)"
         return "pass on"
 
     def __repr__(self) -> str:
@@ -139,7 +138,9 @@ class Node:
                 f"split({noutput!r}) of {self!r}: the limit must be a number, an integer >= 1"
             )
         if noutput == 1:
-            return Node.just_element(self)
+            element = Node(is_only_element=True)
+            element.add(self)
+            return element
         table = Node(nSplitOutputs=noutput)
         table.add(self)
         parts = [Node(selectindex=i) for i in range(noutput)]
@@ -171,7 +172,9 @@ class Node:
                     "Leave the second parentheses out: node - module"
                 )
             return NotImplemented
-        return Node.as_layer(module)(self)
+        if hasattr(module, "__rsub__"):  # one of our layers, which may build a node its own way
+            return NotImplemented
+        return make_node(module, self)  # a PyTorch module; a gModule makes a layer of it
 
     def __call__(self, *args: Any) -> Node:
         raise GraphError(

@@ -3,11 +3,8 @@
 These tools watch gModules through observers (`graph`) and draw with `pictures`.
 """
 
-from .tools import annotateNodes, detect_anomaly, draw_failures_with, setDebug
+from .anomaly import detect_anomaly
+from .failures import draw_failures_with, setDebug
+from .names import annotateNodes
 
-__all__ = [
-    "annotateNodes",
-    "detect_anomaly",
-    "draw_failures_with",
-    "setDebug",
-]
+__all__ = ["annotateNodes", "detect_anomaly", "draw_failures_with", "setDebug"]

@@ -8,17 +8,23 @@ show a graph import `pictures` when they are called.
 
 from .gmodule import gModule
 from .nest import nest
+from .node_shapes import NodeShapes, shapes_of
 from .observer import Observer, observe_everywhere, observing, stop_observing_everywhere
 from .order import Graph
-from .shape_inference import NodeShapes
+from .shape_inference import infer as infer_shapes
 from .sharing import clone_many_times
+from .structure import GraphStructure, Step
 
 __all__ = [
     "Graph",
+    "GraphStructure",
     "NodeShapes",
+    "Step",
+    "shapes_of",
     "Observer",
     "clone_many_times",
     "gModule",
+    "infer_shapes",
     "nest",
     "observe_everywhere",
     "observing",

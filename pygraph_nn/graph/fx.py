@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-if TYPE_CHECKING:
-    from .gmodule import gModule
+from .structure import GraphStructure
 
 
-def to_fx(g: gModule) -> torch.fx.GraphModule:
+def to_fx(g: GraphStructure) -> torch.fx.GraphModule:
     """A GraphModule that computes what `g` does, on the same modules and parameters.
 
     It takes the input of `g`, as one argument. A node is a call of its module under the node's
@@ -19,8 +18,8 @@ def to_fx(g: gModule) -> torch.fx.GraphModule:
     """
     graph = torch.fx.Graph()
     values: list[Any] = [None] * len(g.forwardnodes)
-    values[g._innode_slot] = graph.placeholder("input")
-    for step in g._plan:
+    values[g.innode_slot] = graph.placeholder("input")
+    for step in g.steps:
         sources = [values[source] for source in step.sources]
         value: Any = sources[0] if len(sources) == 1 else sources
         node = g.forwardnodes[step.slot]

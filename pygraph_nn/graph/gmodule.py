@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+import graphviz
 import networkx
 import torch
 
-from .. import nested, nn
-from ..errors import GraphError, caller_location, type_name
-from ..nn.core import calls_are_watched, run_module
+from .. import nested
+from ..errors import GraphError, type_name
+from ..nn.core import add_class, as_layer, calls_are_watched, run_module
 from ..node import Node
-from . import fx as fx_graph
-from . import shape_inference as shapes
-from .checks import check_complete, check_nodes, feed
+from . import fx, shape_inference
+from .node_shapes import NodeShapes
 from .observer import Observer, observers
-from .order import Graph, against_inputs
-from .shape_inference import NodeShapes
+from .structure import GraphStructure, Step
 
 
-class Step(NamedTuple):
-    """One node of the forward order, ready to run: where its input lies and where it goes."""
-
-    slot: int  # place of its value, = index in forwardnodes
-    sources: tuple[int, ...]  # places of its inputs' values, in order
-    module: str | None  # name among the gModule's submodules
-    select: int | None  # for a part of a split: which
-    split: int | None  # for a split: how many elements the table must have
-
-
-class gModule(nn.Container):
+@add_class
+class gModule(GraphStructure):
     """The module that a graph of Nodes makes (``nn.gModule``).
 
     `inputs` are nodes without inputs of their own, which get the input of the gModule: for one
@@ -61,11 +50,6 @@ class gModule(nn.Container):
             part of a split is unused, a node leads to no output, there is another root or a cycle.
     """
 
-    # The modules that draw fill these in (dot, html_page): they stand above this one.
-    dot: Callable[..., Any]
-    html: Callable[..., Any]
-    _repr_mimebundle_: Callable[..., Any]
-
     def __init__(
         self,
         inputs: Sequence[Node] | None = None,
@@ -74,77 +58,12 @@ class gModule(nn.Container):
         *,
         input_shapes: Any = None,
     ) -> None:
-        super().__init__()
+        super().__init__(inputs, outputs)
         self.name = name
         self.verbose = False
-        self.declared_at = caller_location()
-        check_nodes(inputs, "inputs")
-        check_nodes(outputs, "outputs")
-        assert inputs is not None
-        assert outputs is not None
-        self.nInputs = len(inputs)
-        self.outnode = Node()
-        self.outnode.take(outputs, domap=False)
-        self.innode, feeds = feed(inputs)
-        try:
-            for node, source in zip(inputs, feeds, strict=True):
-                node.add(source)
-            self.bg: Graph = against_inputs(self.outnode)
-            self.fg: Graph = self.bg.reverse()
-            self.forwardnodes: list[Node] = self.fg.topsort()
-            check_complete(self.forwardnodes, self.innode, inputs)
-        except GraphError:
-            # So that the same nodes can be tried again with the mistake mended.
-            for node in inputs:
-                node.inputs.clear()
-            raise
-        self.backwardnodes: list[Node] = self.bg.topsort()
-        self._module_names = self._adopt_modules()
-        self._plan = self._make_plan()
         self.shapes: dict[Node, NodeShapes] = {}
         if input_shapes is not None:
             self.infer_shapes(input_shapes)
-
-    # Building
-
-    def _adopt_modules(self) -> list[str | None]:
-        """Register the nodes' modules in forward order under readable, unique names.
-
-        Returns the names, node by node.
-        """
-        names: dict[int, str] = {}
-        taken: Counter[str] = Counter()
-        for node in self.forwardnodes:
-            if node.module is None or id(node.module) in names:
-                continue
-            wanted = _child_name(node) or str(len(self._modules))
-            taken[wanted] += 1
-            name = wanted if taken[wanted] == 1 else f"{wanted}_{taken[wanted]}"
-            while name in self._modules or hasattr(self, name):
-                taken[wanted] += 1
-                name = f"{wanted}_{taken[wanted]}"
-            names[id(node.module)] = name
-            self.add_module(name, node.module)
-        return [names.get(id(node.module)) for node in self.forwardnodes]
-
-    def _make_plan(self) -> list[Step]:
-        slots = {id(node): i for i, node in enumerate(self.forwardnodes)}
-        self._innode_slot = slots[id(self.innode)]
-        return [
-            Step(
-                slot,
-                tuple(slots[id(source)] for source in node.inputs),
-                self._module_names[slot],
-                node.selectindex,
-                node.nSplitOutputs,
-            )
-            for slot, node in enumerate(self.forwardnodes)
-            if node is not self.innode
-        ]
-
-    def _modules_by_slot(self) -> list[torch.nn.Module | None]:
-        """The modules that run at `forwardnodes`: copies for several devices have their own."""
-        return [None if name is None else self._modules[name] for name in self._module_names]
 
     def infer_shapes(self, input_shapes: Any) -> dict[Node, NodeShapes]:
         """The shapes that arrive at each node and that it gives, without data.
@@ -158,7 +77,7 @@ class gModule(nn.Container):
         Raises:
             GraphError: shapes do not fit; it names the first node where.
         """
-        self.shapes = shapes.infer(self, input_shapes)
+        self.shapes = shape_inference.infer(self, input_shapes)
         return self.shapes
 
     def to_networkx(self) -> networkx.DiGraph:
@@ -171,22 +90,22 @@ class gModule(nn.Container):
         It takes the input of the gModule, as one argument. A node becomes a call of its module
         under the node's name, a part of a split a getitem.
         """
-        return fx_graph.to_fx(self)
+        return fx.to_fx(self)
 
     # Running
 
     def updateOutput(self, input: Any) -> Any:
-        values: list[Any] = [None] * (len(self._plan) + 1)
+        values: list[Any] = [None] * (len(self.steps) + 1)
         values[self._innode_slot] = self._check_input(input)
         watching = () if torch.compiler.is_compiling() else self._observers()
         # Nothing stands between a module and its updateOutput, so that small layers cost no more
         # than when they are called by hand.
-        direct = not watching and self._runs_nodes_plainly() and not calls_are_watched()
+        direct = not watching and not self.overrides_run_node and not calls_are_watched()
         modules: dict[str, Any] = self._modules
         step = None
         value: Any = None
         try:
-            for step in self._plan:
+            for step in self.steps:
                 slot, sources, name, _, _ = step
                 if len(sources) == 1:
                     value = values[sources[0]]
@@ -214,9 +133,10 @@ class gModule(nn.Container):
         """What the module of `step` gives for `input`; the one place to change how nodes run."""
         return run_module(self._modules[step.module], input)  # type: ignore[index, arg-type]
 
-    def _runs_nodes_plainly(self) -> bool:
-        """Whether `run_node` is the one below, in this class and this object."""
-        return type(self).run_node is gModule.run_node and "run_node" not in self.__dict__
+    @property
+    def overrides_run_node(self) -> bool:
+        """Whether this class, or this object, runs nodes by a `run_node` of its own."""
+        return type(self).run_node is not gModule.run_node or "run_node" in self.__dict__
 
     def _pass_on(self, step: Step, value: Any) -> Any:
         """What a node of no module gives: all of its input or, as part of a split, one element."""
@@ -260,9 +180,6 @@ class gModule(nn.Container):
             raise GraphError(f"{self.place()}: Got {len(input)} inputs instead of {self.nInputs}")
         return list(input)
 
-    def place(self) -> str:
-        return f"{self}, built at {self.declared_at}"
-
     def _check_split(self, step: Step, value: Any) -> None:
         if not isinstance(value, (list, tuple)) or len(value) != step.split:
             got = f"{len(value)} outputs" if isinstance(value, (list, tuple)) else type_name(value)
@@ -286,6 +203,30 @@ class gModule(nn.Container):
         made._has_node = True  # type: ignore[attr-defined]
         return made
 
+    # Showing: the only methods that import the room of pictures, and only when they are called
+
+    def dot(
+        self,
+        title: str | None = None,
+        fname: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> graphviz.Source:
+        """Return the picture of the graph; `pygraph_nn.dot` documents the arguments."""
+        from ..pictures import dot
+
+        return dot(self, title, fname, **options)
+
+    def html(self, fname: str | os.PathLike[str] | None = None, **options: Any) -> str:
+        """Return the HTML page of the graph; `pygraph_nn.html_page` documents the arguments."""
+        from ..pictures import html_page
+
+        return html_page(self, fname, **options)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from ..pictures import notebook_bundle
+
+        return notebook_bundle(self)
+
     # Torch7's other methods
 
     def map(self, other: gModule, function: Callable[[Any, Any], Any]) -> None:
@@ -296,7 +237,7 @@ class gModule(nn.Container):
         """
         if not isinstance(other, gModule):
             raise GraphError(f"map: expecting a gModule, got {type_name(other)}")
-        mine, theirs = self._modules_by_slot(), other._modules_by_slot()
+        mine, theirs = self.node_modules, other.node_modules
         differs = len(mine) > len(theirs) or any(
             (a is None) != (b is None) for a, b in zip(mine, theirs, strict=False)
         )
@@ -314,42 +255,19 @@ class gModule(nn.Container):
 
         Returns what `callback` makes of the gModule itself. Nodes show the new modules.
         """
-        made = super().replace(callback)
+        replacement = super().replace(callback)
         for name, module in self._modules.items():
-            self._modules[name] = Node.as_layer(module)  # type: ignore[arg-type]
-        for node, replaced in zip(self.forwardnodes, self._modules_by_slot(), strict=True):
+            self._modules[name] = as_layer(module)  # type: ignore[arg-type]
+        for node, replaced in zip(self.forwardnodes, self.node_modules, strict=True):
             node.module = replaced
-        return made
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The nodes come first and in topological order, so that pickling a long chain does not
-        # follow it recursively.
-        return {"forwardnodes": self.forwardnodes, **super().__getstate__()}
-
-    def __str__(self) -> str:
-        return self.name or "nn.gModule"
-
-    def __repr__(self) -> str:
-        lines = [f"{self} {{"]
-        for node, module in zip(self.forwardnodes, self._modules_by_slot(), strict=True):
-            if module is not None:
-                indented = str(module).replace("\n", "\n  ")
-                lines.append(f"  ({node.name or self.fg.id(node)}): {indented}")
-        return "\n".join([*lines, "}"])
+        return replacement
 
 
 class _Printer(Observer):
     """Prints every node with what it gives, for `verbose`."""
 
-    def after(self, graph: gModule, node: Node, input: Any, output: Any) -> None:
+    def after(self, graph: GraphStructure, node: Node, input: Any, output: Any) -> None:
         print(f" V : {node.kind()} -> {nested.describe(output)}")
 
 
 _printer = _Printer()
-
-
-def _child_name(node: Node) -> str:
-    """A submodule name from the groups and the name of `node`; empty if it has no name."""
-    if not node.name:
-        return ""
-    return re.sub(r"\W+", "_", "_".join([*node.group, node.name])).strip("_")

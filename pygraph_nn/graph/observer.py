@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ..node import Node
-    from .gmodule import gModule
+from ..node import Node
+from .structure import GraphStructure
 
 
 class Observer:
@@ -19,14 +18,14 @@ class Observer:
     node, the gModule itself. Nothing is observed in what torch.compile or torch.export made.
     """
 
-    def before(self, graph: gModule, node: Node, input: Any) -> Any:
+    def before(self, graph: GraphStructure, node: Node, input: Any) -> Any:
         """The node is about to run on `input`, a table if it has several. Returns what it gets."""
         return input
 
-    def after(self, graph: gModule, node: Node, input: Any, output: Any) -> None:
+    def after(self, graph: GraphStructure, node: Node, input: Any, output: Any) -> None:
         """The node gave `output`."""
 
-    def failed(self, graph: gModule, node: Node, input: Any, error: Exception) -> None:
+    def failed(self, graph: GraphStructure, node: Node, input: Any, error: Exception) -> None:
         """The node raised `error`, which goes on its way afterwards. The innermost graph only."""
 
 

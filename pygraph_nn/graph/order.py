@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import networkx
 
 from ..errors import GraphError, caller_location, type_name
 from ..node import Node
-
-if TYPE_CHECKING:
-    from .shape_inference import NodeShapes
+from .node_shapes import NodeShapes
 
 
 class Graph:

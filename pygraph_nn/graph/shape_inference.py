@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import torch
 
-from .. import nested
 from ..errors import GraphError, type_name
+from ..node import Node
+from .node_shapes import NodeShapes, shapes_of
 from .observer import Observer, observing
-
-if TYPE_CHECKING:
-    from ..node import Node
-    from .gmodule import gModule
+from .structure import GraphStructure
 
 
-class NodeShapes(NamedTuple):
-    """What arrives at a node and what it gives: a `torch.Size`, or a nested list of them."""
-
-    input: Any
-    output: Any
-
-
-def infer(g: gModule, input_shapes: Any) -> dict[Node, NodeShapes]:
+def infer(g: GraphStructure, input_shapes: Any) -> dict[Node, NodeShapes]:
     """The shapes at every node of `g` and of the gModules nested in it.
 
     `input_shapes` is nested like the input of `g`. In place of a tensor stands its shape, the pair
@@ -57,15 +48,10 @@ class _Collector(Observer):
         self.originals = originals
         self.shapes: dict[Node, NodeShapes] = {}
 
-    def after(self, graph: gModule, node: Node, input: Any, output: Any) -> None:
+    def after(self, graph: GraphStructure, node: Node, input: Any, output: Any) -> None:
         original = self.originals.get(node)
         if original is not None:  # no part of a gModule that only a function knows
             self.shapes[original] = NodeShapes(shapes_of(input), shapes_of(output))
-
-
-def shapes_of(value: Any) -> Any:
-    """`value` with a `torch.Size` in the place of every tensor; tables become lists."""
-    return nested.map_leaves(lambda x: x.shape if isinstance(x, torch.Tensor) else x, value)
 
 
 def _meta_input(entry: Any, dtype: torch.dtype, place: str) -> Any:
@@ -98,12 +84,12 @@ def _empty(shape: Any, dtype: torch.dtype, place: str) -> torch.Tensor:
     return torch.empty(tuple(shape), dtype=dtype, device="meta")
 
 
-def _dtype_of(g: gModule) -> torch.dtype:
+def _dtype_of(g: GraphStructure) -> torch.dtype:
     floating = (p.dtype for p in g.parameters() if p.is_floating_point())
     return next(floating, torch.get_default_dtype())
 
 
-def _meta_copy(g: gModule) -> gModule:
+def _meta_copy(g: GraphStructure) -> GraphStructure:
     """A copy of `g` in evaluation mode whose parameters and buffers are meta tensors."""
     memo: dict[int, Any] = {}
     for parameter in g.parameters():
@@ -115,7 +101,7 @@ def _meta_copy(g: gModule) -> gModule:
     return made
 
 
-def _nodes_of_copies(g: gModule, copied: gModule) -> Iterator[tuple[Node, Node]]:
+def _nodes_of_copies(g: GraphStructure, copied: GraphStructure) -> Iterator[tuple[Node, Node]]:
     for mine, its in zip(g.modules(), copied.modules(), strict=True):
         yield from zip(
             getattr(its, "forwardnodes", ()), getattr(mine, "forwardnodes", ()), strict=True

@@ -4,10 +4,19 @@
 nodes, nested tables and Torch7's generator, and knows no graph.
 """
 
+from typing import Any
+
 from . import criteria, layers
-from .core import Criterion, CriterionTable, Module, ModuleFromCriterion
+from .core import Criterion, CriterionTable, Module, ModuleFromCriterion, added_classes
 from .criteria import *  # noqa: F403
 from .layers import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:
+    if name in added_classes:
+        return added_classes[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "Criterion",

@@ -7,10 +7,11 @@ one run. The room looks at graphs and plans and changes neither.
 
 from .build import Values, outputs_of, reduce
 from .failure import draw_failure
-from .files import dot, simple_print, todot
+from .files import dot, notebook_bundle, simple_print
 from .model import Box, Picture, Wire
 from .page import html_page
 from .plan import plan_dot
+from .styles import todot
 from .trace import Trace, trace
 from .unrolled import alike, unroll
 
@@ -24,6 +25,7 @@ __all__ = [
     "dot",
     "draw_failure",
     "html_page",
+    "notebook_bundle",
     "outputs_of",
     "plan_dot",
     "reduce",

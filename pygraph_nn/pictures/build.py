@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .. import nn
 from ..errors import GraphError
-from ..graph import NodeShapes, gModule
-from ..graph import shape_inference as shapes
+from ..graph import NodeShapes, gModule, infer_shapes
+from ..nn.core import Element, Route, Slice, Whole, Wrapped
 from ..node import Node
 from . import symbols
 from .model import Box, Picture, Wire
@@ -59,10 +60,11 @@ def reduce(g: gModule, values: Trace | Values | None = None, prefix: str = "") -
 
 
 def _known_shapes(g: gModule) -> Values:
-    if g.shapes or g._recorded is None:
+    recorded = g.recorded_pass
+    if g.shapes or recorded is None:
         return g.shapes
     try:
-        return shapes.infer(g, g._recorded.input)
+        return infer_shapes(g, recorded.input)
     except GraphError:  # a module that does not run on meta tensors
         return {}
 
@@ -75,11 +77,13 @@ class _Reduction:
         self.prefix = prefix
         self.picture = Picture(g)
         self.modules: dict[Node, Any] = {
-            g.forwardnodes[step.slot]: g._modules[step.module] for step in g._plan if step.module
+            node: module
+            for node, module in zip(g.forwardnodes, g.node_modules, strict=True)
+            if module is not None
         }
         self.found: dict[Node, _Value] = {}
         self.boxes: dict[str, Box] = {}
-        self.inputs = self._input_nodes()
+        self.inputs = g.input_nodes
         self._run()
 
     def _run(self) -> None:
@@ -102,14 +106,6 @@ class _Reduction:
 
     # Inputs and outputs
 
-    def _input_nodes(self) -> list[Node]:
-        innode, first = self.g.innode, self.g.fg.children(self.g.innode)
-        if self.g.nInputs == 1:
-            return list(first)
-        parts = sorted(self.g.fg.children(first[0]), key=lambda part: part.selectindex or 0)
-        assert innode.nSplitOutputs is None
-        return [self.g.fg.children(part)[0] for part in parts]
-
     def _feeds_inputs(self, node: Node) -> bool:
         """Whether `node` belongs to the split of the innode."""
         if self.g.nInputs == 1 or node.module is not None or not node.inputs:
@@ -120,7 +116,12 @@ class _Reduction:
         )
 
     def _is_plain_input(self, node: Node) -> bool:
-        return type(self.modules.get(node)).__name__ == "Identity"
+        return isinstance(self._route(node), Whole)
+
+    def _route(self, node: Node) -> Route | None:
+        """Return how the module of `node` passes values on; None if it computes."""
+        module = self.modules.get(node)
+        return module.route() if isinstance(module, nn.Module) else None
 
     def _add_input(self, i: int, node: Node) -> None:
         plain = self._is_plain_input(node)
@@ -206,13 +207,13 @@ class _Reduction:
         )
         self._add(box)
         inputs = fused[0].inputs if fused else node.inputs
-        numbered = len(inputs) > 1 and type(module).__name__ not in symbols.COMMUTATIVE
+        numbered = len(inputs) > 1 and not getattr(module, "commutative", False)
         terminals = [b for b in inner.boxes if b.kind == "input"] if inner else []
         for i, source in enumerate(inputs):
             place = ""
             if i < len(terminals) and len(inputs) > 1:
                 place = terminals[i].text
-            elif numbered and type(module).__name__ != "ModuleFromCriterion":
+            elif numbered and not isinstance(module, nn.ModuleFromCriterion):
                 place = str(i)
             value = self.found[source]
             if len(terminals) > 1 == len(inputs):  # one table holds all inputs
@@ -227,10 +228,10 @@ class _Reduction:
 
     def _one_minus(self, node: Node) -> tuple[Node, ...]:
         """The node of x * -1 if `node` adds 1 to it and is alone in that: both are 1 - x."""
-        if not _constant(self.modules.get(node), "AddConstant", 1) or len(node.inputs) != 1:
+        if not _constant(self.modules.get(node), nn.AddConstant, 1) or len(node.inputs) != 1:
             return ()
         source = node.inputs[0]
-        if not _constant(self.modules.get(source), "MulConstant", -1) or not source.inputs:
+        if not _constant(self.modules.get(source), nn.MulConstant, -1) or not source.inputs:
             return ()
         if len(self.g.fg.children(source)) != 1:
             return ()
@@ -260,48 +261,50 @@ class _Reduction:
 
     def _folded(self, node: Node) -> _Value | None:
         """The value of `node` if it is plumbing, else None."""
-        module = self.modules.get(node)
-        kind = type(module).__name__ if module is not None else ""
         if not node.inputs:
             return None
         first = self.found[node.inputs[0]]
-        if node.nSplitOutputs is not None:
-            return self._through(first, node)
+        module, route = self.modules.get(node), self._route(node)
         if node.selectindex is not None:
             return self._part(first, node, node.selectindex)
         if module is None:
             return self._through(first, node)
-        if kind == "Identity" and len(node.inputs) > 1:
-            parts = tuple(self.found[source] for source in node.inputs)
-            return _Value(parts=parts, via=(node,))
+        if isinstance(route, Whole) and len(node.inputs) > 1:
+            return _Value(parts=tuple(self.found[source] for source in node.inputs), via=(node,))
         if len(node.inputs) > 1:
             return None
-        if kind == "Identity":
+        if route is not None:
+            return self._along(route, first, node)
+        if isinstance(module, nn.SplitTable) and self._all_children(node, _takes_part):
             return self._through(first, node)
-        if kind == "JustTable":
-            return _Value(parts=(first,), via=(node,))
-        if kind == "JustElement":
-            one = first.parts is not None and len(first.parts) == 1
-            return self._part(first, node, 0) if one else self._through(first, node)
-        if kind == "SelectTable":
-            return self._part(first, node, module.index)
-        if kind == "NarrowTable" and first.parts is not None:
-            return replace(first, parts=first.parts[module.offset :][: module.length])
-        if kind == "SplitTable" and self._all_children(node, _takes_part):
-            return self._through(first, node)
-        if kind in ("Reshape", "View") and self._all_children(node, self._is_folded_split):
+        is_reshape = isinstance(module, (nn.Reshape, nn.View))
+        if is_reshape and self._all_children(node, self._is_folded_split):
             return self._through(first, node)
         return None
+
+    def _along(self, route: Route, value: _Value, node: Node) -> _Value | None:
+        """Return what `route` makes of `value`; None where a box has to show it."""
+        if isinstance(route, Wrapped):
+            return _Value(parts=(value,), via=(node,))
+        if isinstance(route, Slice):
+            if value.parts is None:
+                return None
+            return replace(value, parts=value.parts[route.offset :][: route.length])
+        if isinstance(route, Element):
+            is_table_of_one = value.parts is not None and len(value.parts) == 1
+            if not route.only or is_table_of_one:
+                return self._part(value, node, route.key)
+        return self._through(value, node)
 
     def _all_children(self, node: Node, test: Any) -> bool:
         children = self.g.fg.children(node)
         return bool(children) and all(test(child) for child in children)
 
     def _is_folded_split(self, node: Node) -> bool:
-        return type(node.module).__name__ == "SplitTable" and self._all_children(node, _takes_part)
+        return isinstance(node.module, nn.SplitTable) and self._all_children(node, _takes_part)
 
     def _through(self, value: _Value, node: Node) -> _Value:
-        named = node.name if type(node.module).__name__ == "Identity" else None
+        named = node.name if isinstance(self._route(node), Whole) else None
         if value.parts is None and named:
             value = replace(value, label=named)
         return replace(value, via=(*value.via, node))
@@ -327,13 +330,13 @@ class _Reduction:
         self.picture.frames = list(seen)
 
 
-def _constant(module: Any, kind: str, value: float) -> bool:
-    return type(module).__name__ == kind and bool(module.constant_scalar == value)
+def _constant(module: Any, kind: type[nn.AddConstant | nn.MulConstant], value: float) -> bool:
+    return isinstance(module, kind) and bool(module.constant_scalar == value)
 
 
 def _takes_part(node: Node) -> bool:
     return (
         node.nSplitOutputs is not None
         or node.selectindex is not None
-        or type(node.module).__name__ in ("SelectTable", "JustElement")
+        or (isinstance(node.module, nn.Module) and isinstance(node.module.route(), Element))
     )

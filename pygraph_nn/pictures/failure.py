@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..graph import gModule
+from ..graph import GraphStructure
 from ..node import Node
 from .files import dot
 
 RED = {"color": "red", "fillcolor": "red", "style": "filled"}
 
 
-def draw_failure(graph: gModule, node: Node, path: Path) -> None:
+def draw_failure(graph: GraphStructure, node: Node, path: Path) -> None:
     """Write the forward graph of `graph` as ``path.dot`` and ``path.svg``, `node` in red."""
     annotations = node.annotations
     node.annotations = {

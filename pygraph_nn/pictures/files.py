@@ -6,7 +6,6 @@ import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import graphviz
 
@@ -60,13 +59,16 @@ def dot(
         raise GraphError(f'dot: style {style!r} is unknown: there are "readable" and "nngraph"')
     drawing = graphviz.Source(source)
     if fname is not None:
-        _write(drawing, fname, formats)
+        write_files(drawing, fname, formats)
     return drawing
 
 
-def _write(
-    drawing: graphviz.Source, fname: str | os.PathLike[str], formats: Sequence[str] | None
+def write_files(
+    drawing: graphviz.Source,
+    fname: str | os.PathLike[str],
+    formats: Sequence[str] | None = None,
 ) -> None:
+    """Write `drawing` as files, which `dot` names after `fname` and `formats`."""
     path = Path(fname)
     ending = path.suffix.removeprefix(".").lower()
     if ending in (*FORMATS, "dot"):
@@ -78,10 +80,15 @@ def _write(
     # with_suffix would cut what follows a dot in the name.
     path.with_name(f"{path.name}.dot").write_text(drawing.source, encoding="utf-8")
     for wanted in ["svg"] if formats is None else formats:
-        path.with_name(f"{path.name}.{wanted}").write_bytes(_render(drawing, wanted))
+        path.with_name(f"{path.name}.{wanted}").write_bytes(render(drawing, wanted))
 
 
-def _render(drawing: graphviz.Source, wanted: str) -> bytes:
+def render(drawing: graphviz.Source, wanted: str) -> bytes:
+    """Return `drawing` in the format `wanted`.
+
+    Raises:
+        GraphError: the program ``dot``, which draws, is not installed.
+    """
     try:
         return drawing.pipe(format=wanted)
     except graphviz.ExecutableNotFound as error:
@@ -108,33 +115,14 @@ class simple_print:
         """The picture of `simple_print.todot`; files as in `pygraph_nn.dot`."""
         drawing = graphviz.Source(simple_todot(graph, title, values=values))
         if fname is not None:
-            _write(drawing, fname, None)
+            write_files(drawing, fname)
         return drawing
 
 
-# gModule's methods: it cannot import what draws it
-
-
-def _dot(
-    self: gModule,
-    title: str | None = None,
-    fname: str | os.PathLike[str] | None = None,
-    **options: Any,
-) -> graphviz.Source:
-    """The picture of the graph; `pygraph_nn.dot` tells of the options."""
-    return dot(self, title, fname, **options)
-
-
-def _mimebundle(self: gModule, include: Any = None, exclude: Any = None) -> dict[str, str]:
-    """How a notebook shows the gModule: its picture, and its text where there is none."""
-    bundle = {"text/plain": repr(self)}
-    if len(self.forwardnodes) <= MOST_NODES:
+def notebook_bundle(g: gModule) -> dict[str, str]:
+    """Return how a notebook shows `g`: its picture, and its text where there is none."""
+    bundle = {"text/plain": repr(g)}
+    if len(g.forwardnodes) <= MOST_NODES:
         with contextlib.suppress(GraphError, graphviz.CalledProcessError):
-            bundle["image/svg+xml"] = _render(dot(self), "svg").decode()
+            bundle["image/svg+xml"] = render(dot(g), "svg").decode()
     return bundle
-
-
-gModule.dot = _dot
-gModule._repr_mimebundle_ = _mimebundle
-
-__all__ = ["dot", "simple_print", "todot"]

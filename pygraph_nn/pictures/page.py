@@ -73,7 +73,7 @@ def html_page(
 
 
 def _last_run(g: gModule) -> Trace | None:
-    return None if g._recorded is None else trace(g)
+    return None if g.recorded_pass is None else trace(g)
 
 
 def _filled(title: str, data: dict[str, Any]) -> str:
@@ -247,16 +247,3 @@ def statistics(value: Any) -> list[list[Any]]:
         shape = shape_text(leaf)
         found.append([shape, *numbers, int(x.isnan().sum()), int(x.isinf().sum())])
     return found
-
-
-# gModule's method: it cannot import what draws it
-
-
-def _html(self: gModule, fname: str | os.PathLike[str] | None = None, **options: Any) -> str:
-    """The HTML page of the graph; `pygraph_nn.html_page` tells of the options."""
-    return html_page(self, fname, **options)
-
-
-gModule.html = _html
-
-__all__ = ["html_page", "statistics"]

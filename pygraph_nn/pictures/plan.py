@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import graphviz
 
-from .files import _write
-
-if TYPE_CHECKING:
-    from ..recurrent import (
-        Plan,
-        Stage,
-    )
+from ..recurrent import Plan, Stage
+from .files import write_files
 
 
 def plan_dot(
@@ -40,7 +34,7 @@ def plan_dot(
         lines += [f"  {source} -> {i}{style};" for source in dict.fromkeys(op.sources())]
     drawing = graphviz.Source("\n".join([*lines, "}", ""]))
     if fname is not None:
-        _write(drawing, fname, None)
+        write_files(drawing, fname)
     return drawing
 
 

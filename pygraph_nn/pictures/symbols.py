@@ -4,43 +4,25 @@ from __future__ import annotations
 
 import torch
 
-from .. import nested
+from .. import nested, nn
 from ..nested import Nested
+from ..nn.core import Function, unwrapped
 
-SYMBOLS = {
-    "Abs": "|x|",
-    "CAddTable": "+",
-    "CDivTable": "÷",
-    "CMaxTable": "max",
-    "CMinTable": "min",
-    "CMulTable": "×",
-    "CSubTable": "−",
-    "DotProduct": "·",
+FOREIGN_SIGNS = {
     "ELU": "elu",
-    "Exp": "exp",
-    "HardTanh": "hard tanh",
     "LeakyReLU": "leaky relu",
-    "Log": "log",
     "LogSigmoid": "log σ",
-    "LogSoftMax": "log softmax",
     "LogSoftmax": "log softmax",
-    "MM": "A B",
-    "MV": "A x",
     "PReLU": "prelu",
     "ReLU": "relu",
     "Sigmoid": "σ",
-    "SoftMax": "softmax",
-    "SoftMin": "softmin",
-    "SoftPlus": "softplus",
     "Softmax": "softmax",
     "Softplus": "softplus",
-    "Sqrt": "√x",
-    "Square": "x²",
     "Tanh": "tanh",
 }
+"""The signs of torch.nn's modules by class name; a layer of ours has its `sign`."""
+
 FUNCTIONS = {"add": "+", "exp": "exp", "mul": "×", "relu": "relu", "sigmoid": "σ", "tanh": "tanh"}
-# What a sum means does not depend on the order of its terms; inputs of other nodes are numbered.
-COMMUTATIVE = {"CAddTable", "CMulTable", "CMaxTable", "CMinTable"}
 
 
 def symbol(module: torch.nn.Module) -> str | None:
@@ -50,18 +32,12 @@ def symbol(module: torch.nn.Module) -> str | None:
     >>> symbol(nn.Sigmoid()), symbol(nn.MulConstant(-1)), symbol(nn.Linear(2, 3))
     ('σ', '×−1', None)
     """
-    module = _unwrapped(module)
-    kind = type(module).__name__
-    if kind == "Function":
+    module = unwrapped(module)
+    if isinstance(module, Function):
         return FUNCTIONS.get(str(module))
-    if kind in ("AddConstant", "MulConstant"):
-        sign = "+" if kind == "AddConstant" else "×"
-        return sign + number(float(module.constant_scalar))  # type: ignore[arg-type]
-    return SYMBOLS.get(kind)
-
-
-def number(x: float) -> str:
-    return f"{x:g}".replace("-", "−")
+    if isinstance(module, nn.Module):
+        return module.sign
+    return FOREIGN_SIGNS.get(type(module).__name__)
 
 
 def title(module: torch.nn.Module) -> str:
@@ -71,36 +47,15 @@ def title(module: torch.nn.Module) -> str:
     >>> title(nn.Linear(10, 40))
     'Linear 10 → 40'
     """
-    module = _unwrapped(module)
-    kind = type(module).__name__
-    if kind == "Function":
-        return str(module)
-    criterion = getattr(module, "criterion", None)
-    if kind == "ModuleFromCriterion" and criterion is not None:
-        return type(criterion).__name__
-    if kind == "Dropout":
-        return f"Dropout {number(float(module.p))}"  # type: ignore[arg-type]
-    weight = getattr(module, "weight", None)
-    if kind == "LookupTable" and isinstance(weight, torch.Tensor):
-        return f"LookupTable {weight.shape[0]} → {weight.shape[1]}"
-    first = str(module).partition("\n")[0].rstrip(" {(")
-    _, found, arguments = first.partition("(")
-    arguments = arguments.removesuffix(")").replace("->", "→")
-    known = first.startswith(("nn.", "nngraph."))
-    return f"{kind} {arguments}" if found and arguments and known else kind
-
-
-def _unwrapped(module: torch.nn.Module) -> torch.nn.Module:
-    """What is inside the layer that `pygraph_nn.module` makes of a foreign module."""
-    is_foreign = type(module).__name__ == "ForeignModule"
-    return module.module if is_foreign else module  # type: ignore[return-value]
+    module = unwrapped(module)
+    return module.title() if isinstance(module, nn.Module) else type(module).__name__
 
 
 def contents(module: torch.nn.Module, most: int = 6) -> list[str]:
     """One line for each module inside a container, at most `most`."""
-    if type(module).__name__ == "ModuleFromCriterion":
+    if isinstance(module, nn.ModuleFromCriterion):
         return []
-    inside = [title(child) for child in _unwrapped(module).children()]
+    inside = [title(child) for child in unwrapped(module).children()]
     if len(inside) > most:
         inside = [*inside[: most - 1], f"and {len(inside) - most + 1} more"]
     return inside

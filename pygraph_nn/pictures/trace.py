@@ -1,15 +1,17 @@
-"""Trace: what a gModule computes at every node, in one run made for looking at it."""
+"""Trace: what a gModule computes at every node, in one run traced for looking at it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 
 from .. import nested
 from ..errors import GraphError, type_name
-from ..graph import gModule
+from ..graph import GraphStructure, Observer, gModule, observing
+from ..nn.core import cut_off, detached, or_zeros
 from ..node import Node
 
 
@@ -24,13 +26,25 @@ class Trace:
         inner: for each node of a nested gModule the Trace of its nodes.
     """
 
-    def __init__(self, g: gModule) -> None:
+    def __init__(self, g: GraphStructure) -> None:
         self.g = g
         self.inputs: dict[Node, list[Any]] = {}
         self.outputs: dict[Node, Any] = {}
         self.gradOutputs: dict[Node, list[Any]] = {}
         self.inner: dict[Node, Trace] = {}
-        self._tied: dict[Node, tuple[Any, Any]] = {}  # a node's input and output inside autograd
+        self.tied: dict[Node, tuple[Any, Any]] = {}  # a node's input and output inside autograd
+
+    def enter(self, input: Any) -> None:
+        """Record `input` as the value of the innode."""
+        several = self.g.nInputs > 1 and isinstance(input, (list, tuple))
+        self.inputs[self.g.innode] = list(input) if several else [input]
+        self.outputs[self.g.innode] = list(input) if several else input
+
+    def release(self) -> None:
+        """Let go of autograd's record, also in nested graphs."""
+        self.tied.clear()
+        for inner in self.inner.values():
+            inner.release()
 
     def gradOutput(self, node: Node) -> Any:
         """The sum of the gradients that came back to `node`; None if there was none."""
@@ -44,7 +58,7 @@ class Trace:
 def trace(g: gModule, input: Any = None, gradOutput: Any = None) -> Trace:
     """Run `g` on `input`, keeping the value at every node, and back with `gradOutput`, if given.
 
-    Without `input` the run is made on what `forward` last got, and back with what `backward` got
+    Without `input` the run is traced on what `forward` last got, and back with what `backward` got
     after it, if anything. It is a run of its own: dropout draws new masks, but leaves the state of
     the generators as it was, and no parameter, gradient or buffer of `g` changes.
 
@@ -52,20 +66,67 @@ def trace(g: gModule, input: Any = None, gradOutput: Any = None) -> Trace:
         GraphError: there is no input and no forward pass to take it from; what the run raises.
     """
     if input is None:
-        if g._recorded is None:
+        recorded = g.recorded_pass
+        if recorded is None:
             raise GraphError("trace: pass an input, or call forward(input) first")
-        input = g._recorded.input
-        gradOutput = g._recorded.grad_output if gradOutput is None else gradOutput
-    kept = [(t, t.detach().clone()) for t in (*g.buffers(), *_overwritten(g))]
-    with torch.random.fork_rng(devices=_cuda_devices(g)):
-        made = _forward(g, input)
-    with torch.no_grad():
-        for tensor, value in kept:
-            tensor.copy_(value)
+        input = recorded.input
+        gradOutput = recorded.grad_output if gradOutput is None else gradOutput
+    traced = Trace(g)
+    with _restored(g), torch.random.fork_rng(devices=_cuda_devices(g)), torch.enable_grad():
+        traced.enter(input)
+        with observing(_Recorder(traced)):
+            g.updateOutput(input)
     if gradOutput is not None:
-        _backward(made, gradOutput)
-    _release(made)
-    return made
+        _backward(traced, gradOutput)
+    traced.release()
+    return traced
+
+
+class _Recorder(Observer):
+    """Writes into a Trace what each node is given and gives, each node cut off from autograd."""
+
+    def __init__(self, traced: Trace) -> None:
+        self._running = [traced]  # the trace of the outermost graph, of a graph nested in it, ...
+
+    def before(self, graph: GraphStructure, node: Node, input: Any) -> Any:
+        traced = self._running[-1]
+        if graph is not traced.g:
+            return input  # part of a gModule that another module runs, which a trace does not show
+        input = nested.map_leaves(detached, input)
+        traced.inputs[node] = list(input) if len(node.inputs) > 1 else [input]
+        if isinstance(node.module, GraphStructure):
+            inner = traced.inner[node] = Trace(node.module)
+            inner.enter(input)
+            self._running.append(inner)
+            return input
+        if node.module is None:
+            return input
+        entered = nested.map_leaves(cut_off, input)
+        traced.tied[node] = entered, None
+        # In-place layers overwrite a copy: the value that went in is to be seen too.
+        return nested.map_leaves(_copied, entered)
+
+    def after(self, graph: GraphStructure, node: Node, input: Any, output: Any) -> None:
+        if isinstance(node.module, GraphStructure) and self._running[-1].g is node.module:
+            self._running.pop()
+        traced = self._running[-1]
+        if graph is not traced.g:
+            return
+        if node in traced.tied:
+            traced.tied[node] = traced.tied[node][0], output
+        traced.outputs[node] = nested.map_leaves(detached, output)
+
+
+@contextlib.contextmanager
+def _restored(g: GraphStructure) -> Iterator[None]:
+    """Put back what running `g` overwrites: buffers, and the rows of a LookupTable with maxNorm."""
+    before = [(tensor, tensor.detach().clone()) for tensor in (*g.buffers(), *_overwritten(g))]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, value in before:
+                tensor.copy_(value)
 
 
 def total(gradients: Sequence[Any]) -> Any:
@@ -93,7 +154,7 @@ def is_none(gradient: Any) -> bool:
     )
 
 
-def _overwritten(g: gModule) -> Iterable[torch.Tensor]:
+def _overwritten(g: GraphStructure) -> Iterable[torch.Tensor]:
     """Parameters that a forward pass changes: a LookupTable with maxNorm scales its rows."""
     return [
         parameter
@@ -103,44 +164,12 @@ def _overwritten(g: gModule) -> Iterable[torch.Tensor]:
     ]
 
 
-def _cuda_devices(g: gModule) -> list[torch.device]:
+def _cuda_devices(g: GraphStructure) -> list[torch.device]:
     return list({p.device for p in g.parameters() if p.device.type == "cuda"})
 
 
-def _forward(g: gModule, input: Any) -> Trace:
-    made = Trace(g)
-    made.outputs[g.innode] = g._check_input(input)
-    made.inputs[g.innode] = list(made.outputs[g.innode]) if g.nInputs > 1 else [input]
-    for step in g._plan:
-        node = g.forwardnodes[step.slot]
-        arrived = [made.outputs[source] for source in node.inputs]
-        value: Any = arrived[0] if len(arrived) == 1 else arrived
-        made.inputs[node] = arrived
-        try:
-            made.outputs[node] = _forward_node(made, step, node, value)
-        except Exception as error:
-            raise g._with_context(error, step, value) from error
-    return made
-
-
-def _forward_node(made: Trace, step: Any, node: Node, value: Any) -> Any:
-    g = made.g
-    if step.module is None:
-        return g._pass_on(step, value)
-    module = g._modules[step.module]
-    if isinstance(module, gModule):
-        made.inner[node] = _forward(module, value)
-        return made.inner[node].outputs[module.outnode]
-    with torch.enable_grad():
-        # In-place layers overwrite a copy: the value that went in is to be seen too.
-        entered = nested.map_leaves(_entered, value)
-        output = g.run_node(step, nested.map_leaves(_copied, entered))
-    made._tied[node] = entered, output
-    return nested.map_leaves(_detached, output)
-
-
-def _backward(made: Trace, gradOutput: Any) -> None:
-    g = made.g
+def _backward(traced: Trace, gradOutput: Any) -> None:
+    g = traced.g
     outputs = g.outnode.inputs
     if len(outputs) > 1 and (
         not isinstance(gradOutput, (list, tuple)) or len(gradOutput) != len(outputs)
@@ -149,13 +178,13 @@ def _backward(made: Trace, gradOutput: Any) -> None:
             f"{g}: got {type_name(gradOutput)} instead of {len(outputs)} gradOutputs, one for each "
             "output"
         )
-    made.gradOutputs = {node: [] for node in g.forwardnodes}
-    made.gradOutputs[g.outnode].append(gradOutput)
+    traced.gradOutputs = {node: [] for node in g.forwardnodes}
+    traced.gradOutputs[g.outnode].append(gradOutput)
     of_splits: dict[Node, list[Any]] = {}
     for node in g.backwardnodes:
         if node.nSplitOutputs is not None:
-            made.gradOutputs[node].append(of_splits[node])
-        gradient = made.gradOutput(node)
+            traced.gradOutputs[node].append(of_splits[node])
+        gradient = traced.gradOutput(node)
         if not node.inputs:
             continue
         if node.selectindex is not None:
@@ -163,22 +192,22 @@ def _backward(made: Trace, gradOutput: Any) -> None:
             parts = of_splits.setdefault(split, [None] * (split.nSplitOutputs or 0))
             parts[node.selectindex] = gradient
             continue
-        to_inputs = _backward_node(made, node, gradient)
+        to_inputs = _backward_node(traced, node, gradient)
         if len(node.inputs) == 1:
-            made.gradOutputs[node.inputs[0]].append(to_inputs)
+            traced.gradOutputs[node.inputs[0]].append(to_inputs)
         else:
             for i, source in enumerate(node.inputs):
-                made.gradOutputs[source].append(to_inputs[i])
+                traced.gradOutputs[source].append(to_inputs[i])
 
 
-def _backward_node(made: Trace, node: Node, gradient: Any) -> Any:
+def _backward_node(traced: Trace, node: Node, gradient: Any) -> Any:
     """The gradient of what came into `node`."""
-    if node in made.inner:
-        _backward(made.inner[node], gradient)
-        return made.inner[node].gradOutput(made.inner[node].g.innode)
-    if node not in made._tied:
+    if node in traced.inner:
+        _backward(traced.inner[node], gradient)
+        return traced.inner[node].gradOutput(traced.inner[node].g.innode)
+    if node not in traced.tied:
         return gradient
-    entered, output = made._tied[node]
+    entered, output = traced.tied[node]
     ends, grads = [], []
     for y, grad in nested.pairs(output, gradient, "gradOutput"):
         if isinstance(y, torch.Tensor) and y.requires_grad and (grad.numel() == y.numel()):
@@ -191,34 +220,8 @@ def _backward_node(made: Trace, node: Node, gradient: Any) -> Any:
         else [None] * len(starts)
     )
     by_start = {id(x): grad for x, grad in zip(starts, found, strict=True)}
-    return nested.map_leaves(lambda x: _or_zeros(by_start.get(id(x)), x), entered)
-
-
-def _release(made: Trace) -> None:
-    """Let go of autograd's record, also in nested graphs."""
-    made._tied.clear()
-    for inner in made.inner.values():
-        _release(inner)
-
-
-def _entered(x: Any) -> Any:
-    if isinstance(x, torch.Tensor) and (x.is_floating_point() or x.is_complex()):
-        return x.detach().requires_grad_()
-    return x
+    return nested.map_leaves(lambda x: or_zeros(by_start.get(id(x)), x), entered)
 
 
 def _copied(x: Any) -> Any:
     return x.clone() if isinstance(x, torch.Tensor) else x
-
-
-def _detached(x: Any) -> Any:
-    return x.detach() if isinstance(x, torch.Tensor) else x
-
-
-def _or_zeros(gradient: torch.Tensor | None, x: Any) -> Any:
-    if gradient is not None:
-        return gradient
-    return torch.zeros_like(x, requires_grad=False) if isinstance(x, torch.Tensor) else 0
-
-
-__all__ = ["Trace", "total", "trace"]

@@ -19,6 +19,7 @@ import torch
 from .. import nested, nn
 from ..errors import GraphError
 from ..graph import gModule
+from ..nn.core import Element, Slice, Whole, Wrapped
 from ..node import Node
 
 
@@ -127,7 +128,7 @@ def make_plan(core: gModule, state: Mapping[str | int, str | int]) -> Plan:
             f"recurrent: {core} is a {type(core).__name__} with a run_node of its own; only "
             "gModule's is known to be the same for all steps at once"
         )
-    inputs, outputs = input_nodes(core), core.outnode.inputs
+    inputs, outputs = core.input_nodes, core.outnode.inputs
     fed = {_index(inputs, i, "input"): _index(outputs, o, "output") for i, o in state.items()}
     # How the state is structured shows in what is given back, so the graph is traced twice.
     structure = _Trace(core, inputs, dict.fromkeys(fed)).outputs
@@ -147,16 +148,7 @@ def make_plan(core: gModule, state: Mapping[str | int, str | int]) -> Plan:
 
 def runs_plainly(graph: gModule) -> bool:
     """Whether a gModule runs its nodes as every gModule does, and nothing watches its calls."""
-    return graph._runs_nodes_plainly() and graph.runs_directly
-
-
-def input_nodes(core: gModule) -> list[Node]:
-    """The nodes that take the inputs of `core`, in order."""
-    if core.nInputs == 1:
-        return core.fg.children(core.innode)
-    (split,) = core.fg.children(core.innode)
-    parts = sorted(core.fg.children(split), key=lambda part: part.selectindex or 0)
-    return [core.fg.children(part)[0] for part in parts]
+    return not graph.overrides_run_node and graph.runs_directly
 
 
 def _index(nodes: list[Node], key: str | int, what: str) -> int:
@@ -222,7 +214,7 @@ class _Trace:
 
     def _graph(self, graph: gModule, input: Any) -> Any:
         values: dict[int, Any] = {id(graph.innode): input}
-        for node, module in zip(graph.forwardnodes, graph._modules_by_slot(), strict=True):
+        for node, module in zip(graph.forwardnodes, graph.node_modules, strict=True):
             if node is graph.innode:
                 continue
             taken = [values[id(source)] for source in node.inputs]
@@ -242,16 +234,15 @@ class _Trace:
             for inner in module.members():
                 value = self._module(node, inner, value)
             return value
-        if type(module) is nn.Identity:
+        route = module.route() if isinstance(module, nn.Module) else None
+        if isinstance(route, Whole):
             return value
-        if type(module) is nn.JustTable:
+        if isinstance(route, Wrapped):
             return [value]
-        if type(module) is nn.JustElement and not isinstance(value, Wire):
-            return self._part(node, value, 0)
-        if type(module) is nn.SelectTable and not isinstance(value, Wire):
-            return self._part(node, value, module.index)
-        if type(module) is nn.NarrowTable and isinstance(value, list):
-            return value[module.offset : module.offset + module.length]
+        if isinstance(route, Element) and not isinstance(value, Wire):
+            return self._part(node, value, route.key)
+        if isinstance(route, Slice) and isinstance(value, list):
+            return value[route.offset : route.offset + route.length]
         return self.add(Operation("module", node, module, value))
 
     def _part(self, node: Node, value: Any, key: Any) -> Any:

@@ -56,10 +56,10 @@ class Drawn:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
-    from pygraph_nn.debug import tools as debug
+    from pygraph_nn.debug import failures as debug
 
     made = Drawn()
-    monkeypatch.setattr(debug._pictures, "draw", made, raising=False)
+    monkeypatch.setattr(debug._pictures, "draw", made)
     return made
 
 
@@ -95,12 +95,12 @@ def test_the_innermost_graph_is_drawn_once(drawn: Drawn) -> None:
 
 
 def test_a_picture_that_fails_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pygraph_nn.debug import tools as debug
+    from pygraph_nn.debug import failures as debug
 
     def cannot(*_: Any) -> None:
         raise OSError("no room")
 
-    monkeypatch.setattr(debug._pictures, "draw", cannot, raising=False)
+    monkeypatch.setattr(debug._pictures, "draw", cannot)
     with nngraph.setDebug(True), pytest.warns(UserWarning, match="no room"):
         fail(bad_net())
 

@@ -5,23 +5,39 @@ autograd, `calling` decides what a call means, `flat_parameters` implements getP
 wraps PyTorch modules and functions; the rest are helpers that several layers share.
 """
 
+from .additions import add_class, added_classes
 from .calling import calls_are_watched
 from .criterion import Criterion, CriterionTable, ModuleFromCriterion
-from .foreign import function, module
+from .foreign import Function, as_layer, function, module, unwrapped
 from .inplace import writable
 from .module import Module, run_module
+from .protocol import cut_off, detached, or_zeros
 from .reference import in_reference_mode, reference_mode
+from .routes import Element, Route, Slice, Whole, Wrapped
 
 __all__ = [
     "Criterion",
     "CriterionTable",
     "Module",
     "ModuleFromCriterion",
+    "add_class",
+    "added_classes",
+    "as_layer",
     "calls_are_watched",
+    "cut_off",
+    "detached",
+    "or_zeros",
+    "Element",
+    "Function",
+    "Route",
+    "Slice",
+    "Whole",
+    "Wrapped",
     "function",
     "in_reference_mode",
     "module",
     "reference_mode",
     "run_module",
+    "unwrapped",
     "writable",
 ]

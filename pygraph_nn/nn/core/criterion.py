@@ -29,6 +29,10 @@ class Criterion(torch.nn.Module):
             return super().__call__(*args)
         return ModuleFromCriterion(self)(*args)
 
+    def __rsub__(self, inputs: Any) -> Node:
+        node: Node = self(inputs)
+        return node
+
     def updateOutput(self, input: Any, target: Any) -> torch.Tensor:
         """The loss, a tensor of no dimensions."""
         raise NotImplementedError(f"{type_name(self)} does not define updateOutput")
@@ -74,6 +78,9 @@ class ModuleFromCriterion(Module):
             lambda x: x.detach() if isinstance(x, torch.Tensor) else x, target
         )
         return self.criterion.updateOutput(prediction, target).reshape(1)
+
+    def title(self) -> str:
+        return type(self.criterion).__name__
 
 
 class CriterionTable(ModuleFromCriterion):

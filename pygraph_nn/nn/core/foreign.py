@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from ...errors import GraphError, caller_location, type_name
-from ...node import Node
-from .criterion import Criterion
+from .criterion import Criterion, ModuleFromCriterion
 from .module import Module
 
 
@@ -63,6 +62,9 @@ class Function(_Foreign):
         return self._call(self.function, input)
 
     def torch7_name(self) -> str:
+        return self.function_name
+
+    def title(self) -> str:
         return self.function_name
 
     def __repr__(self) -> str:
@@ -125,8 +127,13 @@ def function(f: Callable[..., Any], name: str | None = None, *, table: bool = Fa
     return Function(f, name, table)
 
 
-def _as_layer(m: torch.nn.Module) -> torch.nn.Module:
-    return m if isinstance(m, (Module, Criterion)) else ForeignModule(m)
+def unwrapped(m: torch.nn.Module) -> torch.nn.Module:
+    """Return the PyTorch module that `m` runs as a layer, else `m` itself."""
+    return m.module if isinstance(m, ForeignModule) else m
 
 
-Node.as_layer = staticmethod(_as_layer)
+def as_layer(m: torch.nn.Module) -> Module:
+    """Return `m` itself if it is a layer, else a layer that runs it."""
+    if isinstance(m, Criterion):
+        return ModuleFromCriterion(m)
+    return m if isinstance(m, Module) else ForeignModule(m)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -13,8 +13,14 @@ from ...errors import GraphError, caller_location, type_name
 from ...node import Node, make_node
 from . import flat_parameters, protocol
 from .calling import all_plain, calls_are_watched, is_value
+from .routes import Route
 
 Kind = str | type  # inside Module, `type` is its method
+
+# A class that overrides one of the first computes something else than its base, of which the base's
+# answers to the others need not be true.
+_COMPUTATION = {"updateOutput", "updateGradInput", "accGradParameters", "backward", "forward"}
+_CLAIMS = {"row_wise", "route", "sign", "commutative"}
 
 
 class _Calls(threading.local):
@@ -33,15 +39,23 @@ class Module(torch.nn.Module):
     each thread its own.
     """
 
+    sign: str | None = None
+    """What a picture draws in place of a box, such as "+" for a sum; None for a box."""
+    commutative = False
+    """Whether the order of the inputs in the table does not matter."""
     _forward_is_ours = True
 
     def __init__(self) -> None:
         super().__init__()
-        self._records: dict[int, protocol.Run] = {}
+        self._records = protocol.Records()
         self._flattened = False  # whether getParameters was called
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
+        if _COMPUTATION & cls.__dict__.keys():
+            # What a layer claims of its computation does not hold for another one.
+            for name in _CLAIMS - cls.__dict__.keys():
+                setattr(cls, name, getattr(Module, name))
         cls._forward_is_ours = cls.forward is Module.forward
 
     # Calling
@@ -99,6 +113,25 @@ class Module(torch.nn.Module):
     def __rsub__(self, inputs: Any) -> Node:
         return make_node(self, inputs)
 
+    # What a layer knows of itself
+
+    def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
+        """Return whether the layer may run all time steps as one larger batch.
+
+        `shapes` are those of the tensors of its input, (steps, batch, ...) each. The answer is True
+        if each row of the output depends on the same row of the input alone, and if the layer reads
+        the larger batch, (steps * batch, ...), as it reads the batch of one step. When in doubt it
+        is False. A subclass with another computation starts from False again.
+        """
+        return False
+
+    def route(self) -> Route | None:
+        """Return how the layer passes values on, or None if it computes.
+
+        A subclass with another computation starts from None again.
+        """
+        return None
+
     # Torch7's protocol
 
     def updateOutput(self, input: Any) -> Any:
@@ -114,12 +147,12 @@ class Module(torch.nn.Module):
         if _calls.depth or torch.compiler.is_compiling() or not all_plain(input):
             return self.updateOutput(input)
         # Before the new pass, so that the two never stand in memory together.
-        protocol.forget(self._records)
+        self._records.forget()
         if not torch.is_grad_enabled():
             return self.updateOutput(input)
-        run = protocol.record(self, input)
-        protocol.keep(self._records, run)
-        return run.outputs()
+        recorded = protocol.record(self.updateOutput, input)
+        self._records.keep(recorded)
+        return recorded.detached_output()
 
     def backward(self, input: Any, gradOutput: Any, scale: float = 1.0) -> Any:
         """The gradient of `input`; adds `scale` times the parameters' gradients to ``.grad``.
@@ -130,30 +163,36 @@ class Module(torch.nn.Module):
         Raises:
             GraphError: there is no `forward` to go back through, or shapes do not fit it.
         """
-        return protocol.run_backward(
-            self, input, gradOutput, to_input=True, to_parameters=True, scale=scale
-        )
+        return self._run_backward(input, gradOutput, to_input=True, to_parameters=True, scale=scale)
 
     def updateGradInput(self, input: Any, gradOutput: Any) -> Any:
-        """The gradient of `input` alone."""
-        return protocol.run_backward(self, input, gradOutput, to_input=True, to_parameters=False)
+        """Return the gradient of `input` alone."""
+        return self._run_backward(input, gradOutput, to_input=True, to_parameters=False)
 
     def accGradParameters(self, input: Any, gradOutput: Any, scale: float = 1.0) -> None:
         """Add `scale` times the parameters' gradients to ``.grad``."""
-        protocol.run_backward(
-            self, input, gradOutput, to_input=False, to_parameters=True, scale=scale
-        )
+        self._run_backward(input, gradOutput, to_input=False, to_parameters=True, scale=scale)
+
+    def _run_backward(self, input: Any, gradOutput: Any, **options: Any) -> Any:
+        recorded = self.recorded_pass
+        if recorded is None:
+            raise GraphError(
+                f"{self.place()}: backward without a forward pass to go back through. Call "
+                "forward(input) first (not module(input), not under torch.no_grad(), and not "
+                "before clearState)"
+            )
+        return protocol.run_backward(recorded, input, gradOutput, self, self.place, **options)
 
     @property
-    def _recorded(self) -> protocol.Run | None:
-        """The last `forward` of this thread."""
-        return protocol.last(self._records)
+    def recorded_pass(self) -> protocol.RecordedPass | None:
+        """The last `forward` of this thread; None before it and after `clearState`."""
+        return self._records.last()
 
     @property
     def output(self) -> Any:
-        """What the last `forward` gave; None before."""
-        run = self._recorded
-        return None if run is None else run.outputs()
+        """The output of the last `forward`; None before it."""
+        recorded = self.recorded_pass
+        return None if recorded is None else recorded.detached_output()
 
     def clearState(self) -> Module:
         """Forget the last forward pass, here and in all submodules."""
@@ -296,7 +335,7 @@ class Module(torch.nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # A recorded pass is tied to autograd and belongs to this object, not to its copies.
-        return {**self.__dict__, "_records": {}}
+        return {**self.__dict__, "_records": protocol.Records()}
 
     # Printing
 
@@ -307,6 +346,15 @@ class Module(torch.nn.Module):
     def torch7_name(self) -> str:
         """The class as Torch7 names it, ``nn.Linear``."""
         return f"nn.{type(self).__name__}"
+
+    def title(self) -> str:
+        """Return the class and its sizes for the box of a picture: ``Linear 10 → 40``."""
+        kind = type(self).__name__
+        first = str(self).partition("\n")[0].rstrip(" {(")
+        _, has_arguments, arguments = first.partition("(")
+        if not has_arguments or not first.startswith(("nn.", "nngraph.")):
+            return kind
+        return f"{kind} {arguments.removesuffix(')').replace('->', '→')}"
 
     def __repr__(self) -> str:
         return self.torch7_name()

@@ -1,30 +1,30 @@
-"""The Torch7 protocol on autograd: forward, backward and their parts for any module.
+"""Torch7's forward and backward on autograd.
 
 `forward` cuts the autograd graph at its inputs and outputs, as a Torch7 module did: it records what
-happens in between, and `backward` runs that record with the gradient it is given. What is recorded
-belongs to the module whose `forward` was called, and to the thread that called it, and lives until
-that thread's next `forward`.
+happens in between, and `backward` runs that record with the gradient it is given. A record belongs
+to the module whose `forward` was called and to the thread that called it, and lives until that
+thread's next `forward`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
 from ... import nested
 from ...errors import GraphError, type_name
 
-if TYPE_CHECKING:
-    from .module import Module
 
+class RecordedPass:
+    """One recorded forward pass: its detached inputs, and the outputs that autograd ties to them.
 
-class Run:
-    """One recorded forward pass: the cut-off inputs and the outputs still tied to them.
-
-    `grad_output` is what backward last brought, not a copy: for pictures of the run.
+    Attributes:
+        input: the nested input; floating-point tensors are detached and require gradients.
+        output: the nested output, part of autograd.
+        grad_output: the gradient that the last backward pass was given, not a copy; None before.
     """
 
     def __init__(self, input: Any, output: Any) -> None:
@@ -32,8 +32,9 @@ class Run:
         self.output = output
         self.grad_output: Any = None
 
-    def outputs(self) -> Any:
-        return nested.map_leaves(_detached, self.output)
+    def detached_output(self) -> Any:
+        """Return the output outside autograd."""
+        return nested.map_leaves(detached, self.output)
 
 
 class _Recording(threading.local):
@@ -44,108 +45,131 @@ _recording = _Recording()
 
 
 def recording() -> bool:
-    """Whether a forward pass of the protocol is being recorded.
+    """Return whether a forward pass is being recorded.
 
     Its parameter gradients are only ever added to ``.grad``, so they may be sparse.
     """
     return _recording.active
 
 
-def keep(records: dict[int, Run], run: Run) -> None:
-    """Remember `run` as the last one of this thread."""
-    records[threading.get_ident()] = run
-    if len(records) > 1:
-        alive = {thread.ident for thread in threading.enumerate()}
-        for ident in list(records):
-            if ident not in alive:
-                records.pop(ident, None)
+class Records:
+    """The last recorded pass of each thread, for one module."""
+
+    def __init__(self) -> None:
+        self._by_thread: dict[int, RecordedPass] = {}
+
+    def keep(self, recorded: RecordedPass) -> None:
+        """Remember `recorded` as this thread's last pass, and drop those of threads that ended."""
+        records = self._by_thread
+        records[threading.get_ident()] = recorded
+        if len(records) > 1:
+            alive = {thread.ident for thread in threading.enumerate()}
+            for ident in list(records):
+                if ident not in alive:
+                    records.pop(ident, None)
+
+    def forget(self) -> None:
+        """Drop this thread's last pass."""
+        self._by_thread.pop(threading.get_ident(), None)
+
+    def clear(self) -> None:
+        """Drop the passes of all threads."""
+        self._by_thread.clear()
+
+    def last(self) -> RecordedPass | None:
+        """Return this thread's last pass, or else that of the only thread that made one."""
+        recorded = self._by_thread.get(threading.get_ident())
+        if recorded is None and len(self._by_thread) == 1:
+            recorded = next(iter(self._by_thread.values()), None)
+        return recorded
 
 
-def forget(records: dict[int, Run]) -> None:
-    """Drop the last run of this thread."""
-    records.pop(threading.get_ident(), None)
-
-
-def last(records: dict[int, Run]) -> Run | None:
-    """The last run of this thread; else that of the only thread that made one."""
-    run = records.get(threading.get_ident())
-    if run is None and len(records) == 1:
-        run = next(iter(records.values()), None)
-    return run
-
-
-def record(module: Module, input: Any) -> Run:
-    """Run `module` on `input`, remembering what `backward` needs."""
+def record(compute: Callable[[Any], Any], input: Any) -> RecordedPass:
+    """Run ``compute(input)`` and remember what `run_backward` needs."""
     _recording.active = True
     try:
         with torch.enable_grad():
-            entered = nested.map_leaves(_entered, input)
-            return Run(entered, module.updateOutput(entered))
+            entered = nested.map_leaves(cut_off, input)
+            return RecordedPass(entered, compute(entered))
     finally:
         _recording.active = False
 
 
 def run_backward(
-    module: Module,
+    recorded: RecordedPass,
     input: Any,
     grad_output: Any,
+    parameters_of: torch.nn.Module,
+    place: Callable[[], str],
     *,
     to_input: bool,
     to_parameters: bool,
     scale: float = 1.0,
 ) -> Any:
-    """Gradients of the recorded forward pass of `module`.
+    """Compute the gradients of a recorded forward pass.
 
-    Returns the gradient of the input, shaped like `input` (zeros where there is none), when
-    `to_input`; adds ``scale`` times the gradients of the parameters to their ``.grad`` when
-    `to_parameters`.
+    With `to_input`, returns the gradient of the input, shaped like `input` (zeros where there is
+    none). With `to_parameters`, adds ``scale`` times the gradients of the parameters of
+    `parameters_of` to their ``.grad``. `place` names the module in error messages.
 
     Raises:
-        GraphError: no forward pass is recorded, or `input` or `grad_output` does not fit it.
+        GraphError: `input` or `grad_output` does not fit the recorded pass.
     """
-    run: Run | None = module._recorded
-    if run is None:
-        raise GraphError(
-            f"{module.place()}: backward without a forward pass to go back through. Call "
-            "forward(input) first (not module(input), not under torch.no_grad(), and not before "
-            "clearState)"
-        )
-    inputs = nested.leaves(run.input)
-    _check_input(module, inputs, nested.leaves(input))
-    outputs, grads = _differentiable(module, run.output, grad_output)
-    run.grad_output = grad_output
+    inputs = nested.leaves(recorded.input)
+    _check_input(place, inputs, nested.leaves(input))
+    outputs, grads = _differentiable(place, recorded.output, grad_output)
+    recorded.grad_output = grad_output
     wanted = [x for x in inputs if _requires_grad(x)] if to_input else []
     if to_parameters:
-        _ensure_gradients(module)
-    found: list[torch.Tensor | None] = [None] * len(wanted)
+        _ensure_gradients(parameters_of)
+    input_grads: list[torch.Tensor | None] = [None] * len(wanted)
     # Torch7 allows backward twice after one forward, so the record stays until the next one.
     if outputs and to_input and to_parameters and scale == 1:
         # Autograd itself adds to .grad, which for small layers is half of the work. It does so for
-        # every leaf: also for a tensor of their own that a user's function takes part with.
+        # every leaf, also for a tensor of their own that a user's function uses.
         for x in wanted:
             x.grad = None  # left by a backward pass that failed
         torch.autograd.backward(outputs, grads, retain_graph=True)
         for i, x in enumerate(wanted):
-            found[i], x.grad = x.grad, None
+            input_grads[i], x.grad = x.grad, None
     elif outputs:
-        parameters = [p for p in module.parameters() if p.requires_grad] if to_parameters else []
+        parameters = [p for p in parameters_of.parameters() if p.requires_grad and to_parameters]
         gradients: Sequence[torch.Tensor | None] = []
         if wanted or parameters:
             gradients = torch.autograd.grad(
                 outputs, [*wanted, *parameters], grads, retain_graph=True, allow_unused=True
             )
-        found = list(gradients[: len(wanted)])
+        input_grads = list(gradients[: len(wanted)])
         _accumulate(parameters, gradients[len(wanted) :], scale)
     if not to_input:
         return None
-    by_input = dict(zip(map(id, wanted), found, strict=True))
-    return nested.map_leaves(lambda x: _or_zeros(by_input.get(id(x)), x), run.input)
+    by_input = dict(zip(map(id, wanted), input_grads, strict=True))
+    return nested.map_leaves(lambda x: or_zeros(by_input.get(id(x)), x), recorded.input)
+
+
+def cut_off(x: Any) -> Any:
+    """Return `x` as a leaf of autograd, which requires gradients if it holds real numbers."""
+    if isinstance(x, torch.Tensor) and (x.is_floating_point() or x.is_complex()):
+        return x.detach().requires_grad_()
+    return x
+
+
+def detached(x: Any) -> Any:
+    """Return `x` outside autograd."""
+    return x.detach() if isinstance(x, torch.Tensor) else x
+
+
+def or_zeros(gradient: torch.Tensor | None, x: Any) -> Any:
+    """Return `gradient`, or zeros shaped like `x` where there is none."""
+    if gradient is not None:
+        return gradient
+    return torch.zeros_like(x, requires_grad=False) if isinstance(x, torch.Tensor) else 0
 
 
 def _ensure_gradients(module: torch.nn.Module) -> None:
-    """Give every parameter a gradient, of zeros if it had none, as in Torch7.
+    """Give every parameter without a gradient one of zeros, as in Torch7.
 
-    Looking through ``module.parameters()`` would take five times as long, as much as some layers.
+    Walking ``module.parameters()`` would take five times as long, as much as some layers.
     """
     seen = set()
     waiting = [module]
@@ -158,24 +182,8 @@ def _ensure_gradients(module: torch.nn.Module) -> None:
             waiting += [member for member in inner._modules.values() if member is not None]
 
 
-def _entered(x: Any) -> Any:
-    if isinstance(x, torch.Tensor) and (x.is_floating_point() or x.is_complex()):
-        return x.detach().requires_grad_()
-    return x
-
-
-def _detached(x: Any) -> Any:
-    return x.detach() if isinstance(x, torch.Tensor) else x
-
-
 def _requires_grad(x: Any) -> bool:
     return isinstance(x, torch.Tensor) and x.requires_grad
-
-
-def _or_zeros(gradient: torch.Tensor | None, x: Any) -> Any:
-    if gradient is not None:
-        return gradient
-    return torch.zeros_like(x, requires_grad=False) if isinstance(x, torch.Tensor) else 0
 
 
 def _accumulate(
@@ -190,35 +198,34 @@ def _accumulate(
                 parameter.grad.add_(gradient, alpha=scale)
 
 
-def _check_input(module: Module, recorded: list[Any], given: list[Any]) -> None:
+def _check_input(place: Callable[[], str], recorded: list[Any], given: list[Any]) -> None:
     shapes = [tuple(x.shape) if isinstance(x, torch.Tensor) else () for x in recorded]
     given_shapes = [tuple(x.shape) if isinstance(x, torch.Tensor) else () for x in given]
     if shapes != given_shapes:
         raise GraphError(
-            f"{module.place()}: backward was given an input of shapes {given_shapes}, but the "
+            f"{place()}: backward was given an input of shapes {given_shapes}, but the "
             f"last forward ran on {shapes}. Pass the input that forward was given"
         )
 
 
 def _differentiable(
-    module: Module, output: Any, grad_output: Any
+    place: Callable[[], str], output: Any, grad_output: Any
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """The outputs that depend on anything trainable, beside their gradients."""
+    """Return the outputs that autograd can go back through, and their gradients."""
     if isinstance(output, list):
         given = grad_output if isinstance(grad_output, (list, tuple)) else None
         if given is None or len(given) != len(output):
             got = type_name(grad_output) if given is None else f"{len(given)} gradOutputs"
             raise GraphError(
-                f"{module.place()}: got {got} instead of {len(output)} gradOutputs, one for "
-                "each output"
+                f"{place()}: got {got} instead of {len(output)} gradOutputs, one for each output"
             )
     outputs, grads = [], []
-    for y, grad in nested.pairs(output, grad_output, f"{module.place()}: gradOutput"):
+    for y, grad in nested.pairs(output, grad_output, f"{place()}: gradOutput"):
         if not _requires_grad(y):
             continue
         if not isinstance(grad, torch.Tensor):
             raise GraphError(
-                f"{module.place()}: gradOutput holds {type_name(grad)} where the gradient of "
+                f"{place()}: gradOutput holds {type_name(grad)} where the gradient of "
                 f"an output of shape {tuple(y.shape)} is due"
             )
         if grad.shape != y.shape:
@@ -227,7 +234,7 @@ def _differentiable(
                 continue
             if grad.numel() != y.numel():
                 raise GraphError(
-                    f"{module.place()}: gradOutput of shape {tuple(grad.shape)} for an output "
+                    f"{place()}: gradOutput of shape {tuple(grad.shape)} for an output "
                     f"of shape {tuple(y.shape)}"
                 )
             grad = grad.reshape(y.shape)

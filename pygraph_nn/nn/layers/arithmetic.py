@@ -10,6 +10,7 @@ import torch
 from ...errors import GraphError
 from ..core.inplace import inplace_flag, writable
 from ..core.module import Module
+from ..core.rows import elementwise
 from ..core.shapes import expect_pair, expect_table
 
 
@@ -40,6 +41,10 @@ class CAddTable(Module):
     With `inplace` the sum overwrites the first.
     """
 
+    sign = "+"
+    commutative = True
+    row_wise = elementwise
+
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
         self.inplace = inplace_flag("nn.CAddTable", inplace)
@@ -59,6 +64,10 @@ class CAddTable(Module):
 class CMulTable(_Reduction):
     """The elementwise product of a table of tensors of one shape (``nn.CMulTable``)."""
 
+    sign = "×"
+    commutative = True
+    row_wise = elementwise
+
     def combine(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return x * y
 
@@ -68,6 +77,10 @@ class CMaxTable(_Reduction):
 
     Of equal values the first gets the gradient.
     """
+
+    sign = "max"
+    commutative = True
+    row_wise = elementwise
 
     def combine(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return torch.where(y > x, y, x)
@@ -79,12 +92,19 @@ class CMinTable(_Reduction):
     Of equal values the first gets the gradient.
     """
 
+    sign = "min"
+    commutative = True
+    row_wise = elementwise
+
     def combine(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return torch.where(y < x, y, x)
 
 
 class CSubTable(Module):
     """The first of two tensors of one shape minus the second (``nn.CSubTable``)."""
+
+    sign = "−"
+    row_wise = elementwise
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         x, y = _alike(self, list(expect_pair(self, input)))
@@ -93,6 +113,9 @@ class CSubTable(Module):
 
 class CDivTable(Module):
     """The first of two tensors of one shape divided by the second (``nn.CDivTable``)."""
+
+    sign = "÷"
+    row_wise = elementwise
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         x, y = _alike(self, list(expect_pair(self, input)))

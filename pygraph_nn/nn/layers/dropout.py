@@ -10,6 +10,7 @@ from ...errors import GraphError
 from ..core.inplace import writable
 from ..core.module import Module
 from ..core.reference import in_reference_mode
+from ..core.rows import elementwise
 from ..core.shapes import expect_dims
 
 
@@ -31,6 +32,8 @@ class Dropout(Module):
     Raises:
         GraphError: `p` is not in [0, 1).
     """
+
+    row_wise = elementwise
 
     def __init__(
         self,
@@ -71,6 +74,9 @@ class Dropout(Module):
         else:
             noise = bernoulli(1 - self.p, input.shape, input)
         return noise.div_(1 - self.p) if self.v2 else noise
+
+    def title(self) -> str:
+        return f"Dropout {self.p:g}"
 
     def __repr__(self) -> str:
         return f"nn.Dropout({self.p:f})"
@@ -118,6 +124,8 @@ class WhiteNoise(Module):
 
     In `reference_mode` the last noise is kept as `noise`.
     """
+
+    row_wise = elementwise
 
     def __init__(self, mean: float = 0, std: float = 0.1) -> None:
         super().__init__()

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from ...errors import GraphError
 from ..core.initial import draw_uniform, new_parameter
 from ..core.module import Module
+from ..core.rows import rows_of_matrices
 from ..core.shapes import at_least_1, expect_dims, expect_pair
 from .containers import Sequential
 from .reduction import Max
@@ -28,6 +29,8 @@ class Linear(Module):
         GraphError: a size is not positive; at run time, the input is no vector or matrix of
             inputSize columns.
     """
+
+    row_wise = rows_of_matrices
 
     bias: torch.nn.Parameter | None
 
@@ -71,6 +74,8 @@ class Bilinear(Module):
     Raises:
         GraphError: a size is not positive; at run time, the input is no such table.
     """
+
+    row_wise = rows_of_matrices
 
     bias: torch.nn.Parameter | None
 
@@ -171,6 +176,8 @@ class Euclidean(_ToLearnedVectors):
             inputSize columns.
     """
 
+    row_wise = rows_of_matrices
+
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         self.check(input)
         return root(self.differences(input).square().sum(-2), 2, 1e-7)
@@ -184,6 +191,8 @@ class WeightedEuclidean(Euclidean):
 
     The factors, `diagCov`, are (inputSize, outputSize) and start at 1.
     """
+
+    row_wise = rows_of_matrices
 
     def __init__(self, inputSize: int, outputSize: int) -> None:
         super().__init__(inputSize, outputSize)
@@ -202,6 +211,8 @@ class Cosine(_ToLearnedVectors):
     Raises:
         GraphError: as in `Euclidean`.
     """
+
+    row_wise = rows_of_matrices
 
     of_columns = False
 

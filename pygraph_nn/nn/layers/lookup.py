@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -70,6 +71,14 @@ class LookupTable(Module):
         """Divide a row's gradient by how often its index stands in the input."""
         self.shouldScaleGradByFreq = True
         return self
+
+    def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
+        # Neither scaled by how often an index stands in a batch, nor changed when looked up.
+        is_plain = not self.shouldScaleGradByFreq and self.maxNorm is None
+        return len(shapes[0]) == 2 and is_plain
+
+    def title(self) -> str:
+        return f"LookupTable {self.weight.shape[0]} → {self.weight.shape[1]}"
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         if input.dim() not in (1, 2):

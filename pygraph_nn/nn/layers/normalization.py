@@ -107,9 +107,10 @@ class BatchNormalization(Module):
 
     def _last_batch(self) -> torch.Tensor | None:
         """Its values by feature, (nOutput, values)."""
-        if self._recorded is None or self._recorded.input.dim() != self.n_dim:
+        recorded = self.recorded_pass
+        if recorded is None or recorded.input.dim() != self.n_dim:
             return None
-        return self._recorded.input.detach().transpose(0, 1).flatten(1)
+        return recorded.input.detach().transpose(0, 1).flatten(1)
 
     def __repr__(self) -> str:
         return f"{self.torch7_name()} ({self.n_dim}D) ({self.running_mean.numel()})"

@@ -22,6 +22,8 @@ class MM(Module):
         GraphError: at run time, the factors do not fit.
     """
 
+    sign = "A B"
+
     def __init__(self, transA: bool = False, transB: bool = False) -> None:
         super().__init__()
         self.transA = bool(transA)
@@ -52,6 +54,8 @@ class MV(Module):
     Raises:
         GraphError: `trans` is no bool; at run time, the factors do not fit.
     """
+
+    sign = "A x"
 
     def __init__(self, trans: bool = False) -> None:
         super().__init__()
@@ -85,6 +89,8 @@ class _OfVectors(Module):
 
 class DotProduct(_OfVectors):
     """The dot product (``nn.DotProduct``): two (n,) to (1,), or two (batch, n) to (batch,)."""
+
+    sign = "·"
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         a, b = self.pairs(input)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from ...errors import GraphError, type_name
 from ..core.inplace import inplace_flag, writable
 from ..core.module import Module
+from ..core.rows import elementwise
 
 
 def absolute(x: torch.Tensor) -> torch.Tensor:
@@ -17,12 +20,18 @@ def absolute(x: torch.Tensor) -> torch.Tensor:
 class Abs(Module):
     """|x|, any shape (``nn.Abs``). The gradient at 0 is 1, as in Torch7; PyTorch's is 0."""
 
+    sign = "|x|"
+    row_wise = elementwise
+
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return absolute(input)
 
 
 class Exp(Module):
     """exp(x), any shape (``nn.Exp``)."""
+
+    sign = "exp"
+    row_wise = elementwise
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return torch.exp(input)
@@ -31,12 +40,18 @@ class Exp(Module):
 class Log(Module):
     """The natural logarithm, any shape (``nn.Log``)."""
 
+    sign = "log"
+    row_wise = elementwise
+
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return torch.log(input)
 
 
 class Square(Module):
     """x * x, any shape (``nn.Square``)."""
+
+    sign = "x²"
+    row_wise = elementwise
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return torch.square(input)
@@ -49,6 +64,9 @@ class Sqrt(Module):
     takes no part.
     """
 
+    sign = "√x"
+    row_wise = elementwise
+
     def __init__(self, b: float | None = 0) -> None:
         super().__init__()
         self.eps = 0 if b is None else b
@@ -60,6 +78,8 @@ class Sqrt(Module):
 
 class Power(Module):
     """x to the power `p`, any shape (``nn.Power``)."""
+
+    row_wise = elementwise
 
     def __init__(self, p: float) -> None:
         super().__init__()
@@ -96,6 +116,13 @@ class AddConstant(Module):
                 f"{type_name(constant_scalar)}"
             )
 
+    def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
+        return elementwise(self, shapes) and not isinstance(self.constant_scalar, torch.Tensor)
+
+    @property
+    def sign(self) -> str:  # type: ignore[override]
+        return signed("+", self.constant_scalar)
+
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         constant = self.constant_scalar
         if isinstance(constant, torch.Tensor) and (
@@ -115,6 +142,8 @@ class MulConstant(Module):
         GraphError: the constant is no number.
     """
 
+    row_wise = elementwise
+
     def __init__(self, constant_scalar: float, inplace: bool = False) -> None:
         super().__init__()
         if isinstance(constant_scalar, bool) or not isinstance(constant_scalar, (int, float)):
@@ -124,7 +153,17 @@ class MulConstant(Module):
         self.constant_scalar = constant_scalar
         self.inplace = inplace_flag("nn.MulConstant", inplace)
 
+    @property
+    def sign(self) -> str:  # type: ignore[override]
+        return signed("×", self.constant_scalar)
+
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         if self.inplace:
             return writable(input).mul_(self.constant_scalar)
         return input * self.constant_scalar
+
+
+def signed(sign: str, constant: float | torch.Tensor) -> str:
+    """Return `sign` before a constant, with a minus sign that is as wide as a plus: ``×−1``."""
+    shown = "c" if isinstance(constant, torch.Tensor) else f"{constant:g}"
+    return sign + shown.replace("-", "−")

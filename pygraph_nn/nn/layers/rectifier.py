@@ -10,6 +10,7 @@ from ...errors import GraphError
 from ..core.inplace import inplace_flag, writable
 from ..core.module import Module
 from ..core.reference import in_reference_mode
+from ..core.rows import elementwise
 from .transfer import HardTanh
 
 
@@ -19,6 +20,8 @@ class Threshold(Module):
     Raises:
         GraphError: `inplace` with a value above the threshold.
     """
+
+    row_wise = elementwise
 
     def __init__(
         self, threshold: float | None = 1e-6, value: float | None = 0, inplace: bool = False
@@ -49,6 +52,9 @@ class Threshold(Module):
 class ReLU(Module):
     """max(x, 0), any shape (``nn.ReLU``)."""
 
+    sign = "relu"
+    row_wise = elementwise
+
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
         self.inplace = inplace_flag("nn.ReLU", inplace)
@@ -60,12 +66,18 @@ class ReLU(Module):
 class ReLU6(HardTanh):
     """x kept within 0 and 6, any shape (``nn.ReLU6``)."""
 
+    sign = None
+    row_wise = elementwise
+
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0, 6, inplace)
 
 
 class ELU(Module):
     """x where x > 0, else alpha (exp(x) - 1); any shape (``nn.ELU``)."""
+
+    sign = "elu"
+    row_wise = elementwise
 
     def __init__(self, alpha: float | None = 1, inplace: bool = False) -> None:
         super().__init__()
@@ -87,6 +99,9 @@ class LeakyReLU(Module):
     ``LeakyReLU(True)`` is an in-place one. A negative `negval` is never in place, since the sign
     of the input could not be told afterwards.
     """
+
+    sign = "leaky relu"
+    row_wise = elementwise
 
     def __init__(self, negval: float | bool | None = 0.01, inplace: bool = False) -> None:
         super().__init__()
@@ -113,6 +128,8 @@ class PReLU(Module):
     Raises:
         GraphError: at run time, the input has another number of planes.
     """
+
+    sign = "prelu"
 
     def __init__(self, nOutputPlane: int = 0) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -31,6 +32,13 @@ class Reshape(Module):
         self.size = as_size(size)
         self.batchMode = batchMode
         self.nelement = math.prod(self.size)
+
+    def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
+        _, batch, *rest = shapes[0]
+        if self.batchMode is False or math.prod(rest) != self.nelement:
+            return False
+        # Without a mode, one row of as many values as asked for may be a single sample.
+        return self.batchMode is True or batch == 1 or self.nelement * batch != self.nelement
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         one_sample = self.batchMode is False or (

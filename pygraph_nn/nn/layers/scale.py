@@ -9,6 +9,7 @@ import torch
 
 from ..core.initial import draw_uniform, new_parameter
 from ..core.module import Module
+from ..core.rows import elementwise
 from ..core.shapes import as_size, at_least_1, like_sample
 
 
@@ -17,6 +18,8 @@ class Mul(Module):
 
     `weight` is (1,), uniform within 1 from Torch7's generator.
     """
+
+    row_wise = elementwise
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from ..core.module import Module
+from ..core.rows import rows_of_matrices
 from ..core.shapes import expect_dims
 
 
@@ -21,6 +22,9 @@ class SoftMax(Module):
     (classes,), (batch, classes), (classes, height, width) or (batch, classes, height, width).
     """
 
+    sign = "softmax"
+    row_wise = rows_of_matrices
+
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return F.softmax(input, _classes_dimension(self, input))
 
@@ -32,12 +36,18 @@ class SpatialSoftMax(SoftMax):
 class SoftMin(Module):
     """`SoftMax` of -x (``nn.SoftMin``)."""
 
+    sign = "softmin"
+    row_wise = rows_of_matrices
+
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return F.softmax(-input, _classes_dimension(self, input))
 
 
 class LogSoftMax(Module):
     """Log-probabilities over the classes, shapes as in `SoftMax` (``nn.LogSoftMax``)."""
+
+    sign = "log softmax"
+    row_wise = rows_of_matrices
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return F.log_softmax(input, _classes_dimension(self, input))

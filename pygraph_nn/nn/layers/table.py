@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from ... import nested
 from ...errors import GraphError, type_name
-from ...node import Node
 from ..core.module import Module
+from ..core.routes import Element, Slice, Whole, Wrapped
+from ..core.rows import elementwise
 from ..core.shapes import expect_pair, expect_table, sample_dimension
 
 
 class Identity(Module):
     """Passes its input on, whatever it is (``nn.Identity``)."""
+
+    row_wise = elementwise
+
+    def route(self) -> Whole:
+        return Whole()
 
     def updateOutput(self, input: Any) -> Any:
         return input
@@ -32,8 +39,21 @@ class SplitTable(Module):
         self.dimension = dimension
         self.nInputDims = nInputDims
 
+    def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
+        return _splits_samples(self, shapes)
+
     def updateOutput(self, input: torch.Tensor) -> list[torch.Tensor]:
         return list(input.unbind(sample_dimension(self, self.dimension, self.nInputDims, input)))
+
+
+def _splits_samples(layer: SplitTable | JoinTable, shapes: Sequence[torch.Size]) -> bool:
+    """Return whether `dimension` names one of a sample's dimensions, alike for all `shapes`."""
+    dimensions = {len(shape) for shape in shapes}
+    return (
+        layer.nInputDims is None
+        and len(dimensions) == 1
+        and 0 < layer.dimension < dimensions.pop() - 1
+    )
 
 
 class JoinTable(Module):
@@ -43,6 +63,9 @@ class JoinTable(Module):
         super().__init__()
         self.dimension = dimension
         self.nInputDims = nInputDims
+
+    def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
+        return _splits_samples(self, shapes)
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         tensors = expect_table(self, input)
@@ -59,6 +82,9 @@ class SelectTable(Module):
     def __init__(self, index: int | str) -> None:
         super().__init__()
         self.index = index
+
+    def route(self) -> Element:
+        return Element(self.index)
 
     def updateOutput(self, input: Any) -> Any:
         try:
@@ -78,6 +104,9 @@ class NarrowTable(Module):
         super().__init__()
         self.offset = offset
         self.length = 1 if length is None else length
+
+    def route(self) -> Slice:
+        return Slice(self.offset, self.length)
 
     def updateOutput(self, input: Any) -> list[Any]:
         part = expect_table(self, input)[self.offset : self.offset + self.length]
@@ -157,6 +186,9 @@ class MixtureTable(Module):
 class JustTable(Module):
     """Its input as the only element of a table (``nngraph.JustTable``)."""
 
+    def route(self) -> Wrapped:
+        return Wrapped()
+
     def updateOutput(self, input: Any) -> list[Any]:
         return [input]
 
@@ -167,6 +199,9 @@ class JustTable(Module):
 class JustElement(Module):
     """The only element of a one-element table (``nngraph.JustElement``), what split(1) makes."""
 
+    def route(self) -> Element:
+        return Element(0, only=True)
+
     def updateOutput(self, input: Any) -> Any:
         if len(expect_table(self, input)) != 1:
             raise GraphError(f"{self}: expecting one element, got a table of {len(input)}")
@@ -174,6 +209,3 @@ class JustElement(Module):
 
     def torch7_name(self) -> str:
         return "nngraph.JustElement"
-
-
-Node.just_element = staticmethod(lambda node: JustElement()(node))

@@ -8,11 +8,15 @@ import torch.nn.functional as F
 from ...errors import GraphError
 from ..core.inplace import inplace_flag, writable
 from ..core.module import Module
+from ..core.rows import elementwise
 from ..core.shapes import sample_dimension
 
 
 class Sigmoid(Module):
     """1 / (1 + exp(-x)), any shape (``nn.Sigmoid``)."""
+
+    sign = "σ"
+    row_wise = elementwise
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(input)
@@ -21,12 +25,18 @@ class Sigmoid(Module):
 class LogSigmoid(Module):
     """log(1 / (1 + exp(-x))), any shape (``nn.LogSigmoid``)."""
 
+    sign = "log σ"
+    row_wise = elementwise
+
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return F.logsigmoid(input)
 
 
 class Tanh(Module):
     """Hyperbolic tangent, any shape (``nn.Tanh``)."""
+
+    sign = "tanh"
+    row_wise = elementwise
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return torch.tanh(input)
@@ -35,6 +45,8 @@ class Tanh(Module):
 class TanhShrink(Module):
     """x - tanh(x), any shape (``nn.TanhShrink``)."""
 
+    row_wise = elementwise
+
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return input - torch.tanh(input)
 
@@ -42,12 +54,17 @@ class TanhShrink(Module):
 class SoftSign(Module):
     """x / (1 + |x|), any shape (``nn.SoftSign``)."""
 
+    row_wise = elementwise
+
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return F.softsign(input)
 
 
 class SoftPlus(Module):
     """log(1 + exp(beta x)) / beta, any shape (``nn.SoftPlus``); x itself where beta x > 20."""
+
+    sign = "softplus"
+    row_wise = elementwise
 
     def __init__(self, beta: float | None = 1) -> None:
         super().__init__()
@@ -74,12 +91,16 @@ class _Shrink(Module):
 class HardShrink(_Shrink):
     """x where |x| > lambda, else 0; any shape (``nn.HardShrink``)."""
 
+    row_wise = elementwise
+
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return F.hardshrink(input, self.lambda_)
 
 
 class SoftShrink(_Shrink):
     """x moved towards 0 by lambda, 0 where |x| <= lambda; any shape (``nn.SoftShrink``)."""
+
+    row_wise = elementwise
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return F.softshrink(input, self.lambda_)
@@ -93,6 +114,9 @@ class HardTanh(Module):
     Raises:
         GraphError: `max_value` does not exceed `min_value`.
     """
+
+    sign: str | None = "hard tanh"
+    row_wise = elementwise
 
     def __init__(
         self, min_value: float | None = -1, max_value: float | None = 1, inplace: bool = False
@@ -113,7 +137,10 @@ class HardTanh(Module):
 
 
 class Clamp(HardTanh):
-    """The same as `HardTanh` (``nn.Clamp``)."""
+    """x kept within `min_value` and `max_value`, any shape (``nn.Clamp``)."""
+
+    sign = None
+    row_wise = elementwise
 
     def __init__(self, min_value: float, max_value: float) -> None:
         super().__init__(min_value, max_value)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ... import nn
 from ...graph import Graph, NodeShapes, gModule
 from ...node import Node
 from ..build import Values, outputs_of
@@ -60,7 +61,7 @@ def simple_todot(
 
 
 def _is_shown(node: Node) -> bool:
-    return node.module is not None and type(node.module).__name__ != "Identity"
+    return node.module is not None and not isinstance(node.module, nn.Identity)
 
 
 def _next_shown(graph: Graph, source: Node) -> Iterator[Node]:

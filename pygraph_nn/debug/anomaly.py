@@ -1,11 +1,7 @@
-"""Help in finding mistakes: names for nodes, pictures of failures, the first NaN."""
+"""detect_anomaly: the first node that gives NaN or infinity, forward or backward."""
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -13,97 +9,9 @@ import torch
 
 from .. import nested
 from ..errors import GraphError, type_name
-from ..graph import (
-    Observer,
-    gModule,
-    observe_everywhere,
-    observing,
-    stop_observing_everywhere,
-)
+from ..graph import GraphStructure, Observer, observing
 from ..nn.core import writable
 from ..node import Node
-
-
-def annotateNodes(stackLevel: int = 1) -> None:
-    """Name every node that a local variable of the caller holds after that variable.
-
-    A name given before stays. `stackLevel` 2 looks at the caller's caller, and so on
-    (``nngraph.annotateNodes``).
-
-    Raises:
-        GraphError: there are not that many callers.
-    """
-    try:
-        frame = sys._getframe(stackLevel)
-    except ValueError:
-        raise GraphError(f"annotateNodes({stackLevel}): there are fewer callers") from None
-    for name, value in list(frame.f_locals.items()):
-        if isinstance(value, Node) and value.name is None:
-            value.annotate(name=name)
-
-
-Draw = Callable[[gModule, Node, Path], Any]
-"""``draw(graph, failing_node, path_without_suffix)`` writes the picture of a failure."""
-
-
-class _FailurePictures(Observer):
-    draw: Draw | None = None
-
-    def failed(self, graph: gModule, node: Node, input: Any, error: Exception) -> None:
-        if self.draw is None:
-            return
-        # nngraph's file name: that of the graph.
-        path = Path(str(graph.name or "nngraph").replace("/", "_"))
-        try:
-            self.draw(graph, node, path)
-        except Exception as trouble:  # a picture that fails must not hide the error it is about
-            warnings.warn(f"setDebug: no picture {path}: {trouble}", stacklevel=2)
-
-
-_pictures = _FailurePictures()
-_debug = False
-
-
-def draw_failures_with(draw: Draw | None) -> None:
-    """Set what `setDebug` draws with."""
-    _pictures.draw = draw
-
-
-class setDebug:
-    """Draw the graph when one of its nodes fails, the node red (``nngraph.setDebug``).
-
-    The picture is written to the working directory under the name of the gModule, or as
-    ``nngraph``. The error that goes on says, as without `setDebug`, which node failed, its name,
-    the line that declared it and the shapes that arrived there. A call sets the mode for all
-    threads, a ``with`` block sets it for a while::
-
-        with nngraph.setDebug(True):
-            g.forward(x)
-    """
-
-    def __init__(self, enabled: bool = True) -> None:
-        self._before = _debug
-        _set_debug(enabled)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        _set_debug(self._before)
-
-
-def _set_debug(enabled: bool) -> None:
-    global _debug
-    _debug = enabled
-    if enabled:
-        observe_everywhere(_pictures)
-    else:
-        stop_observing_everywhere(_pictures)
 
 
 class detect_anomaly:
@@ -149,13 +57,13 @@ class _NonFinite(Observer):
     def __init__(self) -> None:
         self._parameter_hooks: dict[int, Any] = {}
 
-    def before(self, graph: gModule, node: Node, input: Any) -> Any:
-        if node.module is None or isinstance(node.module, gModule):
+    def before(self, graph: GraphStructure, node: Node, input: Any) -> Any:
+        if node.module is None or isinstance(node.module, GraphStructure):
             return input  # inside, its nodes are seen one by one
         self._watch_parameters(graph, node)
         return nested.map_leaves(lambda x: self._watched_alias(graph, node, x), input)
 
-    def after(self, graph: gModule, node: Node, input: Any, output: Any) -> None:
+    def after(self, graph: GraphStructure, node: Node, input: Any, output: Any) -> None:
         if node.module is None:
             return  # plumbing; the nodes of modules around it have the names
         if not is_finite(output):
@@ -165,7 +73,7 @@ class _NonFinite(Observer):
                 f"{kind_of_trouble(output)} in the output of a node{cause}\n"
                 f"  input: {statistics(input)}\n  output: {statistics(output)}"
             )
-        if not isinstance(node.module, gModule):
+        if not isinstance(node.module, GraphStructure):
             for y in nested.leaves(output):
                 if _is_tracked(y):
                     y.register_hook(lambda gradient: self._check_arriving(graph, node, gradient))
@@ -176,7 +84,7 @@ class _NonFinite(Observer):
             handle.remove()
         self._parameter_hooks.clear()
 
-    def _watched_alias(self, graph: gModule, node: Node, x: Any) -> Any:
+    def _watched_alias(self, graph: GraphStructure, node: Node, x: Any) -> Any:
         if not _is_tracked(x):
             return x
         value = x.detach()
@@ -189,7 +97,7 @@ class _NonFinite(Observer):
         # which is to be asked first.
         return alias.view_as(alias)
 
-    def _watch_parameters(self, graph: gModule, node: Node) -> None:
+    def _watch_parameters(self, graph: GraphStructure, node: Node) -> None:
         assert node.module is not None
         if not torch.is_grad_enabled():
             return
@@ -202,7 +110,12 @@ class _NonFinite(Observer):
                 )
 
     def _check_leaving(
-        self, graph: gModule, node: Node, what: str, value: torch.Tensor, gradient: torch.Tensor
+        self,
+        graph: GraphStructure,
+        node: Node,
+        what: str,
+        value: torch.Tensor,
+        gradient: torch.Tensor,
     ) -> None:
         if not is_finite(gradient):
             raise GraphError(
@@ -211,7 +124,7 @@ class _NonFinite(Observer):
                 f"  at {node!r}\n  in {graph}"
             )
 
-    def _check_arriving(self, graph: gModule, node: Node, gradient: torch.Tensor) -> None:
+    def _check_arriving(self, graph: GraphStructure, node: Node, gradient: torch.Tensor) -> None:
         # What the nodes behind gave was found finite before: only the caller's is left.
         if not is_finite(gradient):
             raise GraphError(

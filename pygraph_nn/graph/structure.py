@@ -1,0 +1,150 @@
+"""GraphStructure: the nodes, orders and steps of a gModule, without running them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from .. import nn
+from ..errors import GraphError, caller_location
+from ..nn.core import as_layer
+from ..node import Node
+from .checks import check_complete, check_nodes, feed
+from .order import Graph, against_inputs
+
+
+class Step(NamedTuple):
+    """One node of the forward order, ready to run. Values stand in slots, one for each node.
+
+    Attributes:
+        slot: the slot of the node's value, its index in ``forwardnodes``.
+        sources: the slots of its inputs' values, in order.
+        module: the name of its module among the gModule's submodules; None if it passes values on.
+        select: for a part of a split, the index of the element.
+        split: for a split, the number of elements that the table must have.
+    """
+
+    slot: int
+    sources: tuple[int, ...]
+    module: str | None
+    select: int | None
+    split: int | None
+
+
+class GraphStructure(nn.Container):
+    """What a gModule knows about its graph; `gModule` documents arguments and attributes."""
+
+    def __init__(self, inputs: Sequence[Node] | None, outputs: Sequence[Node] | None) -> None:
+        super().__init__()
+        self.name: str | None = None
+        self.declared_at = caller_location()
+        check_nodes(inputs, "inputs")
+        check_nodes(outputs, "outputs")
+        assert inputs is not None
+        assert outputs is not None
+        self.nInputs = len(inputs)
+        self.input_nodes: list[Node] = list(inputs)
+        self.outnode = Node()
+        self.outnode.take(outputs, domap=False)
+        self.innode, feeds = feed(inputs)
+        try:
+            for node, source in zip(inputs, feeds, strict=True):
+                node.add(source)
+            self.bg: Graph = against_inputs(self.outnode)
+            self.fg: Graph = self.bg.reverse()
+            self.forwardnodes: list[Node] = self.fg.topsort()
+            check_complete(self.forwardnodes, self.innode, inputs)
+        except GraphError:
+            # So that the same nodes can be tried again with the mistake mended.
+            for node in inputs:
+                node.inputs.clear()
+            raise
+        self.backwardnodes: list[Node] = self.bg.topsort()
+        self._module_names = self._adopt_modules()
+        self.steps: list[Step] = self._make_steps()
+
+    def _adopt_modules(self) -> list[str | None]:
+        """Register the nodes' modules in forward order under readable, unique names.
+
+        A PyTorch module becomes a layer, and the node of ``split(1)`` gets its JustElement.
+        Returns the names, node by node.
+        """
+        layers: dict[int, nn.Module] = {}
+        names: dict[int, str] = {}
+        taken: Counter[str] = Counter()
+        for node in self.forwardnodes:
+            if node.is_only_element and node.module is None:
+                node.module = nn.JustElement()
+            if node.module is None:
+                continue
+            node.module = layers.setdefault(id(node.module), as_layer(node.module))
+            if id(node.module) in names:
+                continue
+            wanted = _child_name(node) or str(len(self._modules))
+            taken[wanted] += 1
+            name = wanted if taken[wanted] == 1 else f"{wanted}_{taken[wanted]}"
+            while name in self._modules or hasattr(self, name):
+                taken[wanted] += 1
+                name = f"{wanted}_{taken[wanted]}"
+            names[id(node.module)] = name
+            self.add_module(name, node.module)
+        return [names.get(id(node.module)) for node in self.forwardnodes]
+
+    def _make_steps(self) -> list[Step]:
+        slots = {id(node): i for i, node in enumerate(self.forwardnodes)}
+        self._innode_slot = slots[id(self.innode)]
+        return [
+            Step(
+                slot,
+                tuple(slots[id(source)] for source in node.inputs),
+                self._module_names[slot],
+                node.selectindex,
+                node.nSplitOutputs,
+            )
+            for slot, node in enumerate(self.forwardnodes)
+            if node is not self.innode
+        ]
+
+    @property
+    def innode_slot(self) -> int:
+        """The slot of the gModule's input, the index of `innode` in `forwardnodes`."""
+        return self._innode_slot
+
+    @property
+    def node_modules(self) -> list[torch.nn.Module | None]:
+        """The module that runs at each of `forwardnodes`; None where a node only passes values on.
+
+        A copy of the gModule for another device has modules of its own, unknown to its nodes.
+        """
+        return [None if name is None else self._modules[name] for name in self._module_names]
+
+    def place(self) -> str:
+        """Return what error messages call the gModule: its name and where it was built."""
+        return f"{self}, built at {self.declared_at}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The nodes come first and in topological order, so that pickling a long chain does not
+        # follow it recursively.
+        return {"forwardnodes": self.forwardnodes, **super().__getstate__()}
+
+    def __str__(self) -> str:
+        return self.name or "nn.gModule"
+
+    def __repr__(self) -> str:
+        lines = [f"{self} {{"]
+        for node, module in zip(self.forwardnodes, self.node_modules, strict=True):
+            if module is not None:
+                indented = str(module).replace("\n", "\n  ")
+                lines.append(f"  ({node.name or self.fg.id(node)}): {indented}")
+        return "\n".join([*lines, "}"])
+
+
+def _child_name(node: Node) -> str:
+    """Return a submodule name from the groups and the name of `node`; empty if it has no name."""
+    if not node.name:
+        return ""
+    return re.sub(r"\W+", "_", "_".join([*node.group, node.name])).strip("_")
