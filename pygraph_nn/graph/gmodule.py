@@ -1,4 +1,4 @@
-"""gModule: a graph of modules as one module, run forward and, through autograd, backward."""
+"""gModule: a graph of modules that runs as one module, forward and, by autograd, backward."""
 
 from __future__ import annotations
 
@@ -22,31 +22,36 @@ from .structure import GraphStructure, Step
 
 @add_class
 class gModule(GraphStructure):
-    """The module that a graph of Nodes makes (``nn.gModule``).
+    """Runs a graph of Nodes as one module (``nn.gModule``).
 
-    `inputs` are nodes without inputs of their own, which get the input of the gModule: for one
-    the value itself, for several a table of as many. `outputs` are nodes whose values it gives:
-    one value, or a table of several. Modules stand in the forward order, which is also that of
-    `parameters()`; a module is named after its node's annotation, else after its place.
+    With one input node, the gModule takes a value; with several, a table of as many values. It
+    returns a value for one output node and a table for several. The order of the modules inside,
+    and so of `parameters()`, is Torch7's forward order. A module is named after its node's
+    annotation, or else after its place.
 
-    Values belong to the run: nothing is kept on nodes, so that one gModule can run in several
-    threads.
+    A run keeps its values to itself and stores nothing on nodes, so that one gModule can run in
+    several threads.
 
     Args:
-        name: what `str` gives; ``nn.gModule`` if not given.
-        input_shapes: check that shapes fit, as `infer_shapes` does.
+        inputs: nodes without inputs of their own.
+        outputs: the nodes whose values to return.
+        name: the text that `str` returns; default ``nn.gModule``.
+        input_shapes: shapes to check the graph with, as `infer_shapes` takes them.
 
     Attributes:
         fg, bg: the forward and backward `Graph`.
         forwardnodes, backwardnodes: their nodes in Torch7's order.
         innode, outnode: the nodes added before the inputs and after the outputs.
-        nInputs: number of inputs.
-        verbose: print every node as it runs.
-        shapes: what `infer_shapes` found last; empty before.
-        declared_at: ``file:line`` that built it.
+        input_nodes: the nodes passed as `inputs`.
+        nInputs: the number of inputs.
+        steps: one `Step` for each node of `forwardnodes` but `innode`, in order.
+        node_modules: the module that runs at each of `forwardnodes`.
+        verbose: if True, print every node as it runs.
+        shapes: the result of the last `infer_shapes`; empty before.
+        declared_at: the ``file:line`` that built it.
 
     Raises:
-        GraphError: the nodes make no graph that could run: an input has inputs, an input or a
+        GraphError: the nodes do not form a graph that can run: an input has inputs, an input or a
             part of a split is unused, a node leads to no output, there is another root or a cycle.
     """
 
@@ -66,29 +71,29 @@ class gModule(GraphStructure):
             self.infer_shapes(input_shapes)
 
     def infer_shapes(self, input_shapes: Any) -> dict[Node, NodeShapes]:
-        """The shapes that arrive at each node and that it gives, without data.
+        """Return the shapes at each node, computed without data, and keep them as `shapes`.
 
-        The result, also kept as `shapes`, has an entry for every node but `innode`, and for those
-        of nested gModules. `input_shapes` is nested like the input; in place of a tensor stands a
-        shape, a pair (shape, dtype) or a meta tensor. Without a dtype it is the parameters'::
+        The result has an entry for every node but `innode`, and for the nodes of nested gModules.
+        `input_shapes` is nested like the input, with a shape, a pair (shape, dtype) or a meta
+        tensor in place of each tensor. The default dtype is that of the parameters::
 
             g.infer_shapes([((20,), torch.int64), (20, 200)])
 
         Raises:
-            GraphError: shapes do not fit; it names the first node where.
+            GraphError: shapes do not fit; the message names the first node where they do not.
         """
         self.shapes = shape_inference.infer(self, input_shapes)
         return self.shapes
 
     def to_networkx(self) -> networkx.DiGraph:
-        """The forward graph for networkx, with `shapes` if they are known; see `Graph`."""
+        """Return the forward graph for networkx, with the inferred `shapes`; see `Graph`."""
         return self.fg.to_networkx(self.shapes)
 
     def to_fx(self) -> torch.fx.GraphModule:
-        """The same computation, on the same parameters, as a graph of torch.fx.
+        """Return the same computation, on the same parameters, as a graph of torch.fx.
 
-        It takes the input of the gModule, as one argument. A node becomes a call of its module
-        under the node's name, a part of a split a getitem.
+        The result takes the gModule's input as one argument. A node becomes a call of its module
+        under the node's name, and a part of a split becomes a getitem.
         """
         return fx.to_fx(self)
 
@@ -98,7 +103,7 @@ class gModule(GraphStructure):
         values: list[Any] = [None] * (len(self.steps) + 1)
         values[self._innode_slot] = self._check_input(input)
         watching = () if torch.compiler.is_compiling() else self._observers()
-        # Nothing stands between a module and its updateOutput, so that small layers cost no more
+        # Call updateOutput itself where nothing can intervene, so that small layers cost no more
         # than when they are called by hand.
         direct = not watching and not self.overrides_run_node and not calls_are_watched()
         modules: dict[str, Any] = self._modules
@@ -130,7 +135,7 @@ class gModule(GraphStructure):
         return value
 
     def run_node(self, step: Step, input: Any) -> Any:
-        """What the module of `step` gives for `input`; the one place to change how nodes run."""
+        """Run the module of `step` on `input`; override this to change how nodes run."""
         return run_module(self._modules[step.module], input)  # type: ignore[index, arg-type]
 
     @property
@@ -139,7 +144,7 @@ class gModule(GraphStructure):
         return type(self).run_node is not gModule.run_node or "run_node" in self.__dict__
 
     def _pass_on(self, step: Step, value: Any) -> Any:
-        """What a node of no module gives: all of its input or, as part of a split, one element."""
+        """Return the value of a node without a module: its input, or one element of a split."""
         if step.select is not None:
             return value[step.select]
         if step.split is not None:
@@ -230,10 +235,10 @@ class gModule(GraphStructure):
     # Torch7's other methods
 
     def map(self, other: gModule, function: Callable[[Any, Any], Any]) -> None:
-        """``function(mine, theirs)`` for the modules of both graphs, in forward order.
+        """Call ``function(mine, theirs)`` for the modules of both graphs, in forward order.
 
         Raises:
-            GraphError: `other` has fewer nodes, or no module where this graph has one.
+            GraphError: `other` has fewer nodes, or lacks a module where this graph has one.
         """
         if not isinstance(other, gModule):
             raise GraphError(f"map: expecting a gModule, got {type_name(other)}")
@@ -251,9 +256,9 @@ class gModule(GraphStructure):
                 function(a, b)
 
     def replace(self, callback: Callable[[torch.nn.Module], torch.nn.Module]) -> Any:
-        """Put ``callback(module)`` in the place of every module inside, outer ones first.
+        """Replace every module inside by ``callback(module)``, outer ones first.
 
-        Returns what `callback` makes of the gModule itself. Nodes show the new modules.
+        Nodes show the new modules. Returns ``callback(self)``.
         """
         replacement = super().replace(callback)
         for name, module in self._modules.items():
@@ -264,7 +269,7 @@ class gModule(GraphStructure):
 
 
 class _Printer(Observer):
-    """Prints every node with what it gives, for `verbose`."""
+    """Prints every node with its value, for `verbose`."""
 
     def after(self, graph: GraphStructure, node: Node, input: Any, output: Any) -> None:
         print(f" V : {node.kind()} -> {nested.describe(output)}")

@@ -1,7 +1,7 @@
-"""Graph: nodes and edges in Torch7's order, its topological sort, and its networkx view.
+"""Graph: nodes and edges in Torch7's order, their topological sort, and the networkx view.
 
-The orders are those of torch/graph, on which the numbers depend: parameters and random draws come
-in the order of the forward sort.
+Numbers depend on these orders, which are those of torch/graph: parameters and random draws follow
+the forward sort.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from .node_shapes import NodeShapes
 
 
 class Graph:
-    """A directed graph of Nodes (``graph.Graph``). `nodes` and `edges` stand in order of arrival.
+    """A directed graph of Nodes (``graph.Graph``).
 
-    A node's id, counted from 0, is its index in `nodes`.
+    `nodes` and `edges` are in the order in which they were added. A node's id is its index in
+    `nodes`, from 0.
     """
 
     def __init__(self, edges: Iterable[tuple[Node, Node]] = ()) -> None:
@@ -32,10 +33,10 @@ class Graph:
             self.add(source, target)
 
     def add(self, source: Node, target: Node | None = None) -> None:
-        """Add the edge `source` to `target`, and its nodes if they are new.
+        """Add the edge from `source` to `target`, and its nodes if they are new.
 
         Raises:
-            GraphError: one of them is no Node.
+            GraphError: one of them is not a Node.
         """
         for node in (source, target):
             if not isinstance(node, Node):
@@ -56,31 +57,31 @@ class Graph:
             self._children.append([])
 
     def id(self, node: Node) -> int:
-        """The index of `node` in `nodes`."""
+        """Return the index of `node` in `nodes`."""
         return self._index[id(node)]
 
     def __contains__(self, node: Node) -> bool:
         return id(node) in self._index
 
     def children(self, node: Node) -> list[Node]:
-        """The nodes that edges from `node` lead to, in order."""
+        """Return the nodes that edges from `node` lead to, in order."""
         return self._children[self.id(node)]
 
     def reverse(self) -> Graph:
-        """The graph of the same nodes with every edge turned round."""
+        """Return the graph of the same nodes with every edge reversed."""
         return Graph((target, source) for source, target in self.edges)
 
     def roots(self) -> list[Node]:
-        """The nodes that no edge leads to."""
+        """Return the nodes without incoming edges."""
         reached = {id(target) for _, target in self.edges}
         return [node for node in self.nodes if id(node) not in reached]
 
     def leaves(self) -> list[Node]:
-        """The nodes that no edge leaves."""
+        """Return the nodes without outgoing edges."""
         return [node for node in self.nodes if not self.children(node)]
 
     def hasCycle(self) -> bool:
-        """Whether a path leads from a node back to itself."""
+        """Return whether a path leads from a node back to itself."""
         try:
             self.topsort()
         except GraphError:
@@ -88,9 +89,9 @@ class Graph:
         return False
 
     def topsort(self) -> list[Node]:
-        """All nodes, each after those with an edge to it, in the order Torch7 sorts them.
+        """Return all nodes in Torch7's topological order, each after the sources of its edges.
 
-        That is the order in which a depth-first walk against the edges, from the leaves, leaves
+        It is the order in which a depth-first walk from the leaves, against the edges, finishes
         the nodes.
 
         Raises:
@@ -98,22 +99,23 @@ class Graph:
         """
         against = self.reverse()
         order = depth_first(against.roots(), against.children)
-        if len(order) < len(self.nodes):  # what no leaf leads back to lies in cycles
+        if len(order) < len(self.nodes):  # nodes that no leaf leads back to lie in cycles
             depth_first(self.nodes, against.children)
         return order
 
     def to_networkx(self, shapes: Mapping[Node, NodeShapes] | None = None) -> networkx.DiGraph:
-        """The graph for networkx: nodes are the ids, in order, and edges stand as they do here.
+        """Return the graph for networkx, its nodes being the ids.
 
-        A node has `node`, `module`, `name` and `kind`, an edge has `index`: which input of its
-        target its source is (in a backward graph: of its source its target). With `shapes` a node
-        has `input_shape` and `output_shape`, an edge the `shape` of what it carries.
+        Node attributes are `node`, `module`, `name` and `kind`. The edge attribute `index` says
+        which input of the edge's target its source is (in a backward graph, which input of its
+        source its target is). With `shapes`, nodes also have `input_shape` and `output_shape`, and
+        edges the `shape` of the value that they carry.
         """
-        made = networkx.DiGraph()
+        view = networkx.DiGraph()
         for index, node in enumerate(self.nodes):
-            made.add_node(index, node=node, module=node.module, name=node.name, kind=node.kind())
+            view.add_node(index, node=node, module=node.module, name=node.name, kind=node.kind())
             if shapes and node in shapes:
-                made.add_node(
+                view.add_node(
                     index, input_shape=shapes[node].input, output_shape=shapes[node].output
                 )
         places = {
@@ -125,15 +127,14 @@ class Graph:
             attributes: dict[str, Any] = {"index": places.get((id(source), id(target)))}
             if shapes and source in shapes:
                 attributes["shape"] = shapes[source].output
-            made.add_edge(self.id(a), self.id(b), **attributes)
-        return made
+            view.add_edge(self.id(a), self.id(b), **attributes)
+        return view
 
     def __repr__(self) -> str:
         return f"<Graph of {len(self.nodes)} nodes and {len(self.edges)} edges>"
 
     def __getstate__(self) -> dict[str, Any]:
-        # Inputs before what they go into, so that pickling a long chain does not follow it
-        # recursively.
+        # Inputs before their users, so that pickling a long chain does not follow it recursively.
         return {
             "inputs_first": inputs_first(self.nodes),
             "nodes": self.nodes,
@@ -149,7 +150,7 @@ class Graph:
 
 
 def inputs_first(nodes: Iterable[Node]) -> list[Node]:
-    """`nodes` and all that lead to them, each after its inputs; those in a cycle in any order."""
+    """Return `nodes` and all that lead to them, each after its inputs; cycles in any order."""
     done: set[int] = set()
     order: list[Node] = []
     for root in nodes:
@@ -169,7 +170,7 @@ def inputs_first(nodes: Iterable[Node]) -> list[Node]:
 
 
 def against_inputs(outnode: Node) -> Graph:
-    """The backward graph: from `outnode` to its inputs and theirs, breadth first."""
+    """Return the backward graph: from `outnode` to its inputs and theirs, breadth first."""
     graph = Graph()
     seen, queue = {id(outnode)}, deque([outnode])
     while queue:
@@ -183,10 +184,10 @@ def against_inputs(outnode: Node) -> Graph:
 
 
 def depth_first(roots: list[Node], children: Callable[[Node], list[Node]]) -> list[Node]:
-    """Nodes in the order in which a depth-first walk from `roots` leaves them.
+    """Return nodes in the order in which a depth-first walk from `roots` finishes them.
 
     Raises:
-        GraphError: the walk comes upon a cycle.
+        GraphError: the walk meets a cycle.
     """
     done: set[int] = set()
     order: list[Node] = []
