@@ -22,7 +22,7 @@ _groups = _Groups()
 
 @contextmanager
 def group(name: str) -> Iterator[None]:
-    """Nodes declared inside belong to the group `name`, which pictures show as a frame.
+    """Put the nodes declared inside into the group `name`, which pictures show as a frame.
 
     Groups nest::
 
@@ -38,10 +38,18 @@ def group(name: str) -> Iterator[None]:
 
 
 class Node:
-    """A place in a graph (``nngraph.Node``): a module and the nodes whose outputs it takes.
+    """One use of a module in a graph, and the nodes it takes its inputs from (``nngraph.Node``).
 
-    Nodes are made by calling a module on nodes, not by hand. `Node.inputs` holds its inputs in
-    order; a node of no module passes its input on, as the parts of a `split` do.
+    Calling a module on nodes makes a node; users do not construct nodes themselves. A node without
+    a module passes its input on, like the parts of a `split`.
+
+    Attributes:
+        module: the module that runs at the node, or None.
+        inputs: the nodes whose values it takes, in order.
+        successors: the nodes declared to take its value (nngraph's reverseMap).
+        annotations: name, description and graphAttributes, see `annotate`.
+        group: the names of the groups it was declared in, from the outside.
+        declared_at: the ``file:line`` that declared it.
     """
 
     def __init__(
@@ -54,7 +62,7 @@ class Node:
     ) -> None:
         self.module = module
         self.inputs: list[Node] = []
-        self.successors: list[Node] = []  # nngraph's reverseMap: nodes declared to take this one
+        self.successors: list[Node] = []
         self.annotations: dict[str, Any] = {}
         self.nSplitOutputs = nSplitOutputs
         self.selectindex = selectindex
@@ -64,12 +72,12 @@ class Node:
 
     @property
     def data(self) -> Node:
-        """The node itself, so that Lua's ``node.data.module`` reads the same here."""
+        """The node itself, so that Lua's ``node.data.module`` reads alike."""
         return self
 
     @property
     def name(self) -> str | None:
-        """The name given by `annotate` or `annotateNodes`, if any."""
+        """The name from `annotate` or `annotateNodes`, or None."""
         return self.annotations.get("name")
 
     @property
@@ -79,7 +87,7 @@ class Node:
         return f"[{os.path.basename(path)}]:{line}_"
 
     def kind(self) -> str:
-        """What the node does: its module, ``split(n)`` or ``part i``."""
+        """Return what the node does: its module, ``split(n)`` or ``part i``."""
         if self.module is not None:
             return str(self.module)
         if self.nSplitOutputs is not None:
@@ -95,15 +103,15 @@ class Node:
         return f"<Node {name}{self.kind()}, declared at {self.declared_at}>"
 
     def add(self, other: Node, domap: bool = True) -> None:
-        """Take `other` as the next input. Calling a module on nodes does this.
+        """Take `other` as the next input, as calling a module on nodes does.
 
         Raises:
-            GraphError: `other` is an input already; two uses of one value need an `nn.Identity`.
+            GraphError: `other` is already an input; a second use needs an `nn.Identity`.
         """
         if not isinstance(other, Node):
             raise expecting_node(other, "inputs", len(self.inputs))
-        for i, known in enumerate(self.inputs):
-            if known is other:
+        for i, node in enumerate(self.inputs):
+            if node is other:
                 raise _same_input_twice(other, i)
         self._take(other, domap)
 
@@ -113,12 +121,12 @@ class Node:
             other.successors.append(self)
 
     def take(self, others: Sequence[Node], domap: bool = True) -> None:
-        """`add` for several nodes, in time linear in their number.
+        """Take several nodes as the next inputs, in time linear in their number.
 
         Raises:
-            GraphError: a node stands among them twice, or is an input already.
+            GraphError: a node is among them twice, or is already an input.
         """
-        places = {id(known): i for i, known in enumerate(self.inputs)}
+        places = {id(node): i for i, node in enumerate(self.inputs)}
         for i, other in enumerate(others, len(places)):
             if places.setdefault(id(other), i) != i:
                 raise _same_input_twice(other, places[id(other)], i)
@@ -126,9 +134,9 @@ class Node:
             self._take(other, domap)
 
     def split(self, noutput: int | None = None) -> Any:
-        """Nodes for the `noutput` elements of the table that this node gives.
+        """Return nodes for the `noutput` elements of the table that is this node's value.
 
-        ``split(1)`` gives one node (not a list): the only element of a one-element table.
+        ``split(1)`` returns one node, not a list, for the only element of a one-element table.
 
         Raises:
             GraphError: `noutput` is not a positive integer.
@@ -151,10 +159,10 @@ class Node:
     def annotate(self, annotations: dict[str, Any] | None = None, /, **more: Any) -> Node:
         """Set the node's `name`, `description` or `graphAttributes` (a dict for Graphviz).
 
-        Takes keywords, or a dict as in Lua. Gives the node back, for chaining.
+        Takes keywords, or a dict as in Lua. Returns the node, for chaining.
 
         Raises:
-            GraphError: the annotations are no dict.
+            GraphError: the annotations are not a dict.
         """
         if annotations is not None and not isinstance(annotations, dict):
             raise GraphError(
@@ -199,7 +207,7 @@ class Node:
     def __torch_function__(
         cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Torch asks this before a function of tensors that was given a Node."""
+        """Refuse a torch function that was called on a Node; torch calls this first."""
         node = next((x for x in _flat((args, kwargs or {})) if isinstance(x, Node)), None)
         raise GraphError(
             f"torch function {getattr(function, '__name__', function)} was called on {node!r} at "
@@ -208,15 +216,15 @@ class Node:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # Successors lead forward: following them would pickle the graph node by node, recursively.
+        # Following successors would pickle the graph forward, node by node and recursively.
         return {**self.__dict__, "successors": []}
 
 
 def make_node(module: torch.nn.Module, inputs: Any) -> Node:
-    """The node that ``module(inputs)`` stands for: `inputs` is a Node or a list of Nodes.
+    """Return the node for ``module(inputs)``, where `inputs` is a Node or a list of Nodes.
 
     Raises:
-        GraphError: an input is no Node, or appears twice, or the list is empty.
+        GraphError: an input is not a Node, or appears twice, or the list is empty.
     """
     if isinstance(inputs, dict):
         raise GraphError(
@@ -232,13 +240,13 @@ def make_node(module: torch.nn.Module, inputs: Any) -> Node:
     for i, node in enumerate(nodes):
         if not isinstance(node, Node):
             raise expecting_node(node, "inputs", i)
-    made = Node(module)
-    made.take(nodes)
-    return made
+    node = Node(module)
+    node.take(nodes)
+    return node
 
 
 def expecting_node(value: object, array: str, index: int) -> GraphError:
-    """The error for `value` at ``array[index]``, where a Node is due."""
+    """Return the error for `value` at ``array[index]``, where a Node is expected."""
     place = f"at {caller_location()}"
     if value is None:
         return GraphError(f"{array}[{index}] is None (typo / bad index?), {place}")

@@ -1,4 +1,4 @@
-"""What a gModule checks of its nodes when it is built."""
+"""Checks of a gModule's nodes when it is built."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from ..node import Node, expecting_node
 
 
 def check_nodes(nodes: Any, array: str) -> None:
-    """`nodes`, the argument `array` of gModule, are a list of different Nodes, at least one."""
+    """Check that `nodes`, the argument `array` of gModule, is a list of different Nodes.
+
+    Raises:
+        GraphError: it is no list, or is empty, or holds something else, or holds a Node twice.
+    """
     if not isinstance(nodes, (list, tuple)):
         hint = f"put it into a list: [{array[:-1]}]" if isinstance(nodes, Node) else "pass a list"
         what = repr(nodes) if isinstance(nodes, Node) else type_name(nodes)
@@ -34,7 +38,11 @@ def check_nodes(nodes: Any, array: str) -> None:
 
 
 def feed(inputs: Sequence[Node]) -> tuple[Node, list[Node]]:
-    """The innode and the nodes that hand its value, or the parts of it, to the inputs."""
+    """Return the innode, and for each input the node that passes it its part of the value.
+
+    Raises:
+        GraphError: an input has inputs.
+    """
     for i, node in enumerate(inputs):
         if node.inputs:
             source = root = node.inputs[0]

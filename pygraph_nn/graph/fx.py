@@ -1,4 +1,4 @@
-"""A gModule as a torch.fx.GraphModule, for the tools that read and rewrite those."""
+"""A gModule as a torch.fx.GraphModule, for tools that read and rewrite these."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from .structure import GraphStructure
 
 
 def to_fx(g: GraphStructure) -> torch.fx.GraphModule:
-    """A GraphModule that computes what `g` does, on the same modules and parameters.
+    """Return a GraphModule that does the same computation as `g`, on the same modules.
 
-    It takes the input of `g`, as one argument. A node is a call of its module under the node's
-    name, a part of a split an `operator.getitem`. Modules, nested gModules among them, stay whole.
+    The result takes the input of `g` as one argument. A node becomes a call of its module under the
+    node's name, and a part of a split becomes an `operator.getitem`. Modules, including nested
+    gModules, are not taken apart.
     """
     graph = torch.fx.Graph()
     values: list[Any] = [None] * len(g.forwardnodes)

@@ -1,4 +1,4 @@
-"""Observer: what may watch the nodes of gModules run, without a change to them."""
+"""Observer: watches the nodes of gModules while they run."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from .structure import GraphStructure
 
 
 class Observer:
-    """Sees every node of every gModule that runs while it is `observing`. Override what you need.
+    """Sees every node of every gModule that runs inside `observing`. Override what you need.
 
-    Each method gets the gModule and the node. In a nested gModule come its nodes, then, as one
-    node, the gModule itself. Nothing is observed in what torch.compile or torch.export made.
+    Each method gets the gModule and the node. For a nested gModule, its own nodes come first, and
+    then the nested gModule as one node. Graphs compiled by torch.compile or torch.export are not
+    observed.
     """
 
     def before(self, graph: GraphStructure, node: Node, input: Any) -> Any:
-        """The node is about to run on `input`, a table if it has several. Returns what it gets."""
+        """Called before the node runs on `input`, a table if it has several. Return its input."""
         return input
 
     def after(self, graph: GraphStructure, node: Node, input: Any, output: Any) -> None:
-        """The node gave `output`."""
+        """Called after the node returned `output`."""
 
     def failed(self, graph: GraphStructure, node: Node, input: Any, error: Exception) -> None:
-        """The node raised `error`, which goes on its way afterwards. The innermost graph only."""
+        """Called when the node raised `error`, in the innermost graph only; it propagates."""
 
 
 class _Observers(threading.local):
@@ -38,13 +39,13 @@ _everywhere: tuple[Observer, ...] = ()
 
 
 def observers() -> tuple[Observer, ...]:
-    """Who watches the runs of this thread."""
+    """Return the observers of this thread's runs."""
     return _everywhere + _observers.here
 
 
 @contextmanager
 def observing(observer: Observer) -> Iterator[Observer]:
-    """Let `observer` watch the runs that this thread makes inside the block."""
+    """Let `observer` watch this thread's runs inside the block."""
     before = _observers.here
     _observers.here = (*before, observer)
     try:
@@ -63,4 +64,4 @@ def observe_everywhere(observer: Observer) -> None:
 def stop_observing_everywhere(observer: Observer) -> None:
     """End `observe_everywhere`."""
     global _everywhere
-    _everywhere = tuple(known for known in _everywhere if known is not observer)
+    _everywhere = tuple(other for other in _everywhere if other is not observer)

@@ -1,4 +1,4 @@
-"""Shapes before data: a run of a gModule on meta tensors, which have shapes and no values."""
+"""Shape inference: a run of a gModule on meta tensors, which have shapes and no values."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from .structure import GraphStructure
 
 
 def infer(g: GraphStructure, input_shapes: Any) -> dict[Node, NodeShapes]:
-    """The shapes at every node of `g` and of the gModules nested in it.
+    """Return the shapes at every node of `g` and of the gModules nested in it.
 
-    `input_shapes` is nested like the input of `g`. In place of a tensor stands its shape, the pair
-    (shape, dtype), or a meta tensor; without a dtype it is that of the parameters. For a `g` of one
-    input, a list of one entry stands for the entry.
+    `input_shapes` is nested like the input of `g`, with a shape, a pair (shape, dtype) or a meta
+    tensor in place of each tensor. The default dtype is that of the parameters. If `g` has one
+    input, a list of one entry is read as that entry.
 
-    The run is made in evaluation mode on a copy of `g` that shares no values with it, so that
-    nothing of `g` changes and no random numbers are drawn.
+    A copy of `g` that shares no values with it runs in evaluation mode, so that nothing in `g`
+    changes and no random numbers are drawn.
 
     Raises:
-        GraphError: the shapes do not fit at some node, which it names, or `input_shapes` are none.
+        GraphError: `input_shapes` holds something else, or the shapes do not fit at some node,
+            which the message names.
     """
     if g.nInputs == 1 and isinstance(input_shapes, list) and len(input_shapes) == 1:
         (input_shapes,) = input_shapes
     input = _meta_input(input_shapes, _dtype_of(g), "input_shapes")
     on_meta = _meta_copy(g)
-    collected = _Collector(dict(_nodes_of_copies(g, on_meta)))
-    with torch.no_grad(), observing(collected):
+    collector = _Collector(dict(_nodes_of_copies(g, on_meta)))
+    with torch.no_grad(), observing(collector):
         try:
             on_meta(input)
         except GraphError as error:
             raise GraphError(f"shapes do not fit: {error}") from error
-    return collected.shapes
+    return collector.shapes
 
 
 class _Collector(Observer):
-    """Collects shapes; `originals` gives for each copied node the one that it was copied from."""
+    """Collects shapes; `originals` maps each node of the copy to the node it is a copy of."""
 
     def __init__(self, originals: dict[Node, Node]) -> None:
         self.originals = originals
@@ -50,7 +51,7 @@ class _Collector(Observer):
 
     def after(self, graph: GraphStructure, node: Node, input: Any, output: Any) -> None:
         original = self.originals.get(node)
-        if original is not None:  # no part of a gModule that only a function knows
+        if original is not None:  # not inside a gModule that only a function calls
             self.shapes[original] = NodeShapes(shapes_of(input), shapes_of(output))
 
 
