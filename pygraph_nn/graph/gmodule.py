@@ -66,7 +66,6 @@ class gModule(GraphStructure):
         super().__init__(inputs, outputs)
         self.name = name
         self.verbose = False
-        self.shapes: dict[Node, NodeShapes] = {}
         if input_shapes is not None:
             self.infer_shapes(input_shapes)
 

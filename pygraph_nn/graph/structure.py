@@ -14,6 +14,7 @@ from ..errors import GraphError, caller_location
 from ..nn.core import as_layer
 from ..node import Node
 from .checks import check_complete, check_nodes, feed
+from .node_shapes import NodeShapes
 from .order import Graph, against_inputs
 
 
@@ -66,6 +67,7 @@ class GraphStructure(nn.Container):
         self.backwardnodes: list[Node] = self.bg.topsort()
         self._module_names = self._adopt_modules()
         self.steps: list[Step] = self._make_steps()
+        self.shapes: dict[Node, NodeShapes] = {}
 
     def _adopt_modules(self) -> list[str | None]:
         """Register the nodes' modules in forward order under readable, unique names.

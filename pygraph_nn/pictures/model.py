@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from ..graph import gModule
+from ..graph import GraphStructure
 from ..node import Node
 
 
@@ -65,7 +65,7 @@ class Wire:
 class Picture:
     """Boxes in forward order, the wires between them, and the groups, outer ones first."""
 
-    g: gModule
+    g: GraphStructure
     boxes: list[Box] = field(default_factory=list)
     wires: list[Wire] = field(default_factory=list)
     frames: list[tuple[str, ...]] = field(default_factory=list)
