@@ -8,6 +8,7 @@ import graphviz
 
 from ..recurrent import Plan, Stage
 from .files import write_files
+from .styles import quoted
 
 
 def plan_dot(
@@ -24,7 +25,7 @@ def plan_dot(
         "fontsize=10];"
     ]
     if title:
-        lines.append(f"  label={_quoted(title)}; labelloc=t;")
+        lines.append(f"  label={quoted(title)}; labelloc=t;")
     inside = {i for stage in plan.stages for i in stage.ops}
     lines += [_node(plan, i) for i in range(len(plan.ops)) if i not in inside]
     for number, stage in enumerate(plan.stages):
@@ -43,7 +44,7 @@ def _cluster(plan: Plan, number: int, stage: Stage) -> list[str]:
     kind = "step after step" if stage.loop else "all steps at once"
     return [
         f"  subgraph cluster_{number} {{",
-        f"    label={_quoted(f'stage {number}: {kind}')}; tooltip={_quoted(stage.reason)};",
+        f"    label={quoted(f'stage {number}: {kind}')}; tooltip={quoted(stage.reason)};",
         f'    style="rounded,filled"; color="{colour}"; fontsize=11;',
         *(f"  {_node(plan, i)}" for i in stage.ops),
         "  }",
@@ -53,8 +54,4 @@ def _cluster(plan: Plan, number: int, stage: Stage) -> list[str]:
 def _node(plan: Plan, i: int) -> str:
     op = plan.ops[i]
     shape = "" if op.kind == "module" else ", shape=ellipse"
-    return f"  {i} [label={_quoted(op.label())}{shape}];"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"  {i} [label={quoted(op.label())}{shape}];"

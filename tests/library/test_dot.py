@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -23,10 +24,13 @@ from helpers import (
     run_lua,
     value,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 from pygraph_nn.pictures import Picture, reduce
+from pygraph_nn.pictures.styles.language import printable
 
 ROOT = Path(nngraph.__file__).parents[1]
 
@@ -448,3 +452,70 @@ def test_shapes_of_the_last_forward_are_shown() -> None:
     assert "7 × 3" not in g.dot().source
     g.forward(torch.ones(7, 4))
     assert "7 × 3" in g.dot().source
+
+
+# Names of any kind
+
+
+ANY_TEXT = st.text(max_size=12) | st.sampled_from(
+    [
+        'a"b',
+        "a\\",
+        "\\N",
+        "a\nb",
+        "<b>",
+        "</b>",
+        "node",
+        "graph",
+        "}",
+        '"];x=y',
+        "\x01",
+        "\ud800",
+        "é≤",
+    ]
+)
+
+
+def named(name: str, attributes: dict[str, str]) -> nngraph.gModule:
+    x = nn.Identity()().annotate(name=name)
+    with nngraph.group(name):
+        y = nn.Linear(2, 3)(x).annotate(name=name, graphAttributes=attributes)
+    return nngraph.gModule([x], [nn.Tanh()(y).annotate(name="end")])
+
+
+def drawn_by_graphviz(source: str) -> dict[str, Any]:
+    """The drawing as the program dot reads it."""
+    done = subprocess.run(
+        ["dot", "-Tjson"], input=source.encode(), capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+@needs_dot
+@settings(max_examples=40)
+@given(ANY_TEXT, ANY_TEXT.filter(bool), ANY_TEXT)
+@pytest.mark.parametrize("style", ["readable", "nngraph"])
+def test_any_name_gives_a_drawing_of_the_same_nodes(
+    style: str, name: str, key: str, value: str
+) -> None:
+    key = "x" + key  # an attribute that Graphviz has no meaning for
+    drawing = drawn_by_graphviz(nngraph.dot(named(name, {key: value}), name, style=style).source)
+    plain = drawn_by_graphviz(nngraph.dot(named("plain", {"x": "y"}), "t", style=style).source)
+    kinds = [[o["name"] for o in d["objects"] if "nodes" not in o] for d in (drawing, plain)]
+    assert kinds[0] == kinds[1]
+    assert len(drawing["edges"]) == len(plain["edges"])
+    if style == "nngraph":
+        node = next(o for o in drawing["objects"] if printable(key) in o)
+        assert node[printable(key)] == printable(value).replace("\\", "\\\\")
+    else:
+        frames = [o for o in drawing["objects"] if "nodes" in o and o["name"].startswith("cluster")]
+        assert [frame["label"].replace("\\\\", "\\") for frame in frames] == [printable(name)]
+
+
+@pytest.mark.parametrize("name", ["a\x01b", "\ud800", "tab\there"])
+def test_control_characters_are_shown_as_escapes(name: str) -> None:
+    shown = name.encode("unicode_escape").decode()
+    source = named(name, {}).dot().source
+    assert shown in source
+    assert name not in source

@@ -1,9 +1,11 @@
 """Graphviz styles: nngraph's own, and a readable one."""
 
+from .language import quoted
 from .nngraph import simple_todot, todot, tooltip
 from .readable import described, readable
 
 __all__ = [
+    "quoted",
     "described",
     "readable",
     "simple_todot",

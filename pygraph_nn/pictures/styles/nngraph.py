@@ -14,6 +14,7 @@ from ...node import Node
 from ..build import Values, outputs_of
 from ..symbols import is_shape
 from ..trace import Trace, is_none, total
+from .language import printable
 
 
 def todot(
@@ -31,7 +32,9 @@ def todot(
     for i, node in enumerate(graph.nodes, 1):
         name = f"{_escaped(node.name)} ({i})" if node.name else f"Node{i}"
         attributes = {"tooltip": tooltip(node), **node.annotations.get("graphAttributes", {})}
-        written = " ".join(f"{key}={_attribute(attributes[key])}" for key in sorted(attributes))
+        written = " ".join(
+            f"{_attribute(key)}={_attribute(attributes[key])}" for key in sorted(attributes)
+        )
         lines.append(f"n{i}[label={_quoted(name + _NEWLINE + label(node))} {written}];")
     for source, target in graph.edges:
         lines.append(f"n{graph.id(source) + 1} -> n{graph.id(target) + 1};")
@@ -75,6 +78,7 @@ def _next_shown(graph: Graph, source: Node) -> Iterator[Node]:
             rest.extend(reversed(graph.children(node)))
 
 
+_KEYWORDS = {"node", "edge", "graph", "digraph", "subgraph", "strict"}
 _NEWLINE, _LEFT = "\\n", "\\l"  # what Graphviz reads as ends of centred and of left-aligned lines
 
 
@@ -85,8 +89,11 @@ def _head(title: str | None) -> list[str]:
     ]
 
 
+# Quoting is nngraph's own here, to give its text byte for byte: strings are always quoted.
+
+
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\")
+    return printable(text).replace("\\", "\\\\")
 
 
 def _quoted(text: str) -> str:
@@ -94,7 +101,8 @@ def _quoted(text: str) -> str:
 
 
 def _attribute(value: object) -> str:
-    plain = re.fullmatch(r"[A-Za-z_]\w*|-?\d+(\.\d+)?", str(value))
+    plain = re.fullmatch(r"[A-Za-z_]\w*|-?\d+(\.\d+)?", str(value), re.ASCII)
+    plain = plain and str(value).lower() not in _KEYWORDS
     return str(value) if plain else _quoted(_escaped(str(value)))
 
 

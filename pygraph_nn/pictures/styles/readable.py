@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 
 from ...node import Node
 from ..model import Box, Picture, Wire
+from .language import markup, quoted
 
 # Apart also in grey and for colour-blind eyes: kinds differ by outline and by lightness.
 INK, PALE_INK, STATE = "#1f2933", "#5f6b76", "#1d5c96"
@@ -27,7 +27,7 @@ def readable(drawn: Picture, title: str | None = None) -> str:
         "penwidth=0.9, arrowsize=0.55];",
     ]
     if title:
-        lines.append(f'  labelloc="t"; label={_quoted(title)};')
+        lines.append(f'  labelloc="t"; label={quoted(title)};')
     inside: dict[tuple[str, ...], list[Box]] = {(): [], **{frame: [] for frame in drawn.frames}}
     for box in drawn.boxes:
         inside[box.frame].append(box)
@@ -56,12 +56,12 @@ def _frame(
     """The boxes of a group, and the groups in it, each in a frame of its own."""
     margin = "  " * depth
     for box in inside[frame]:
-        yield f"{margin}{_quoted(box.id)} [{_box(box)}];"
+        yield f"{margin}{quoted(box.id)} [{_box(box)}];"
     for inner in inside:
         if len(inner) == len(frame) + 1 and inner[: len(frame)] == frame:
-            yield f"{margin}subgraph {_quoted('cluster ' + '/'.join(inner))} {{"
+            yield f"{margin}subgraph {quoted('cluster ' + '/'.join(inner))} {{"
             yield (
-                f'{margin}  label={_quoted(inner[-1])}; labeljust="l"; style="rounded,filled"; '
+                f'{margin}  label={quoted(inner[-1])}; labeljust="l"; style="rounded,filled"; '
                 f'color="{FRAME_LINE}"; fillcolor="{FRAME_FILL}"; fontcolor="{PALE_INK}"; '
                 "fontsize=11; margin=12;"
             )
@@ -73,23 +73,23 @@ def _terminals(drawn: Picture, state_below: bool) -> Iterator[str]:
     """Inputs at the left edge and outputs at the right, and what is state below the others."""
     for kind, rank in (("input", "source"), ("output", "sink")):
         boxes = [box for box in drawn.boxes if box.kind == kind]
-        yield f"  {{rank={rank}; {'; '.join(_quoted(box.id) for box in boxes)};"
+        yield f"  {{rank={rank}; {'; '.join(quoted(box.id) for box in boxes)};"
         for above in boxes:
             for below in boxes:
                 if state_below and below.is_state and not above.is_state:
-                    yield f"    {_quoted(above.id)} -> {_quoted(below.id)} [style=invis];"
+                    yield f"    {quoted(above.id)} -> {quoted(below.id)} [style=invis];"
         yield "  }"
 
 
 def _box(box: Box) -> str:
-    tip = f"tooltip={_quoted(_tooltip(box))}"
+    tip = f"tooltip={quoted(_tooltip(box))}"
     if box.kind == "symbol":
         return f'{_symbol(box)}, style="rounded,filled", fillcolor="{SIGN_FILL}", {tip}'
-    rows = [f"<B>{_text(box.caption)}</B>"] if box.caption else []
-    text = _text(box.text)
+    rows = [f"<B>{markup(box.caption)}</B>"] if box.caption else []
+    text = markup(box.text)
     rows.append(text if box.caption or box.kind != "graph" else f"<B>{text}</B>")
     rows += [
-        f'<FONT POINT-SIZE="9" COLOR="{PALE_INK}">{_text(detail)}</FONT>' for detail in box.details
+        f'<FONT POINT-SIZE="9" COLOR="{PALE_INK}">{markup(detail)}</FONT>' for detail in box.details
     ]
     style, colour, width = "rounded,filled", INK, 0.9
     if box.kind in ("input", "output"):
@@ -105,14 +105,14 @@ def _box(box: Box) -> str:
 
 def _symbol(box: Box) -> str:
     if not box.caption and len(box.text) <= 2:
-        return f"shape=circle, width=0.36, fixedsize=true, label={_quoted(box.text)}"
-    small = f'<FONT POINT-SIZE="9" COLOR="{PALE_INK}">{_text(box.caption)}</FONT>'
-    label = f"<{_text(box.text)}<BR/>{small}>" if box.caption else _quoted(box.text)
+        return f"shape=circle, width=0.36, fixedsize=true, label={quoted(box.text)}"
+    small = f'<FONT POINT-SIZE="9" COLOR="{PALE_INK}">{markup(box.caption)}</FONT>'
+    label = f"<{markup(box.text)}<BR/>{small}>" if box.caption else quoted(box.text)
     return f'shape=box, margin="0.07,0.04", height=0.36, width=0.36, label={label}'
 
 
 def _wire(wire: Wire, layers: dict[str, str]) -> str:
-    attributes = [f"label={_quoted(f' {wire.label} ')}"] if wire.label else []
+    attributes = [f"label={quoted(f' {wire.label} ')}"] if wire.label else []
     if wire.is_state:
         attributes += [f'color="{STATE}"', "penwidth=1.8"]
     ends = [wire.source, wire.target]
@@ -122,7 +122,7 @@ def _wire(wire: Wire, layers: dict[str, str]) -> str:
         ends.reverse()
         attributes.append("dir=back")
     written = f" [{', '.join(attributes)}]" if attributes else ""
-    return f"  {' -> '.join(map(_quoted, ends))}{written};"
+    return f"  {' -> '.join(map(quoted, ends))}{written};"
 
 
 def _tooltip(box: Box) -> str:
@@ -133,11 +133,3 @@ def described(node: Node) -> str:
     """A node in one line: name, module and source line."""
     name = f"{node.name}: " if node.name else ""
     return f"{name}{node.kind().partition(chr(10))[0]}, {node.debug_label.rstrip('_')}"
-
-
-def _text(text: str) -> str:
-    return html.escape(text, quote=True)
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
