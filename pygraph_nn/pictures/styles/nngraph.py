@@ -33,7 +33,7 @@ def todot(
         name = f"{_escaped(node.name)} ({i})" if node.name else f"Node{i}"
         attributes = {"tooltip": tooltip(node), **node.annotations.get("graphAttributes", {})}
         written = " ".join(
-            f"{_key(key)}={_attribute(attributes[key])}" for key in sorted(attributes)
+            f"{_attribute(key)}={_attribute(attributes[key])}" for key in sorted(attributes)
         )
         lines.append(f"n{i}[label={_quoted(name + _NEWLINE + label(node))} {written}];")
     for source, target in graph.edges:
@@ -100,14 +100,10 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '\\"') + '"'
 
 
-def _key(key: str) -> str:
-    """Return the name of an attribute. Unlike in values, a backslash in it means itself."""
-    return _attribute(key) if key.isidentifier() else _quoted(printable(key))
-
-
 def _attribute(value: object) -> str:
     plain = re.fullmatch(r"[A-Za-z_]\w*|-?\d+(\.\d+)?", str(value), re.ASCII)
-    plain = plain and str(value).lower() not in _KEYWORDS
+    if str(value).lower() in _KEYWORDS:
+        plain = None
     return str(value) if plain else _quoted(_escaped(str(value)))
 
 
