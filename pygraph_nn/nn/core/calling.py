@@ -1,4 +1,4 @@
-"""What a call of a module is: of data, which runs it, or of Nodes, which builds a graph."""
+"""Decides whether a call runs a module on data or builds a graph of Nodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _torch_module = torch.nn.modules.module
 
 
 def calls_are_watched() -> bool:
-    """Whether torch follows the calls of all modules: global hooks, torch.compile, torch.fx."""
+    """Return whether torch watches all module calls: global hooks, torch.compile, torch.fx."""
     return bool(
         torch.compiler.is_compiling()
         or torch.nn.Module.__call__ is not _torch_call
@@ -27,9 +27,9 @@ def calls_are_watched() -> bool:
 
 
 def is_value(input: Any) -> bool:
-    """Whether a module called on `input` should run, rather than build a graph or complain.
+    """Return whether a module called on `input` should run, not build a graph or refuse.
 
-    Tensors, tables holding any, and the stand-ins of torch's tracers run.
+    It runs on tensors, on tables with tensors, and on the proxies of torch's tracers.
     """
     if isinstance(input, torch.Tensor):
         return True
@@ -52,7 +52,7 @@ def _leaf_kinds(tree: Any) -> Iterator[str]:
 
 
 def all_plain(input: Any) -> bool:
-    """Whether `input` is data outside autograd: what a Torch7 caller passes."""
+    """Return whether `input` is data outside autograd, as a Torch7 caller passes it."""
     for leaf in nested.leaves(input):
         if isinstance(leaf, torch.Tensor):
             if leaf.requires_grad and torch.is_grad_enabled():

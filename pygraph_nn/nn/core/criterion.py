@@ -9,8 +9,9 @@ import torch
 from ... import nested
 from ...errors import type_name
 from ...node import Node
-from ..core.module import Module
-from ..core.shapes import expect_pair
+from .module import Module
+from .protocol import or_zeros
+from .shapes import expect_pair
 
 
 class Criterion(torch.nn.Module):
@@ -18,10 +19,9 @@ class Criterion(torch.nn.Module):
 
     ``criterion(input, target)`` on tensors is part of autograd. ``criterion()([prediction,
     target])`` on Nodes, spelled as for modules ``nn.MSECriterion()([p, t])``, makes a node. The
-    Torch7 pair `forward` and `backward` gives the loss and the gradient of `input`.
+    Torch7 pair `forward` and `backward` returns the loss and the gradient of `input`.
 
-    A loss that is a mean can be made a sum, as in Torch7, by setting the field `sizeAverage` to
-    False.
+    To turn a mean into a sum, set the field `sizeAverage` to False, as in Torch7.
     """
 
     def __call__(self, *args: Any) -> Any:
@@ -34,28 +34,25 @@ class Criterion(torch.nn.Module):
         return node
 
     def updateOutput(self, input: Any, target: Any) -> torch.Tensor:
-        """The loss, a tensor of no dimensions."""
+        """Compute the loss, a tensor of no dimensions."""
         raise NotImplementedError(f"{type_name(self)} does not define updateOutput")
 
     def forward(self, input: Any, target: Any = None) -> torch.Tensor:
-        """The loss of `input` against `target`, a tensor of no dimensions."""
+        """Return the loss of `input` against `target`, a tensor of no dimensions."""
         return self.updateOutput(input, target)
 
     def updateGradInput(self, input: Any, target: Any = None) -> Any:
-        """The gradient of the loss with respect to `input`, shaped like it."""
+        """Return the gradient of the loss with respect to `input`, shaped like it."""
         with torch.enable_grad():
             entered = nested.map_leaves(lambda x: x.detach().requires_grad_(), input)
             leaves = nested.leaves(entered)
             loss = self.updateOutput(entered, target)
-            found = torch.autograd.grad(loss, leaves, allow_unused=True)
-        grads = [
-            torch.zeros_like(x, requires_grad=False) if grad is None else grad
-            for x, grad in zip(leaves, found, strict=True)
-        ]
-        return nested.rebuild(entered, iter(grads))
+            grads = torch.autograd.grad(loss, leaves, allow_unused=True)
+        filled = [or_zeros(grad, x) for x, grad in zip(leaves, grads, strict=True)]
+        return nested.rebuild(entered, iter(filled))
 
     def backward(self, input: Any, target: Any = None) -> Any:
-        """The same as `updateGradInput`: a criterion has no parameters."""
+        """Return the gradient of `input`, as `updateGradInput`: a criterion has no parameters."""
         return self.updateGradInput(input, target)
 
     def __repr__(self) -> str:
@@ -65,7 +62,7 @@ class Criterion(torch.nn.Module):
 class ModuleFromCriterion(Module):
     """A criterion as a module of the table [prediction, target] (``nn.ModuleFromCriterion``).
 
-    Gives the loss, of shape (1,). The gradient of the target is zero.
+    Returns the loss, (1,). The gradient of the target is zero.
     """
 
     def __init__(self, criterion: Criterion) -> None:
@@ -84,7 +81,7 @@ class ModuleFromCriterion(Module):
 
 
 class CriterionTable(ModuleFromCriterion):
-    """The same, giving a tensor of no dimensions (``nn.CriterionTable``)."""
+    """`ModuleFromCriterion` with a loss of no dimensions (``nn.CriterionTable``)."""
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         return super().updateOutput(input).reshape(())

@@ -10,15 +10,15 @@ from ...errors import GraphError
 def flatten(module: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     """Move the parameters and gradients of `module` into two flat tensors, which they then view.
 
-    The order is Torch7's: modules in order, weight before bias; what several modules share stands
-    once, at its first place. An earlier flat tensor no longer holds the parameters.
+    The order is Torch7's: modules in order, weight before bias. A parameter that several modules
+    share appears once, at its first place. An earlier flat tensor no longer holds the parameters.
 
     Returns:
         Parameters and gradients, each (number of values,). Without parameters both are empty.
 
     Raises:
-        GraphError: parameters differ in dtype or device, or share storage without sharing
-            gradients.
+        GraphError: the parameters differ in dtype or device, or share their values without
+            sharing their gradients.
     """
     parameters = list(module.parameters())
     if not parameters:
@@ -38,7 +38,7 @@ def flatten(module: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
         for parameter in parameters:
             place = slice(offset, offset + parameter.numel())
             values, grads = flat[place].view_as(parameter), flat_grad[place].view_as(parameter)
-            # One after the other, so that at no time everything stands in memory twice.
+            # One by one, so that memory never holds everything twice.
             parameter.data = values.copy_(parameter)
             parameter.grad = (
                 grads.zero_() if parameter.grad is None else grads.copy_(parameter.grad)
@@ -48,9 +48,7 @@ def flatten(module: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def is_flat(module: torch.nn.Module) -> bool:
-    """Whether the parameters of `module` lie one after the other in one tensor, as `flatten` left
-    them.
-    """
+    """Return whether the parameters of `module` still lie in one tensor as `flatten` left them."""
     parameters = list(module.parameters())
     end = None
     for parameter in parameters:

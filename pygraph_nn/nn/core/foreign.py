@@ -1,4 +1,4 @@
-"""What Torch7 does not know as layers of a graph: any torch.nn.Module, and plain functions."""
+"""Layers that Torch7 does not have: any torch.nn.Module, and plain functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .module import Module
 
 
 class _Foreign(Module):
-    """Common part: a table as input becomes positional arguments."""
+    """Base of both: an input table becomes positional arguments."""
 
     table: bool
 
@@ -23,14 +23,14 @@ class _Foreign(Module):
         return function(input)
 
     def __call__(self, *args: Any) -> Any:
-        # Beyond what a layer takes, several arguments, as the wrapped module and function do.
+        # Unlike other layers, take several arguments, as the wrapped module or function does.
         if len(args) > 1:
             return super().__call__(list(args))
         return super().__call__(*args)
 
 
 class ForeignModule(_Foreign):
-    """Any PyTorch module as a layer; made by `module`."""
+    """A PyTorch module as a layer; `module` makes it."""
 
     def __init__(self, module: torch.nn.Module, table: bool = False) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class ForeignModule(_Foreign):
 
 
 class Function(_Foreign):
-    """A function of tensors as a layer; made by `function`."""
+    """A function of tensors as a layer; `function` makes it."""
 
     def __init__(
         self, function: Callable[..., Any], name: str | None = None, table: bool = False
@@ -72,9 +72,9 @@ class Function(_Foreign):
 
 
 def module(m: torch.nn.Module, *, table: bool = False) -> Module:
-    """Any PyTorch module as a layer, to be called on Nodes.
+    """Return a PyTorch module as a layer, to be called on Nodes.
 
-    Several inputs become positional arguments, ``m(a, b)``; with `table` it gets them as one list.
+    Several inputs become positional arguments, ``m(a, b)``; with `table` they are one list.
 
     >>> import torch, pygraph_nn as nngraph
     >>> from pygraph_nn import nn
@@ -84,7 +84,7 @@ def module(m: torch.nn.Module, *, table: bool = False) -> Module:
     torch.Size([5, 4])
 
     Raises:
-        GraphError: `m` is no torch.nn.Module.
+        GraphError: `m` is not a torch.nn.Module.
     """
     if isinstance(m, Criterion):
         raise GraphError(
@@ -103,11 +103,11 @@ def module(m: torch.nn.Module, *, table: bool = False) -> Module:
 
 
 def function(f: Callable[..., Any], name: str | None = None, *, table: bool = False) -> Module:
-    """A function of tensors as a layer, to be called on Nodes.
+    """Return a function of tensors as a layer, to be called on Nodes.
 
-    Several inputs become positional arguments; with `table` it gets them as one list. `name`, else
-    the function's own, is what is printed. A graph with it is pickled if `f` can be, that is, if
-    `f` stands in a module under its name.
+    Several inputs become positional arguments; with `table` they are one list. The layer prints as
+    `name`, or by default as the function's own name. A graph with it can be pickled if `f` can:
+    if it is defined in a module under its name.
 
     >>> import torch, pygraph_nn as nngraph
     >>> x = nngraph.nn.Identity()()
@@ -116,7 +116,7 @@ def function(f: Callable[..., Any], name: str | None = None, *, table: bool = Fa
     tensor([1., 1.])
 
     Raises:
-        GraphError: `f` is no function, or a module.
+        GraphError: `f` is a module, or cannot be called.
     """
     if isinstance(f, torch.nn.Module) or not callable(f):
         hint = "; a module becomes a layer by nngraph.module(m)" * isinstance(f, torch.nn.Module)

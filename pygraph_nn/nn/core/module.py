@@ -1,4 +1,4 @@
-"""Module: what every layer is. A torch.nn.Module that builds nodes and speaks Torch7's protocol."""
+"""Module: the base of every layer. It builds nodes and follows Torch7's protocol."""
 
 from __future__ import annotations
 
@@ -27,22 +27,23 @@ class _Calls(threading.local):
     depth = 0
 
 
-_calls = _Calls()  # how many calls by way of torch.nn.Module.__call__ this thread is inside of
+_calls = _Calls()  # the number of torch.nn.Module.__call__ that this thread is inside
 
 
 class Module(torch.nn.Module):
-    """Base of all layers (``nn.Module``). A subclass computes in `updateOutput`.
+    """Base of all layers (``nn.Module``); a subclass computes in `updateOutput`.
 
-    Called on Nodes, or on nothing, a module gives a Node of the graph that is being built. Called
-    on tensors it runs, as any PyTorch module, as part of autograd. `forward` and `backward` are
-    Torch7's: `forward` takes and gives plain tensors and remembers the pass for `backward`, for
-    each thread its own.
+    Called on Nodes, or on nothing, a module returns a new Node. Called on tensors, it runs as part
+    of autograd, like any PyTorch module. `forward` and `backward` are Torch7's: `forward` takes and
+    returns plain tensors and records the pass for `backward`, for each thread separately.
+
+    Attributes:
+        sign: the text that pictures draw in place of a box, such as "+"; None for a box.
+        commutative: whether the order of the inputs does not matter.
     """
 
     sign: str | None = None
-    """What a picture draws in place of a box, such as "+" for a sum; None for a box."""
     commutative = False
-    """Whether the order of the inputs in the table does not matter."""
     _forward_is_ours = True
 
     def __init__(self) -> None:
@@ -53,7 +54,7 @@ class Module(torch.nn.Module):
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
         if _COMPUTATION & cls.__dict__.keys():
-            # What a layer claims of its computation does not hold for another one.
+            # A claim about one computation says nothing about another.
             for name in _CLAIMS - cls.__dict__.keys():
                 setattr(cls, name, getattr(Module, name))
         cls._forward_is_ours = cls.forward is Module.forward
@@ -73,7 +74,7 @@ class Module(torch.nn.Module):
         return make_node(self, args[0])
 
     def run(self, input: Any) -> Any:
-        """The output for `input`, part of autograd: ``module(input)`` without a look at `input`."""
+        """Return ``module(input)`` for data, part of autograd, without checking for Nodes."""
         if self.runs_directly and not calls_are_watched():
             return self.updateOutput(input)
         if torch.compiler.is_compiling():
@@ -86,9 +87,9 @@ class Module(torch.nn.Module):
 
     @property
     def runs_directly(self) -> bool:
-        """Whether a call comes down to `updateOutput`: there are no hooks, nor another `forward`.
+        """Whether a call may go straight to `updateOutput`: no hooks, and no other `forward`.
 
-        Torch's own call, with all it looks for, costs as much as a small layer.
+        torch.nn.Module.__call__, with all its checks, costs as much as a small layer.
         """
         return not (
             self._forward_hooks
@@ -135,18 +136,18 @@ class Module(torch.nn.Module):
     # Torch7's protocol
 
     def updateOutput(self, input: Any) -> Any:
-        """The module's computation, in terms of autograd."""
+        """Compute the output from `input`, in operations that autograd can follow."""
         raise NotImplementedError(f"{type_name(self)} does not define updateOutput(input)")
 
     def forward(self, input: Any) -> Any:
-        """The output for `input`, a tensor or a list of tensors, remembered for `backward`.
+        """Return the output for `input`, a tensor or a list, and record the pass for `backward`.
 
-        The output is cut off from autograd; call the module itself, ``module(input)``, to be part
-        of it. Under `torch.no_grad` nothing is remembered.
+        The output is detached; call ``module(input)`` for one that is part of autograd. Under
+        `torch.no_grad` nothing is recorded.
         """
         if _calls.depth or torch.compiler.is_compiling() or not all_plain(input):
             return self.updateOutput(input)
-        # Before the new pass, so that the two never stand in memory together.
+        # Before the new pass, so that only one of them occupies memory.
         self._records.forget()
         if not torch.is_grad_enabled():
             return self.updateOutput(input)
@@ -155,13 +156,13 @@ class Module(torch.nn.Module):
         return recorded.detached_output()
 
     def backward(self, input: Any, gradOutput: Any, scale: float = 1.0) -> Any:
-        """The gradient of `input`; adds `scale` times the parameters' gradients to ``.grad``.
+        """Return the gradient of `input`; add `scale` times the parameters' gradients to ``.grad``.
 
-        `gradOutput` is shaped like the output of the last `forward`. A zero of one element stands
-        for zeros of any shape.
+        `gradOutput` is shaped like the output of the last `forward`. A zero of one element means
+        zeros of any shape.
 
         Raises:
-            GraphError: there is no `forward` to go back through, or shapes do not fit it.
+            GraphError: no `forward` is recorded, or the shapes do not fit it.
         """
         return self._run_backward(input, gradOutput, to_input=True, to_parameters=True, scale=scale)
 
@@ -195,7 +196,7 @@ class Module(torch.nn.Module):
         return None if recorded is None else recorded.detached_output()
 
     def clearState(self) -> Module:
-        """Forget the last forward pass, here and in all submodules."""
+        """Forget the last forward pass, in this module and all submodules."""
         for module in self.modules():
             if isinstance(module, Module):
                 module._records.clear()
@@ -212,23 +213,23 @@ class Module(torch.nn.Module):
                 parameter.grad.zero_()
 
     def updateParameters(self, learningRate: float) -> None:
-        """Gradient descent: every parameter loses `learningRate` times its gradient."""
+        """Subtract `learningRate` times its gradient from every parameter."""
         with torch.no_grad():
             for parameter in self.parameters():
                 if parameter.grad is not None:
                     parameter.sub_(parameter.grad, alpha=learningRate)
 
     def getParameters(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """All parameters and all gradients as two flat tensors, (n,), which the modules view.
+        """Move all parameters and gradients into two flat tensors, (n,), and return these.
 
-        See `pygraph_nn.nn.flat_parameters.flatten` for the order and the errors.
+        The modules view them. `flat_parameters.flatten` documents the order and the errors.
         """
-        made = flat_parameters.flatten(self)
+        flat = flat_parameters.flatten(self)
         self._flattened = True
-        return made
+        return flat
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        """Behind to(), float(), double(), cuda(): flat parameters stay flat, as in Torch7."""
+        """Implement to(), float(), double(), cuda(); flat parameters stay flat, as in Torch7."""
         flat = self._flattened and flat_parameters.is_flat(self)
         super()._apply(fn, recurse)
         if flat and not flat_parameters.is_flat(self):
@@ -236,10 +237,10 @@ class Module(torch.nn.Module):
         return self
 
     def type(self, dst_type: Any = None) -> Any:
-        """Change the type of all parameters, as any PyTorch module does.
+        """Change the type of all parameters, like any PyTorch module.
 
-        Without an argument, as in Torch7, the type that the module works in, such as
-        ``"torch.FloatTensor"``.
+        Without an argument, return the type that the module works in, such as
+        ``"torch.FloatTensor"``, as in Torch7.
         """
         if dst_type is not None:
             return super().type(dst_type)
@@ -259,16 +260,17 @@ class Module(torch.nn.Module):
     # Copies
 
     def clone(self, *shared: str) -> Any:
-        """A deep copy; `shared` names what it shares: "weight", "bias", "gradWeight", "gradBias".
+        """Return a deep copy that shares the parameters, gradients or buffers named in `shared`.
 
-        A parameter shared with its gradient is the same Parameter in both modules.
+        Names are "weight", "bias", "gradWeight", "gradBias" and so on. A parameter shared together
+        with its gradient is the same Parameter in both modules.
         """
         return copy.deepcopy(self).share(self, *shared)
 
     def share(self, other: torch.nn.Module, *names: str) -> Any:
-        """Use the parameters `names` of `other`, a module of the same structure, as one's own.
+        """Use the parameters `names` of `other`, a module of the same structure, in this module.
 
-        Names are those of parameters, of their gradients ("gradWeight") and of buffers.
+        A name is that of a parameter, a gradient ("gradWeight") or a buffer.
 
         Raises:
             GraphError: the modules differ in structure.
@@ -287,50 +289,49 @@ class Module(torch.nn.Module):
     # Modules inside
 
     def members(self) -> Iterator[torch.nn.Module]:
-        """The modules inside, which only a container has."""
+        """Yield the modules directly inside; only a container has any."""
         return iter(())
 
     def listModules(self) -> list[torch.nn.Module]:
-        """The module and all in the containers inside, each before those it holds.
+        """Return this module and all modules inside, each before its own members.
 
-        A module that stands in several containers appears for each.
+        A module that is in several containers appears once for each.
         """
-        found: list[torch.nn.Module] = [self]
+        modules: list[torch.nn.Module] = [self]
         for module in self.members():
-            found += module.listModules() if isinstance(module, Module) else [module]
-        return found
+            modules += module.listModules() if isinstance(module, Module) else [module]
+        return modules
 
     def findModules(
         self, kind: Kind, container: torch.nn.Module | None = None
     ) -> tuple[list[torch.nn.Module], list[torch.nn.Module]]:
-        """All modules of a class, in the order of `listModules`, beside the containers they are in.
+        """Return all modules of a class, in the order of `listModules`, and their containers.
 
-        `kind` is a class (its subclasses count) or a name, as in Torch7: ``"nn.Linear"``, or
-        ``"Linear"``. A module in no container is its own. ``container`` stands for that of the
-        module itself.
+        `kind` is a class, whose subclasses count, or a name as in Torch7: ``"nn.Linear"`` or
+        ``"Linear"``. `container` is the container of this module; without one it is its own.
         """
         container = self if container is None else container
-        found: list[torch.nn.Module] = []
+        matches: list[torch.nn.Module] = []
         containers: list[torch.nn.Module] = []
         if _is_kind(self, kind):
-            found.append(self)
+            matches.append(self)
             containers.append(container)
         for module in self.members():
             if isinstance(module, Module):
                 inner, inner_containers = module.findModules(kind, self)
-                found += inner
+                matches += inner
                 containers += inner_containers
             elif _is_kind(module, kind):
-                found.append(module)
+                matches.append(module)
                 containers.append(self)
-        return found, containers
+        return matches, containers
 
     def replace(self, callback: Callable[[torch.nn.Module], torch.nn.Module]) -> Any:
-        """What `callback` makes of the module. Containers do the same with all they hold."""
+        """Return ``callback(self)``; containers also replace the modules inside."""
         return callback(self)
 
     def evaluate(self) -> Any:
-        """Torch7's name for `eval`."""
+        """Set the evaluation mode: Torch7's name for `eval`."""
         return self.eval()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -340,11 +341,11 @@ class Module(torch.nn.Module):
     # Printing
 
     def place(self) -> str:
-        """What error messages call the module."""
+        """Return the name of the module for error messages."""
         return type_name(self)
 
     def torch7_name(self) -> str:
-        """The class as Torch7 names it, ``nn.Linear``."""
+        """Return the class as Torch7 names it, ``nn.Linear``."""
         return f"nn.{type(self).__name__}"
 
     def title(self) -> str:
@@ -387,8 +388,8 @@ def _is_kind(module: torch.nn.Module, kind: Kind) -> bool:
 
 
 def run_module(module: torch.nn.Module, input: Any) -> Any:
-    """`module` on data, part of autograd, whatever the data is.
+    """Run `module` on data of any kind, as part of autograd.
 
-    A call would take a table without tensors for Nodes that are missing.
+    A plain call would take a table without tensors for missing Nodes.
     """
     return module.run(input) if isinstance(module, Module) else module(input)
