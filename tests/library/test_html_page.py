@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from helpers import chromium
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 from pygraph_nn.pictures import reduce
-from pygraph_nn.pictures.page import statistics
+from pygraph_nn.pictures.page_template import joined_script
+from pygraph_nn.pictures.statistics import statistics
 
 
 def lstm(x: Any, prev_c: Any, prev_h: Any, size: int) -> tuple[Any, Any]:
@@ -126,9 +128,9 @@ def two_layers_of_one(x: Any) -> Any:
 def test_statistics() -> None:
     nan, inf = float("nan"), float("inf")
     (row,) = statistics(torch.tensor([[1.0, 3.0], [nan, inf]]))
-    assert row == ["2 × 2", 2.0, 1.0, 1.0, 3.0, 1, 1]
-    assert statistics([torch.tensor([2, 4]), []]) == [["2", 3.0, 1.0, 2.0, 4.0, 0, 0]]
-    assert statistics(torch.tensor([nan]))[0][1] is None
+    assert row == ("2 × 2", 2.0, 1.0, 1.0, 3.0, 1, 1)
+    assert statistics([torch.tensor([2, 4]), []]) == [("2", 3.0, 1.0, 2.0, 4.0, 0, 0)]
+    assert statistics(torch.tensor([nan])) == [("1", None, None, None, None, 1, 0)]
     assert statistics(None) == []
 
 
@@ -138,6 +140,16 @@ def test_what_is_no_graph_is_refused() -> None:
             nngraph.html_page(wrong)  # type: ignore[arg-type]
     with pytest.raises(nngraph.GraphError, match="1 runs for 2 clones"):
         nngraph.html_page(nngraph.clone_many_times(two_layers(), 2), values=[None])
+
+
+def test_values_that_do_not_fit_the_graph_are_refused() -> None:
+    g = two_layers()
+    with pytest.raises(
+        nngraph.GraphError, match=r"values of a gModule are a Trace or a dict .* got"
+    ):
+        nngraph.html_page(g, values=[traced(g)])
+    with pytest.raises(nngraph.GraphError, match=r"values of 2 clones are a list .* got"):
+        nngraph.html_page(nngraph.clone_many_times(g, 2), values=traced(g))
 
 
 # The page in a browser
@@ -441,11 +453,32 @@ def test_the_page_follows_the_choice_of_dark_or_light(reader: Reader, pages: Any
     assert seen == ["rgba(255, 255, 255, 1)", "rgba(20, 24, 29, 1)"]
 
 
-def test_the_assets_are_those_that_the_page_takes() -> None:
-    folder = Path(nngraph.__file__).parent
-    source = (folder / "pictures" / "page.py").read_text(encoding="utf-8")
-    taken = set(re.findall(r'"(\w+\.(?:js|css|html))"', source))
-    assert taken == {path.name for path in (folder / "pictures" / "assets").iterdir()}
+ASSETS = Path(nngraph.__file__).parent / "pictures" / "assets"
+
+
+def test_the_script_holds_every_module_after_those_that_it_imports() -> None:
+    script = joined_script()
+    starts = {}
+    for path in ASSETS.rglob("*.js"):
+        first_line = path.read_text(encoding="utf-8").partition("\n")[0]
+        assert re.fullmatch(r"// [A-Z].*\.", first_line), f"{path.name} says what it is for"
+        assert script.count(first_line) == 1
+        starts[path] = script.index(first_line)
+    for path in starts:
+        for name in re.findall(r'from "(\..+)";', path.read_text(encoding="utf-8")):
+            assert starts[(path.parent / name).resolve()] < starts[path]
+    assert not re.search(r"^\s*(import|export)\b|/\*\*\n", script, re.M)
+    assert {path.name for path in ASSETS.iterdir() if path.is_file()} == {
+        "main.js",
+        "page.css",
+        "page.html",
+    }
+
+
+def test_the_modules_of_the_script_can_share_one_scope() -> None:
+    names = re.findall(r"^(?:const|let|function|class) (\w+)", joined_script(), re.M)
+    assert len(names) > 100
+    assert [name for name, count in Counter(names).items() if count > 1] == []
 
 
 def test_the_last_run_is_shown_by_default() -> None:
