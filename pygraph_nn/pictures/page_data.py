@@ -1,4 +1,4 @@
-"""What the HTML page of a graph shows, as data for its script."""
+"""The contents of the HTML page of a graph, as data for its script."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _description(box: Box) -> dict[str, Any]:
-    """Return what does not change from run to run."""
+    """Return the properties of a box that are the same in every run."""
     module = box.module
     place = box.node.declared_at if box.node is not None and box.kind != "output" else ""
     return {
@@ -130,9 +130,9 @@ def _description(box: Box) -> dict[str, Any]:
 
 
 def _short_place(place: str) -> str:
-    """Shorten ``path:line`` to what means something elsewhere.
+    """Leave out of ``path:line`` the folders that only this computer has.
 
-    That is the path from the working directory, or else the last two parts of the path.
+    The path starts at the working directory; outside of it, the last two parts are left.
     """
     name, _, line = place.rpartition(":")
     if not name:

@@ -1,4 +1,4 @@
-"""HTML pages of graphs, used in a headless Chromium as a reader would."""
+"""HTML pages of graphs, read in a headless Chromium."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def lstm(x: Any, prev_c: Any, prev_h: Any, size: int) -> tuple[Any, Any]:
 
 
 def two_layers(size: int = 4) -> nngraph.gModule:
-    """x and the state of two layers to the second layer's output and the next state."""
+    """Return a network of two LSTM layers, from x and its state to its output and next state."""
     x, prev_s = nn.Identity()(), nn.Identity()()
     nngraph.annotateNodes()
     h: Any = x
@@ -61,7 +61,7 @@ def traced(g: nngraph.gModule, size: int = 4) -> nngraph.Trace:
 
 
 def unrolled_by_hand(steps: int) -> nngraph.gModule:
-    """Copies of one network called on nodes."""
+    """Return a gModule in which copies of one network are called on nodes."""
     copies = nngraph.clone_many_times(two_layers(), steps)
     xs = [nn.Identity()() for _ in copies]
     state = prev_s = nn.Identity()().annotate(name="prev_s")
@@ -73,13 +73,13 @@ def unrolled_by_hand(steps: int) -> nngraph.gModule:
     return nngraph.gModule([*xs, prev_s], [sum, state.annotate(name="next_s")])
 
 
-# What the page holds
+# The contents of the page
 
 
 def data_of(page: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
-    assert found is not None
-    return json.loads(found[1])
+    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert match is not None
+    return json.loads(match[1])
 
 
 def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_copies_are_found_in_both_ways_of_unrolling() -> None:
 
 
 def two_layers_of_one(x: Any) -> Any:
-    """Two graphs alike but for their parameters."""
+    """Call two graphs of the same structure, each with its own parameters, on `x`."""
     for _ in range(2):
         inner = nn.Identity()()
         x = nngraph.gModule([inner], [nn.Linear(2, 2)(inner)])(x)
@@ -156,7 +156,7 @@ def test_values_that_do_not_fit_the_graph_are_refused() -> None:
 
 
 class Reader:
-    """Someone with a browser."""
+    """A reader of the page, who uses it by pointer and keyboard."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
@@ -174,7 +174,7 @@ class Reader:
         return self.one(selector).text
 
     def box(self, name: str) -> Any:
-        """The box that a screen reader calls by this name first."""
+        """Return the box whose name for screen readers starts with `name`."""
         return self.one(f'.box[aria-label="{name}"], .box[aria-label^="{name},"]')
 
     def names(self) -> list[str]:
@@ -184,7 +184,7 @@ class Reader:
         return self.driver.execute_script(script, *arguments)
 
     def press(self, *keys: str) -> None:
-        """Press keys wherever the focus is."""
+        """Press keys; the focused element receives them."""
         from selenium.webdriver.common.action_chains import ActionChains
 
         ActionChains(self.driver).send_keys(*keys).perform()
@@ -213,7 +213,7 @@ def reader(browser: Any) -> Iterator[Reader]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Pages by name, made once."""
+    """Return a function from a page's name to its file, which it writes once."""
     folder = tmp_path_factory.mktemp("pages")
 
     def page(name: str) -> Path:
@@ -248,17 +248,17 @@ def test_a_click_tells_about_a_node(reader: Reader, pages: Any) -> None:
     run = traced(g)
     node = next(node for node in g.forwardnodes if node.name == "i2h")
     reader.box("i2h").click()
-    told = reader.text("#about")
+    about = reader.text("#about")
     for expected in ("i2h", "nn.Linear(4 -> 16)", "in: 2 × 4", "out: 2 × 16", "80 parameters"):
-        assert expected in told
-    assert "weight 16 × 4 64" in told
-    assert re.search(r"test_html_page\.py:\d+", told)
+        assert expected in about
+    assert "weight 16 × 4 64" in about
+    assert re.search(r"test_html_page\.py:\d+", about)
     (shape, mean, _, _, high, _, _) = statistics(run.outputs[node])[0]
     assert shape == "2 × 16"
-    assert f"{high:.4g}" in told
+    assert f"{high:.4g}" in about
     assert statistics(run.gradOutput(node))[0][1] != mean
-    assert "Value" in told
-    assert "Gradient" in told
+    assert "Value" in about
+    assert "Gradient" in about
     reader.press("\ue00c")  # Esc
     assert reader.text("#about") == ""
 

@@ -1,4 +1,4 @@
-// The panel beside the graph: what is behind the chosen node.
+// The panel beside the graph, which describes the chosen node.
 
 import { countBoxes, isHolder, isOpen, timesOf } from "../model/graph.js";
 import { element, escaped } from "../model/dom.js";

@@ -13,7 +13,7 @@ import { play } from "./walking.js";
 /** @import { Item } from "../model/graph.js" */
 
 const KEY_ZOOM = 1.3;
-/** How much farther a box seems that is aside from the way. */
+/** A box aside from the direction counts as this much farther. */
 const ASIDE = 2.5;
 
 /**

@@ -1,4 +1,4 @@
-// Where everything is drawn: every open holder is laid out by itself, then placed as a box.
+// The places of all that is drawn: each open holder is laid out by itself, then placed as a box.
 
 import { isDrawn, isHolder, isOpen, page } from "../model/graph.js";
 import { groupBy } from "../model/maps.js";
@@ -35,7 +35,7 @@ import { closedSize, FONT, headingOf, textWidth } from "./text.js";
  */
 
 /**
- * What a box has beyond a node of the layout: its height without the room for loops below it, the
+ * The properties of a box beyond those of a layout node: its height without the room for loops below it, the
  * plan of an open holder, and the height at which state enters and leaves.
  *
  * @typedef {object} BoxOnly

@@ -10,6 +10,10 @@ import { placeHorizontally, placeVertically, route, straighten } from "./places.
 /**
  * Set x and y of every node and the points of every edge; return the size of the whole.
  *
+ * Libraries for this were tried: dagre leads wires through boxes and keeps state neither straight
+ * nor at the bottom; ELK crosses fewer wires, but places the layers of a recurrent network side by
+ * side, draws the copies of one network differently, and adds 1.9 MB to every page.
+ *
  * @param {LayoutNode[]} nodes
  * @param {LayoutEdge[]} edges between different nodes
  */

@@ -59,13 +59,32 @@
  */
 
 /**
- * Make a node; what is not given is filled in by the layout.
+ * Make a node; the layout fills in the rest.
  *
  * @param {Pick<LayoutNode, "id" | "w" | "h" | "low"> & Partial<LayoutNode>} properties
  * @returns {LayoutNode}
  */
-export function layoutNode(properties) {
-  const lists = { ins: [], outs: [], toLeft: [], toRight: [], between: [] };
-  const numbers = { layer: 0, rank: 0, wish: 0, pull: 0, x: 0, y: 0, span: 0 };
-  return { stacked: false, isLane: false, ...lists, ...numbers, ...properties };
+export function layoutNode({ id, w, h, low, side, end, layer = 0, isLane = false }) {
+  return {
+    id,
+    w,
+    h,
+    side,
+    end,
+    low,
+    stacked: false,
+    isLane,
+    ins: [],
+    outs: [],
+    toLeft: [],
+    toRight: [],
+    between: [],
+    layer,
+    rank: 0,
+    wish: NaN,
+    pull: NaN,
+    x: NaN,
+    y: NaN,
+    span: NaN,
+  };
 }

@@ -20,7 +20,7 @@ import { labelWidth } from "./text.js";
  */
 
 /**
- * What a piece has beyond an edge: ports where it ends at an open holder's edge, and its points on
+ * The properties of a piece beyond those of an edge: ports where it ends at an open holder's edge, and its points on
  * the page.
  *
  * @typedef {object} PieceOnly
@@ -33,7 +33,7 @@ import { labelWidth } from "./text.js";
 /** @typedef {LayoutEdge & PieceOnly} Piece */
 
 /**
- * What is laid out within one holder beside its items.
+ * Ports, pieces of wires, and loops within one holder.
  *
  * @typedef {object} Scope
  * @property {Map<string, LayoutNode>} ports by id

@@ -63,13 +63,17 @@ const gap = (node) => (node.isLane && !node.between.length ? LANE_GAP : GAP_Y);
 function wishForLevel(node, byLeft, byRight) {
   let sum = 0;
   let weights = 0;
-  for (const { a, aY, bY, weight } of byLeft ? node.toLeft : []) {
-    sum += (a.y + aY - bY) * weight;
-    weights += weight;
+  if (byLeft) {
+    for (const link of node.toLeft) {
+      sum += (link.a.y + link.aY - link.bY) * link.weight;
+      weights += link.weight;
+    }
   }
-  for (const { b, aY, bY, weight } of byRight ? node.toRight : []) {
-    sum += (b.y + bY - aY) * weight;
-    weights += weight;
+  if (byRight) {
+    for (const link of node.toRight) {
+      sum += (link.b.y + link.bY - link.aY) * link.weight;
+      weights += link.weight;
+    }
   }
   node.wish = weights ? sum / weights : node.y;
   node.pull = weights || 0.1;
@@ -169,7 +173,7 @@ export function placeHorizontally(layers, edges, byId) {
     room[layer] = Math.max(room[layer], edge.room);
     incoming[layer] += 1;
   }
-  const top = Math.min(...layers.flat().map((node) => node.y));
+  const top = Math.min(...layers.map((layer) => Math.min(...layer.map((node) => node.y))));
   let x = 0;
   let h = 0;
   layers.forEach((layer, i) => {

@@ -10,6 +10,7 @@ import { countBoxes, isHolder, nameOf, timesOf } from "../model/graph.js";
  * @typedef {[string, "name" | "" | "small"]} Line
  */
 
+/** The font of all text in the drawing. */
 export const FONT = "Helvetica, Arial, sans-serif";
 /** Width of the mark "×20" on folded copies. */
 export const TIMES_WIDTH = 26;
@@ -67,7 +68,11 @@ export function linesOf(item) {
   return lines;
 }
 
-/** @param {Line} line */
+/**
+ * Return the height of a line in pixels.
+ *
+ * @param {Line} line
+ */
 export const lineHeight = ([, style]) => (style === "small" ? 14 : 16);
 
 /** @param {Line} line */

@@ -52,7 +52,7 @@ import { lookUp } from "./maps.js";
  */
 
 /**
- * What the page was written with.
+ * A graph as Python describes it (`page_data`).
  *
  * @typedef {object} PageData
  * @property {Item[]} items outer ones first, as yet without `inside` and `original`
@@ -61,7 +61,11 @@ import { lookUp } from "./maps.js";
  * @property {string[]} backward ids of boxes in the order of the backward pass
  */
 
-/** @type {PageData} */
+/**
+ * The data that Python wrote into the page.
+ *
+ * @type {PageData}
+ */
 export const data = JSON.parse(element("data", HTMLScriptElement).textContent || "{}");
 
 /**
@@ -90,7 +94,7 @@ for (const item of data.items) {
 }
 for (const item of data.items) lookUp(items, item.in).inside.push(item);
 
-/** How many copies there are, by the id of the first. */
+/** Number of copies by the id of the first. */
 const copyCounts = countCopies();
 /** Whether the graph has copies. */
 export const hasCopies = copyCounts.size > 0;
@@ -124,10 +128,18 @@ function standFor(copy, first) {
   copy.inside.forEach((inner, i) => standFor(inner, first.inside[i]));
 }
 
-/** @param {Item} item */
+/**
+ * Whether `item` holds others.
+ *
+ * @param {Item} item
+ */
 export const isHolder = (item) => item.inside.length > 0;
 
-/** @param {Item} item */
+/**
+ * Whether `item` is a holder that shows what it holds.
+ *
+ * @param {Item} item
+ */
 export const isOpen = (item) => isHolder(item) && !closed.has(item.id);
 
 /**
@@ -138,7 +150,7 @@ export const isOpen = (item) => isHolder(item) && !closed.has(item.id);
 export const isDrawn = (item) => !copiesFolded || item.original === item;
 
 /**
- * Return how many copies `item` stands for at present.
+ * Return the number of copies that `item` stands for at present.
  *
  * @param {Item} item
  */

@@ -10,7 +10,7 @@ import { headingOf, lineHeight, linesOf, TIMES_WIDTH } from "../layout/text.js";
 /** @import { Point } from "../layout/nodes.js" */
 
 /**
- * How kinds of items are called, to those who read the page and those who hear it.
+ * Names of the kinds of items, for the panel and for screen readers.
  *
  * @type {Record<Kind, string>}
  */

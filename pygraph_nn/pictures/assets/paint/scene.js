@@ -1,4 +1,4 @@
-// What is on the screen: the current drawing and its elements.
+// The current drawing and its elements on the screen.
 
 import { arrange } from "../layout/arrangement.js";
 import { picture } from "../model/dom.js";
@@ -7,7 +7,11 @@ import { markup } from "./markup.js";
 
 /** @import { Drawing } from "../layout/arrangement.js" */
 
-/** @type {Drawing} */
+/**
+ * The current drawing.
+ *
+ * @type {Drawing}
+ */
 export let drawing = { boxes: new Map(), wires: [], w: 1, h: 1 };
 /**
  * The elements of the boxes, by their items' ids.
