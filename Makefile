@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
 	$(BIN)/python -m pip install $(PIPFLAGS) -c constraints.txt
 
-.PHONY: demo test env lint types examples readme check clean
+.PHONY: demo test env lint types javascript examples readme check clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
@@ -27,6 +27,10 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/python -m mypy
 
+# Format, lint and types of the pages' JavaScript. Nothing else needs Node.
+javascript: node_modules/.installed
+	npm run --silent check
+
 examples: $(VENV)/.test
 	$(BIN)/python tools/run_examples.py
 
@@ -34,10 +38,10 @@ readme: $(VENV)/.test
 	$(BIN)/python tools/run_readme.py
 	$(BIN)/python tools/run_readme.py docs/characters.md
 
-check: test lint types examples readme
+check: test lint types javascript examples readme
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -65,4 +69,11 @@ $(VENV)/.test: $(VENV)/.demo
 
 $(VENV)/.dev: $(VENV)/.test
 	@$(PIP) -e '.[dev]'
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json
+	@command -v npm >/dev/null || { \
+	  echo "npm was not found: the JavaScript is checked with Node 18.18 or newer and npm."; \
+	  echo "On Debian and Ubuntu: apt-get install nodejs npm"; exit 1; }
+	npm ci --no-audit --no-fund
 	@touch $@

@@ -38,7 +38,7 @@ setup(
     ),
     package_data={
         "pygraph_nn": ["py.typed"],
-        "pygraph_nn.pictures": ["assets/*"],
+        "pygraph_nn.pictures": ["assets/*", "assets/*/*"],
         "pygraph_nn.recurrent.native": ["*.c", "*.h"],
         "zaremba_port": ["py.typed"],
         "zaremba_port.assignment.lua_comparison": ["assets/*"],
@@ -47,6 +47,7 @@ setup(
     python_requires=">=3.10",
     install_requires=[
         "graphviz",
+        "jinja2",
         "networkx",
         "numpy",
         "pooch",

@@ -1,9 +1,10 @@
-"""HTML pages of graphs, used in a headless Chromium as a reader would."""
+"""HTML pages of graphs, read in a headless Chromium."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from helpers import chromium
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 from pygraph_nn.pictures import reduce
-from pygraph_nn.pictures.page import statistics
+from pygraph_nn.pictures.page_template import joined_script
+from pygraph_nn.pictures.statistics import statistics
 
 
 def lstm(x: Any, prev_c: Any, prev_h: Any, size: int) -> tuple[Any, Any]:
@@ -34,7 +36,7 @@ def lstm(x: Any, prev_c: Any, prev_h: Any, size: int) -> tuple[Any, Any]:
 
 
 def two_layers(size: int = 4) -> nngraph.gModule:
-    """x and the state of two layers to the second layer's output and the next state."""
+    """Return a network of two LSTM layers, from x and its state to its output and next state."""
     x, prev_s = nn.Identity()(), nn.Identity()()
     nngraph.annotateNodes()
     h: Any = x
@@ -59,7 +61,7 @@ def traced(g: nngraph.gModule, size: int = 4) -> nngraph.Trace:
 
 
 def unrolled_by_hand(steps: int) -> nngraph.gModule:
-    """Copies of one network called on nodes."""
+    """Return a gModule in which copies of one network are called on nodes."""
     copies = nngraph.clone_many_times(two_layers(), steps)
     xs = [nn.Identity()() for _ in copies]
     state = prev_s = nn.Identity()().annotate(name="prev_s")
@@ -71,13 +73,13 @@ def unrolled_by_hand(steps: int) -> nngraph.gModule:
     return nngraph.gModule([*xs, prev_s], [sum, state.annotate(name="next_s")])
 
 
-# What the page holds
+# The contents of the page
 
 
 def data_of(page: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
-    assert found is not None
-    return json.loads(found[1])
+    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert match is not None
+    return json.loads(match[1])
 
 
 def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
@@ -116,7 +118,7 @@ def test_copies_are_found_in_both_ways_of_unrolling() -> None:
 
 
 def two_layers_of_one(x: Any) -> Any:
-    """Two graphs alike but for their parameters."""
+    """Call two graphs of the same structure, each with its own parameters, on `x`."""
     for _ in range(2):
         inner = nn.Identity()()
         x = nngraph.gModule([inner], [nn.Linear(2, 2)(inner)])(x)
@@ -126,9 +128,9 @@ def two_layers_of_one(x: Any) -> Any:
 def test_statistics() -> None:
     nan, inf = float("nan"), float("inf")
     (row,) = statistics(torch.tensor([[1.0, 3.0], [nan, inf]]))
-    assert row == ["2 × 2", 2.0, 1.0, 1.0, 3.0, 1, 1]
-    assert statistics([torch.tensor([2, 4]), []]) == [["2", 3.0, 1.0, 2.0, 4.0, 0, 0]]
-    assert statistics(torch.tensor([nan]))[0][1] is None
+    assert row == ("2 × 2", 2.0, 1.0, 1.0, 3.0, 1, 1)
+    assert statistics([torch.tensor([2, 4]), []]) == [("2", 3.0, 1.0, 2.0, 4.0, 0, 0)]
+    assert statistics(torch.tensor([nan])) == [("1", None, None, None, None, 1, 0)]
     assert statistics(None) == []
 
 
@@ -140,11 +142,21 @@ def test_what_is_no_graph_is_refused() -> None:
         nngraph.html_page(nngraph.clone_many_times(two_layers(), 2), values=[None])
 
 
+def test_values_that_do_not_fit_the_graph_are_refused() -> None:
+    g = two_layers()
+    with pytest.raises(
+        nngraph.GraphError, match=r"values of a gModule are a Trace or a dict .* got"
+    ):
+        nngraph.html_page(g, values=[traced(g)])
+    with pytest.raises(nngraph.GraphError, match=r"values of 2 clones are a list .* got"):
+        nngraph.html_page(nngraph.clone_many_times(g, 2), values=traced(g))
+
+
 # The page in a browser
 
 
 class Reader:
-    """Someone with a browser."""
+    """A reader of the page, who uses it by pointer and keyboard."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
@@ -162,7 +174,7 @@ class Reader:
         return self.one(selector).text
 
     def box(self, name: str) -> Any:
-        """The box that a screen reader calls by this name first."""
+        """Return the box whose name for screen readers starts with `name`."""
         return self.one(f'.box[aria-label="{name}"], .box[aria-label^="{name},"]')
 
     def names(self) -> list[str]:
@@ -172,7 +184,7 @@ class Reader:
         return self.driver.execute_script(script, *arguments)
 
     def press(self, *keys: str) -> None:
-        """Press keys wherever the focus is."""
+        """Press keys; the focused element receives them."""
         from selenium.webdriver.common.action_chains import ActionChains
 
         ActionChains(self.driver).send_keys(*keys).perform()
@@ -201,7 +213,7 @@ def reader(browser: Any) -> Iterator[Reader]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Pages by name, made once."""
+    """Return a function from a page's name to its file, which it writes once."""
     folder = tmp_path_factory.mktemp("pages")
 
     def page(name: str) -> Path:
@@ -236,17 +248,17 @@ def test_a_click_tells_about_a_node(reader: Reader, pages: Any) -> None:
     run = traced(g)
     node = next(node for node in g.forwardnodes if node.name == "i2h")
     reader.box("i2h").click()
-    told = reader.text("#about")
+    about = reader.text("#about")
     for expected in ("i2h", "nn.Linear(4 -> 16)", "in: 2 × 4", "out: 2 × 16", "80 parameters"):
-        assert expected in told
-    assert "weight 16 × 4 64" in told
-    assert re.search(r"test_html_page\.py:\d+", told)
+        assert expected in about
+    assert "weight 16 × 4 64" in about
+    assert re.search(r"test_html_page\.py:\d+", about)
     (shape, mean, _, _, high, _, _) = statistics(run.outputs[node])[0]
     assert shape == "2 × 16"
-    assert f"{high:.4g}" in told
+    assert f"{high:.4g}" in about
     assert statistics(run.gradOutput(node))[0][1] != mean
-    assert "Value" in told
-    assert "Gradient" in told
+    assert "Value" in about
+    assert "Gradient" in about
     reader.press("\ue00c")  # Esc
     assert reader.text("#about") == ""
 
@@ -441,11 +453,32 @@ def test_the_page_follows_the_choice_of_dark_or_light(reader: Reader, pages: Any
     assert seen == ["rgba(255, 255, 255, 1)", "rgba(20, 24, 29, 1)"]
 
 
-def test_the_assets_are_those_that_the_page_takes() -> None:
-    folder = Path(nngraph.__file__).parent
-    source = (folder / "pictures" / "page.py").read_text(encoding="utf-8")
-    taken = set(re.findall(r'"(\w+\.(?:js|css|html))"', source))
-    assert taken == {path.name for path in (folder / "pictures" / "assets").iterdir()}
+ASSETS = Path(nngraph.__file__).parent / "pictures" / "assets"
+
+
+def test_the_script_holds_every_module_after_those_that_it_imports() -> None:
+    script = joined_script()
+    starts = {}
+    for path in ASSETS.rglob("*.js"):
+        first_line = path.read_text(encoding="utf-8").partition("\n")[0]
+        assert re.fullmatch(r"// [A-Z].*\.", first_line), f"{path.name} says what it is for"
+        assert script.count(first_line) == 1
+        starts[path] = script.index(first_line)
+    for path in starts:
+        for name in re.findall(r'from "(\..+)";', path.read_text(encoding="utf-8")):
+            assert starts[(path.parent / name).resolve()] < starts[path]
+    assert not re.search(r"^\s*(import|export)\b|/\*\*\n", script, re.M)
+    assert {path.name for path in ASSETS.iterdir() if path.is_file()} == {
+        "main.js",
+        "page.css",
+        "page.html",
+    }
+
+
+def test_the_modules_of_the_script_can_share_one_scope() -> None:
+    names = re.findall(r"^(?:const|let|function|class) (\w+)", joined_script(), re.M)
+    assert len(names) > 100
+    assert [name for name, count in Counter(names).items() if count > 1] == []
 
 
 def test_the_last_run_is_shown_by_default() -> None:

@@ -9,7 +9,9 @@
 
   const pairOf = (row) => row.closest(".pair");
   const sideOf = (row) => row.closest("figure").className;
-  const group = (row) => [...pairOf(row).querySelectorAll(`.row[data-group="${row.dataset.group}"]`)];
+  const group = (row) => [
+    ...pairOf(row).querySelectorAll(`.row[data-group="${row.dataset.group}"]`),
+  ];
   const partners = (row) => group(row).filter((other) => sideOf(other) !== sideOf(row));
   const inView = (row) => {
     const box = row.getBoundingClientRect();
@@ -72,13 +74,16 @@
 
   // One stop for the Tab key in every panel; the arrows move between its matches.
   for (const side of document.querySelectorAll(".side")) {
-    side.querySelectorAll("a.t").forEach((tag, i) => { tag.tabIndex = i ? -1 : 0; });
+    side.querySelectorAll("a.t").forEach((tag, i) => {
+      tag.tabIndex = i ? -1 : 0;
+    });
   }
 
   document.addEventListener("pointerover", (event) => {
     if (event.pointerType === "touch") return;
     const row = event.target.closest(".row[data-group]");
-    if (row) light(row); else if (lit.length) rest();
+    if (row) light(row);
+    else if (lit.length) rest();
   });
   document.documentElement.addEventListener("pointerleave", rest);
   document.addEventListener("scroll", showPeek, { passive: true });
@@ -128,7 +133,11 @@
     if (frame.width) {
       const middle = (row) => {
         const box = row.querySelector("a.t").getBoundingClientRect();
-        return [(box.left + box.right) / 2 - frame.left, (box.top + box.bottom) / 2 - frame.top, box.width / 2];
+        return [
+          (box.left + box.right) / 2 - frame.left,
+          (box.top + box.bottom) / 2 - frame.top,
+          box.width / 2,
+        ];
       };
       for (const row of pair.querySelectorAll(".lua .row[data-group]")) {
         for (const other of partners(row)) {

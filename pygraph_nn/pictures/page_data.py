@@ -1,0 +1,167 @@
+"""The contents of the HTML page of a graph, as data for its script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..node import Node
+from .build import Values, outputs_of
+from .model import Box, Picture, Wire
+from .statistics import statistics
+from .styles import described
+from .symbols import shape_text
+from .trace import Trace
+from .unrolled import alike
+
+Run = Trace | Values
+"""Values at the nodes of one graph, or only their shapes."""
+
+
+def page_data(picture: Picture, runs: dict[str, Run | None]) -> dict[str, Any]:
+    """Return the data of the page of `picture`; ``assets/model/graph.js`` has their types.
+
+    ``items`` are boxes and their holders (groups, nested graphs), outer ones first; ``wires`` lead
+    between boxes; ``forward`` and ``backward`` hold the ids of boxes in the order of the passes.
+
+    Args:
+        runs: values by the prefix of the ids of the boxes that they belong to: "" for the whole
+            picture, ``id/`` for the nested graph in box ``id``.
+    """
+    contents = _Contents(runs)
+    forward, backward = contents.add(picture, holder="")
+    return {
+        "items": contents.items,
+        "wires": contents.wires,
+        "forward": forward,
+        "backward": backward,
+    }
+
+
+class _Contents:
+    """Items and wires of a picture and of the nested graphs in it."""
+
+    def __init__(self, runs: dict[str, Run | None]) -> None:
+        self.items: list[dict[str, Any]] = []
+        self.wires: list[dict[str, Any]] = []
+        self.runs = dict(runs)
+
+    def add(self, picture: Picture, holder: str) -> tuple[list[str], list[str]]:
+        """Add what `holder` holds; return the ids of its boxes in forward and backward order."""
+        prefix = f"{holder}/" if holder else ""
+        for frame in picture.frames:
+            parent = _group_id(prefix, frame[:-1]) if len(frame) > 1 else holder
+            id = _group_id(prefix, frame)
+            self.items.append({"id": id, "in": parent, "kind": "group", "text": frame[-1]})
+        copies = alike(picture)
+        orders: dict[str, tuple[list[str], list[str]]] = {}
+        for box in picture.boxes:
+            parent = _group_id(prefix, box.frame) if box.frame else holder
+            place = {"id": box.id, "in": parent, "kind": box.kind, "text": box.text}
+            contents = _description(box) | _values(box, self.runs.get(prefix))
+            item = place | {"copyOf": copies.get(box.id)} | contents
+            self.items.append(_without_empty(item))
+            orders[box.id] = self._add_inner(box, prefix)
+        boxes = {box.id: box for box in picture.boxes}
+        self.wires += [_wire(wire, boxes) for wire in picture.wires]
+        forward = [id for box in picture.boxes for id in (*orders[box.id][0], box.id)]
+        backward = [id for box in _backward_order(picture) for id in (*orders[box.id][1], box.id)]
+        return forward, backward
+
+    def _add_inner(self, box: Box, prefix: str) -> tuple[list[str], list[str]]:
+        """Add the nested graph in `box`, if there is one, and give it its part of the run."""
+        if box.inner is None:
+            return [], []
+        run = self.runs.get(prefix)
+        if isinstance(run, Trace):
+            if box.node is not None and box.node in run.inner:
+                self.runs[f"{box.id}/"] = run.inner[box.node]
+        elif run is not None:
+            self.runs.setdefault(f"{box.id}/", run)
+        return self.add(box.inner, box.id)
+
+
+def _wire(wire: Wire, boxes: dict[str, Box]) -> dict[str, Any]:
+    """Return a wire, from and to the outputs and inputs within nested graphs where known."""
+    source, target = boxes[wire.source], boxes[wire.target]
+    return _without_empty(
+        {
+            "from": (source.terminal("output", wire.output) or source).id,
+            "to": (target.terminal("input", wire.input) or target).id,
+            "label": wire.label,
+            "state": wire.is_state,
+        }
+    )
+
+
+def _backward_order(picture: Picture) -> list[Box]:
+    """Return the boxes in the order in which the backward pass reaches them."""
+    if any(not box.nodes for box in picture.boxes):  # an unrolled network: the last step first
+        return picture.boxes[::-1]
+    place = {node: i for i, node in enumerate(picture.g.backwardnodes)}
+    return sorted(picture.boxes, key=lambda box: place[box.nodes[-1]])
+
+
+def _group_id(prefix: str, frame: tuple[str, ...]) -> str:
+    return f"{prefix}group:{'/'.join(frame)}"
+
+
+def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if value not in (None, "", [], False, ())}
+
+
+def _description(box: Box) -> dict[str, Any]:
+    """Return the properties of a box that are the same in every run."""
+    module = box.module
+    place = box.node.declared_at if box.node is not None and box.kind != "output" else ""
+    return {
+        "caption": box.caption,
+        "name": box.name,
+        "details": list(box.details),
+        "state": box.is_state,
+        "module": "" if module is None or box.inner is not None else str(module),
+        "source": _short_place(place),
+        "nodes": [described(node) for node in box.nodes if node.module is not None],
+        "parameters": [
+            [name, " × ".join(map(str, p.shape)), p.numel()]
+            for name, p in (module.named_parameters() if module is not None else ())
+        ],
+    }
+
+
+def _short_place(place: str) -> str:
+    """Leave out of ``path:line`` the folders that only this computer has.
+
+    The path starts at the working directory; outside of it, the last two parts are left.
+    """
+    name, _, line = place.rpartition(":")
+    if not name:
+        return place
+    here, path = Path.cwd(), Path(name)
+    short = path.relative_to(here) if path.is_relative_to(here) else Path(*path.parts[-2:])
+    return f"{short.as_posix()}:{line}"
+
+
+def _values(box: Box, run: Run | None) -> dict[str, Any]:
+    """Return shapes, and statistics where the run computed values."""
+    if box.node is None or run is None:
+        return {}
+    outputs = outputs_of(run)
+    node = _shown_node(box, box.node)
+    values: dict[str, Any] = {}
+    if node in outputs:
+        values["shape"] = shape_text(outputs[node])
+    sources = box.nodes[0].inputs
+    if box.kind not in ("input", "output") and all(source in outputs for source in sources):
+        values["inputs"] = [shape_text(outputs[source]) for source in sources]
+    if isinstance(run, Trace):
+        values["value"] = statistics(run.outputs.get(node))
+        values["gradient"] = statistics(run.gradOutput(node))
+    return values
+
+
+def _shown_node(box: Box, node: Node) -> Node:
+    """Return the node whose value `box` shows: of an output, the node that it is the output of."""
+    if box.kind != "output" or box.output is None:
+        return node
+    return node.inputs[box.output]
