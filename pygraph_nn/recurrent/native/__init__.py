@@ -7,9 +7,10 @@ errors. Without a compiler, PyTorch's operations compute the same.
 
 from .bindings import kernels_accept, lstm, packed_size, softmax_loss
 from .build import Unavailable, capability
-from .loading import kernels_status, kernels_unavailable, library, load
+from .loading import Library, kernels_status, kernels_unavailable, library, load
 
 __all__ = [
+    "Library",
     "Unavailable",
     "capability",
     "kernels_accept",

@@ -49,15 +49,31 @@ def lstm(function: str, slots: tuple[int, ...], **tensors: Tensor) -> None:
         GraphError: a tensor is missing, unknown, or not as above.
     """
     library = _library()
+    shapes = _lstm_shapes(library, function, tensors)
+    if sorted(slots) != [0, 1, 2, 3]:
+        raise GraphError(f"{function}: slots must be 0, 1, 2 and 3 in some order, got {slots}")
+    if tensors.keys() != shapes.keys():
+        missing, unknown = shapes.keys() - tensors.keys(), tensors.keys() - shapes.keys()
+        raise GraphError(f"{function}: missing {sorted(missing)}, unknown {sorted(unknown)}")
+    steps, batch, size = shapes["tanh_c"]
+    arguments = Lstm(steps=steps, batch=batch, size=size, threads=torch.get_num_threads())
+    arguments.slot[:] = slots
+    for name, shape in shapes.items():
+        setattr(arguments, name, _address(function, name, tensors[name], shape))
+    getattr(library, function)(arguments)
+
+
+def _lstm_shapes(
+    library: ctypes.CDLL, function: str, tensors: dict[str, Tensor]
+) -> dict[str, Shape]:
+    """Return the shape that each tensor of ``struct lstm`` must have, going by `gates`."""
     gates = tensors.get("gates")
     if not isinstance(gates, Tensor) or gates.dim() != 3 or gates.shape[2] % 4:
         raise GraphError(f"{function}: gates must be (T, B, 4 * H), got {type_name(gates)}")
+    _check_dimensions(function, gates)
     steps, batch, width = gates.shape
     size = width // 4
-    if sorted(slots) != [0, 1, 2, 3]:
-        raise GraphError(f"{function}: slots must be 0, 1, 2 and 3 in some order, got {slots}")
-    _check_dimensions(function, gates)
-    shapes = {
+    shapes: dict[str, Shape] = {
         "block": (size + 1, width),
         "packed": (library.lstm_packed_size(size),),
         "gates": (steps, batch, width),
@@ -71,16 +87,7 @@ def lstm(function: str, slots: tuple[int, ...], **tensors: Tensor) -> None:
         for name in ("grad_h", "grad_c"):
             if name in tensors:
                 shapes[name] = (steps, batch, size)
-    if tensors.keys() != shapes.keys():
-        missing, unknown = shapes.keys() - tensors.keys(), tensors.keys() - shapes.keys()
-        raise GraphError(
-            f"{function}: tensors missing: {sorted(missing)}, unknown: {sorted(unknown)}"
-        )
-    arguments = Lstm(steps=steps, batch=batch, size=size, threads=torch.get_num_threads())
-    arguments.slot[:] = slots
-    for name, shape in shapes.items():
-        setattr(arguments, name, _address(function, name, tensors[name], shape))
-    getattr(library, function)(arguments)
+    return shapes
 
 
 def softmax_loss(scores: Tensor, target: Tensor, gradient: bool) -> tuple[Tensor, Tensor]:

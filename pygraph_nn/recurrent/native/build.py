@@ -13,7 +13,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import torch
 
 SOURCES = Path(__file__).parent
 FLAGS = ["-O3", "-std=gnu11", "-fPIC"]
+TIMEOUT_SECONDS = 120  # for one run of the compiler
 # The kernels use the same instructions as PyTorch's own operations do on this processor.
 CAPABILITIES = {
     "AVX2": ["-mavx2", "-mfma"],
@@ -119,7 +119,8 @@ def _find_compiler() -> list[str]:
         path = shutil.which(program)
         if path:
             return [path, *arguments]
-    raise Unavailable(f"no compiler was found: {wanted[0] if wanted else 'gcc, cc or clang'}")
+    name = shlex.quote(wanted[0]) if wanted else "gcc, cc or clang"
+    raise Unavailable(f"no compiler was found: {name}")
 
 
 def _version(compiler: list[str]) -> str:
@@ -129,8 +130,9 @@ def _version(compiler: list[str]) -> str:
 
 def _run(command: list[str]) -> tuple[int, str]:
     """Run `command`; return its exit status and what it printed."""
-    # A file, not a pipe: a pipe would be waited for until the last child of a killed compiler ends.
-    with tempfile.TemporaryFile() as output:
+    # After a timeout, a pipe would be read until the last child of the killed compiler ends. A file
+    # in memory needs no space on a disk that may be full.
+    with open(os.memfd_create("output"), "w+b") as output:
         try:
             process = subprocess.run(
                 command,
@@ -138,7 +140,7 @@ def _run(command: list[str]) -> tuple[int, str]:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "LC_ALL": "C"},  # the same words in the key in every language
-                timeout=120,
+                timeout=TIMEOUT_SECONDS,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unavailable(f"{shlex.join(command[:1])} does not run: {error}") from error

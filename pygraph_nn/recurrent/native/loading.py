@@ -65,7 +65,7 @@ def _outcome() -> Library | Unavailable:
     try:
         return load(capability())
     except Unavailable as reason:
-        return reason.with_traceback(None)  # which would keep alive what the frames hold
+        return Unavailable(str(reason), reason.details)  # without the frames of its traceback
 
 
 def load(capability: str) -> Library:

@@ -65,23 +65,28 @@ def declare(library: ctypes.CDLL) -> None:
 
 
 def _compare(name: str, struct: type[ctypes.Structure], library: ctypes.CDLL) -> None:
-    # The table's last row has no name, offset 0, and the size of the struct.
-    table = (_Member * (len(struct._fields_) + 1)).in_dll(library, f"{name}_members")
-    compiled, declared = {}, _layout(struct)
-    for member in table:
-        compiled[None if member.name is None else member.name.decode()] = member.offset, member.size
-        if member.name is None:
-            break
-    for member_name in [*declared, *compiled]:
-        here, there = declared.get(member_name), compiled.get(member_name)
+    declared, compiled = _declared_layout(struct), _compiled_layout(name, struct, library)
+    for member in sorted(declared | compiled, key=lambda member: member == ""):  # the size last
+        here, there = declared.get(member), compiled.get(member)
         if here != there:
-            place = f"struct {name}" + ("" if member_name is None else f", member {member_name}")
+            place = f"struct {name}, member {member}" if member else f"struct {name}"
             raise Unavailable(f"{place}: (offset, size) is {there} in C, but {here} in Python")
 
 
-def _layout(struct: type[ctypes.Structure]) -> dict[str | None, tuple[int, int]]:
+def _declared_layout(struct: type[ctypes.Structure]) -> dict[str, tuple[int, int]]:
+    """Return offset and size of each member by name; of the struct itself as ""."""
     fields = {field[0]: getattr(struct, field[0]) for field in struct._fields_}
-    sizes: dict[str | None, tuple[int, int]] = {
-        name: (field.offset, field.size) for name, field in fields.items()
-    }
-    return sizes | {None: (0, ctypes.sizeof(struct))}
+    members = {name: (field.offset, field.size) for name, field in fields.items()}
+    return {**members, "": (0, ctypes.sizeof(struct))}
+
+
+def _compiled_layout(
+    name: str, struct: type[ctypes.Structure], library: ctypes.CDLL
+) -> dict[str, tuple[int, int]]:
+    """Return the same from the table in the library, of which at most one row too many is read."""
+    layout: dict[str, tuple[int, int]] = {}
+    for member in (_Member * (len(struct._fields_) + 1)).in_dll(library, f"{name}_members"):
+        layout[(member.name or b"").decode()] = member.offset, member.size
+        if member.name is None:
+            break
+    return layout
