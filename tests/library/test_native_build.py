@@ -92,8 +92,16 @@ def test_a_compiler_that_hangs(
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("PYGRAPH_NN_NATIVE", "0", "PYGRAPH_NN_NATIVE in the environment turns them off"),
-        ("ATEN_CPU_CAPABILITY", "default", "they need Linux on x86-64 with AVX2 or AVX-512"),
+        (
+            "PYGRAPH_NN_NATIVE",
+            "0",
+            "PYGRAPH_NN_NATIVE in the environment turns the compiled kernels off",
+        ),
+        (
+            "ATEN_CPU_CAPABILITY",
+            "default",
+            "compiled kernels need Linux on x86-64 with AVX2 or AVX-512",
+        ),
         ("CC", "gcc '", "CC=gcc ' is not a valid command"),
     ],
 )

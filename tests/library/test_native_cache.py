@@ -40,7 +40,7 @@ def use(folder):
     loading.library = lambda: library.functions
     losses, _ = softmax_loss(torch.zeros(2, 4), torch.tensor([0, 3]), gradient=False)
     assert torch.allclose(losses, torch.full((2,), 4.0).log())
-    print(library.path or library.why_not_cached)
+    os.write(1, f"{library.path or library.why_not_cached}\\n".encode())  # in one piece
 """
 IN_TURN = f"{USE}\nfor folder in sys.argv[1:]: use(folder)"
 # The same in four processes that start loading at the same moment.
@@ -393,9 +393,10 @@ def run_mounted(script: str, **environment: str) -> list[str]:
     if shutil.which("unshare") is None:
         pytest.skip("unshare is missing")
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec"]
-    trial = subprocess.run([*command, "mount -t tmpfs none /mnt"], capture_output=True, text=True)
+    trial_script = f"mount -t tmpfs none /mnt; {shlex.quote(sys.executable)} -c pass"
+    trial = subprocess.run([*command, trial_script], capture_output=True, text=True)
     if trial.returncode:
-        pytest.skip(f"this user cannot mount a disk: {trial.stderr.strip()}")
+        pytest.skip(f"no disk can be mounted here: {trial.stderr.strip()}")
     process = subprocess.run(
         [*command, script], env={**os.environ, **environment}, capture_output=True, text=True
     )

@@ -102,11 +102,13 @@ def capability() -> str:
         Unavailable: it has none, or the environment turns the kernels off.
     """
     if os.environ.get("PYGRAPH_NN_NATIVE", "1").lower() in ("0", "no", "off", "false"):
-        raise Unavailable("PYGRAPH_NN_NATIVE in the environment turns them off")
+        raise Unavailable("PYGRAPH_NN_NATIVE in the environment turns the compiled kernels off")
     name = str(torch.backends.cpu.get_cpu_capability())
     if sys.platform != "linux" or platform.machine() != "x86_64" or name not in CAPABILITIES:
         machine = f"{platform.system()} on {platform.machine()} ({name})"
-        raise Unavailable(f"they need Linux on x86-64 with AVX2 or AVX-512, and this is {machine}")
+        raise Unavailable(
+            f"compiled kernels need Linux on x86-64 with AVX2 or AVX-512; this is {machine}"
+        )
     return name
 
 

@@ -66,7 +66,7 @@ class CacheFolder:
     def unfinished(self, name: str, content: bytes) -> Iterator[str]:
         """Write `content` and its seal to a new file, and yield the file's temporary name.
 
-        `publish` gives it its name. Otherwise it is removed at the end of the block.
+        Unless `publish` renames it, it is removed at the end of the block.
 
         Raises:
             OSError: the folder cannot be written to, or the disk is full.

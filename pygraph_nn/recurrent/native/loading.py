@@ -50,7 +50,7 @@ def kernels_unavailable() -> str | None:
 
 
 def kernels_status() -> str:
-    """Return where the compiled kernels are, or all that is known of why they cannot be used."""
+    """Return where the compiled kernels are, or why they are not used, with the compiler's output."""
     outcome = _outcome()
     if isinstance(outcome, Unavailable):
         reason = f"No compiled kernels, PyTorch's operations are used: {outcome}"
@@ -93,7 +93,7 @@ def load(capability: str) -> Library:
                     return Library(functions, cache.path / build.name)
             return _compile(build, cache)
     except OSError as error:  # no temporary folder, a full disk
-        raise Unavailable(f"they cannot be compiled or loaded: {error}") from error
+        raise Unavailable(f"the kernels cannot be compiled or loaded: {error}") from error
 
 
 def _compile(build: Build, cache: CacheFolder | None, why_not_cached: str = "") -> Library:
