@@ -6,11 +6,13 @@ first of gcc, cc and clang is used. PYGRAPH_NN_NATIVE=0 turns the compiled kerne
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -132,22 +134,28 @@ def _version(compiler: list[str]) -> str:
 
 def _run(command: list[str]) -> tuple[int, str]:
     """Run `command`; return its exit status and what it printed."""
-    # After a timeout, a pipe would be read until the last child of the killed compiler ends. A file
-    # in memory needs no space on a disk that may be full.
-    with open(os.memfd_create("output"), "w+b") as output:
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C"},  # the same words in the key in every language
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Unavailable(f"{shlex.join(command[:1])} does not run: {error}") from error
+    with process:
         try:
-            process = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "LC_ALL": "C"},  # the same words in the key in every language
-                timeout=TIMEOUT_SECONDS,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise Unavailable(f"{shlex.join(command[:1])} does not run: {error}") from error
-        output.seek(0)
-        return process.returncode, output.read().decode(errors="replace").strip()
+            output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            # Its children, too: they hold the pipe open, and would be waited for.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise Unavailable(
+                f"{shlex.join(command[:1])} has not finished after {TIMEOUT_SECONDS} s"
+            ) from error
+    return process.returncode, output.decode(errors="replace").strip()
 
 
 def _printable(text: str) -> str:

@@ -50,7 +50,7 @@ def kernels_unavailable() -> str | None:
 
 
 def kernels_status() -> str:
-    """Return where the compiled kernels are, or why they are not used, with the compiler's output."""
+    """Return where the compiled kernels are, or the reason why they are not used."""
     outcome = _outcome()
     if isinstance(outcome, Unavailable):
         reason = f"No compiled kernels, PyTorch's operations are used: {outcome}"
