@@ -48,6 +48,7 @@ from .recurrent import (
     Captured,
     Descent,
     Recurrent,
+    kernels_unavailable,
     recurrent,
 )
 from .torch7_random import Generator, initialSeed, manualSeed
@@ -76,6 +77,7 @@ __all__ = [
     "group",
     "html_page",
     "initialSeed",
+    "kernels_unavailable",
     "manualSeed",
     "module",
     "nest",

@@ -1,24 +1,16 @@
-"""``python -m pygraph_nn``: which versions run, and whether compiled kernels are to be had."""
+"""Print the versions in use and the state of the compiled kernels: ``python -m pygraph_nn``."""
 
 import platform
 
 import torch
 
-from .recurrent import (
-    Unavailable,
-    capability,
-    load,
-)
+from .recurrent import kernels_status
 
 
 def main() -> None:
     print(f"Python {platform.python_version()}, PyTorch {torch.__version__}")
-    try:
-        library = load(capability())
-    except Unavailable as reason:
-        print(f"No compiled kernels, PyTorch's operations do all: {reason}")
-    else:
-        print(f"Compiled kernels: {library._name}")
+    print(kernels_status())
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import http.server
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +22,14 @@ import torch
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
-from pygraph_nn.recurrent.native import build as native
+from pygraph_nn.recurrent.native import (
+    Library,
+    Unavailable,
+    capability,
+    kernels_unavailable,
+    load,
+    loading,
+)
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 GOLDEN = SHARED / "golden"
@@ -224,23 +234,52 @@ def chromium(profile: Path, size: str) -> Iterator[Any]:
     driver.quit()
 
 
+@functools.cache
 def cpu_capabilities() -> list[str]:
-    """For what the kernels can be compiled and run here; AVX-512 includes AVX2."""
+    """The processors for which the kernels can be compiled and run here, by capability."""
     try:
-        found = native.capability()
-        native.load(found)
-    except native.Unavailable:
+        own = capability()
+        load_once(own)
+    except Unavailable:
         return []
-    return ["AVX2", "AVX512"] if found == "AVX512" else [found]
+    return ["AVX2", "AVX512"] if own == "AVX512" else [own]  # AVX-512 includes AVX2
 
 
-def use_compiled(capability: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the kernels compiled for `capability` used; skip, saying why, where there are none."""
+@functools.cache
+def load_once(capability: str) -> Library:
+    """The kernels for `capability`, loaded once in this run of the tests."""
+    return load(capability)
+
+
+def use_compiled(name: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the kernels compiled for the capability `name`; skip, with the reason, without any."""
     try:
-        library = native.load(capability or native.capability())
-    except native.Unavailable as reason:
+        functions = load_once(name or capability()).functions
+    except Unavailable as reason:
         pytest.skip(f"no compiled kernels: {reason}")
-    monkeypatch.setattr(native, "library", lambda: library)
+    monkeypatch.setattr(loading, "library", lambda: functions)
+
+
+def needs_kernels() -> pytest.MarkDecorator:
+    """Mark tests that need the compiled kernels, to be skipped with the reason without them."""
+    reason = kernels_unavailable()
+    return pytest.mark.skipif(reason is not None, reason=f"no compiled kernels: {reason}")
+
+
+def run_python(*arguments: str | Path, **environment: str) -> str:
+    """Run Python with `arguments` in a process of its own; return what it prints.
+
+    The test fails if the process does, also by a signal.
+    """
+    process = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert process.returncode == 0, f"{process.returncode}: {process.stderr}"
+    return process.stdout
 
 
 class Server(http.server.ThreadingHTTPServer):

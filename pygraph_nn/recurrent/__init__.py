@@ -7,7 +7,7 @@ Nothing below it knows it: delete the folder, and every graph still runs step by
 
 from .cuda_graph import Captured
 from .executor import Recurrent, recurrent
-from .native.build import Unavailable, capability, load
+from .native import kernels_status, kernels_unavailable
 from .plan import Operation, Plan, Stage
 from .sgd import Descent
 
@@ -18,8 +18,7 @@ __all__ = [
     "Plan",
     "Recurrent",
     "Stage",
-    "Unavailable",
-    "capability",
-    "load",
+    "kernels_status",
+    "kernels_unavailable",
     "recurrent",
 ]

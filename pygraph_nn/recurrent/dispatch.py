@@ -61,7 +61,7 @@ def _lstm(
     steps_of: Any = LstmSteps
     if c.device.type in ("cuda", "meta"):  # the kernels are of CUDA; "meta" knows their shapes
         steps_of = DeviceLstmSteps
-    elif work_.exact and kernels.take(c, h, block, *externals):
+    elif work_.exact and kernels.kernels_accept(c, h, block, *externals):
         steps_of = NativeLstmSteps
     may_overwrite = work is not None and lstm.externals[0] in owned
     run = LstmRun(work_, lstm.next_h, lstm.slots, may_overwrite)

@@ -167,7 +167,7 @@ class SoftmaxLoss(torch.autograd.Function):
         ctx.x = _with_ones(work, key, x, block)
         ctx.d = work.empty((key, "classes"), (len(ctx.x), block.shape[1]), block)
         work.product(ctx.x, block, ctx.d)
-        if kernels.take(ctx.d):
+        if kernels.kernels_accept(ctx.d):
             target_ = target.reshape(-1).contiguous()
             losses, factor = kernels.softmax_loss(ctx.d, target_, gradient)
         else:

@@ -1,1 +1,24 @@
-"""The compiled kernels: the C sources, their build (`build`), and the calls (`bindings`)."""
+"""Optional C kernels for the LSTM loop and the softmax loss, in float32 on the CPU.
+
+`build` compiles the sources, `cache` keeps the result, `loading` loads it, `structs` declares it,
+and `bindings` checks what is passed and calls it. The room uses nothing of `pygraph_nn` but its
+errors. Without a compiler, PyTorch's operations compute the same.
+"""
+
+from .bindings import kernels_accept, lstm, packed_size, softmax_loss
+from .build import Unavailable, capability
+from .loading import Library, kernels_status, kernels_unavailable, library, load
+
+__all__ = [
+    "Library",
+    "Unavailable",
+    "capability",
+    "kernels_accept",
+    "kernels_status",
+    "kernels_unavailable",
+    "library",
+    "load",
+    "lstm",
+    "packed_size",
+    "softmax_loss",
+]

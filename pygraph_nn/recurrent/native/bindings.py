@@ -1,4 +1,8 @@
-"""The compiled functions, on tensors of float32 on the CPU; where there are none, see `native`."""
+"""Call the compiled kernels on tensors of float32 on the CPU.
+
+Every tensor is checked before its address is passed on: C code would read and write elsewhere in
+memory. `kernels_accept` says whether the kernels can be used at all.
+"""
 
 from __future__ import annotations
 
@@ -7,82 +11,154 @@ from typing import Any
 
 import torch
 
-from . import build as native
+from ...errors import GraphError, type_name
+from . import loading
+from .structs import Lstm, SoftmaxLoss
 
 Tensor = torch.Tensor
+Shape = tuple[int, ...]
+
+_INT_MAX = 2**31 - 1  # the C structs hold dimensions as int
 
 
-class _Lstm(ctypes.Structure):
-    """``struct lstm`` of lstm_steps.c."""
-
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in "block packed gates h c tanh_c".split()),
-        *((name, ctypes.c_void_p) for name in "grad_h grad_c d dc".split()),
-        ("slot", ctypes.c_int * 4),
-        *((name, ctypes.c_int) for name in "steps batch size threads".split()),
-    ]
-
-
-class _SoftmaxLoss(ctypes.Structure):
-    """``struct softmax_loss`` of softmax_loss.c."""
-
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in "scores target losses factor".split()),
-        *((name, ctypes.c_int) for name in "rows classes threads gradient".split()),
-    ]
-
-
-def take(*tensors: Tensor) -> bool:
-    """Whether the compiled functions are here, and take `tensors`."""
-    return (
-        all(x.dtype == torch.float32 and x.device.type == "cpu" for x in tensors)
-        and native.library() is not None
-    )
+def kernels_accept(*tensors: Tensor) -> bool:
+    """Return whether the compiled kernels are available, and take `tensors`."""
+    for tensor in tensors:
+        if tensor.dtype is not torch.float32 or not tensor.is_cpu:
+            return False
+    return loading.library() is not None
 
 
 def packed_size(size: int) -> int:
-    """How many numbers an LSTM of `size` units needs room for, to pack its weight."""
-    library: Any = native.library()
-    library.lstm_packed_size.restype = ctypes.c_long
-    return int(library.lstm_packed_size(size))
+    """Return the number of elements of `packed`, the buffer for the weight of `size` units."""
+    return int(_library().lstm_packed_size(size))
 
 
 def lstm(function: str, slots: tuple[int, ...], **tensors: Tensor) -> None:
-    """``lstm_forward`` or ``lstm_backward``, with the tensors named in ``struct lstm``."""
-    steps, batch, width = tensors["gates"].shape
-    _call(
-        function,
-        _Lstm,
-        tensors,
-        slot=(ctypes.c_int * 4)(*slots),
-        steps=steps,
-        batch=batch,
-        size=width // 4,
-        threads=torch.get_num_threads(),
-    )
+    """Call ``lstm_forward`` or ``lstm_backward`` of lstm_steps.c, which explains the tensors.
+
+    `slots` are the positions of the gates in, transform, forget and out in a row of `gates`. The
+    tensors, all of them contiguous, for T steps, a batch of B rows, and H units:
+
+    - block (H + 1, 4 * H), packed (packed_size(H),), gates (T, B, 4 * H), h (T + 1, B, H + 1),
+      c (T + 1, B, H), tanh_c (T, B, H);
+    - for ``lstm_backward`` also d (T, B, 4 * H) and dc (B, H), and, where there are such
+      gradients, grad_h and grad_c (T, B, H).
+
+    Raises:
+        GraphError: a tensor is missing, unknown, or not as above.
+    """
+    library = _library()
+    shapes = _lstm_shapes(library, function, tensors)
+    if sorted(slots) != [0, 1, 2, 3]:
+        raise GraphError(f"{function}: slots must be 0, 1, 2 and 3 in some order, got {slots}")
+    if tensors.keys() != shapes.keys():
+        missing, unknown = shapes.keys() - tensors.keys(), tensors.keys() - shapes.keys()
+        raise GraphError(f"{function}: missing {sorted(missing)}, unknown {sorted(unknown)}")
+    steps, batch, size = shapes["tanh_c"]
+    arguments = Lstm(steps=steps, batch=batch, size=size, threads=torch.get_num_threads())
+    arguments.slot[:] = slots
+    for name, shape in shapes.items():
+        setattr(arguments, name, _address(function, name, tensors[name], shape))
+    getattr(library, function)(arguments)
+
+
+def _lstm_shapes(
+    library: ctypes.CDLL, function: str, tensors: dict[str, Tensor]
+) -> dict[str, Shape]:
+    """Return the shape that each tensor of ``struct lstm`` must have, going by `gates`."""
+    gates = tensors.get("gates")
+    if not isinstance(gates, Tensor) or gates.dim() != 3 or gates.shape[2] % 4:
+        raise GraphError(f"{function}: gates must be (T, B, 4 * H), got {type_name(gates)}")
+    _check_dimensions(function, gates)
+    steps, batch, width = gates.shape
+    size = width // 4
+    shapes: dict[str, Shape] = {
+        "block": (size + 1, width),
+        "packed": (library.lstm_packed_size(size),),
+        "gates": (steps, batch, width),
+        "h": (steps + 1, batch, size + 1),
+        "c": (steps + 1, batch, size),
+        "tanh_c": (steps, batch, size),
+    }
+    if function == "lstm_backward":
+        shapes["d"] = (steps, batch, width)
+        shapes["dc"] = (batch, size)
+        for name in ("grad_h", "grad_c"):
+            if name in tensors:
+                shapes[name] = (steps, batch, size)
+    return shapes
 
 
 def softmax_loss(scores: Tensor, target: Tensor, gradient: bool) -> tuple[Tensor, Tensor]:
-    """The loss of each row of `scores`, (rows, classes), and a factor for each row, (rows,).
+    """Return the negative log-likelihood of each row of `scores`, and a factor for each row.
 
-    If `gradient` is asked for, `factor` times a row is then the gradient of the row's loss.
-    `target` is (rows,), of int64, its values among the classes.
+    Args:
+        scores: (rows, classes), float32. With `gradient` they are overwritten: multiplied by its
+            factor, a row is then the gradient of its loss.
+        target: the class of each row, (rows,), int64, from 0.
+        gradient: whether to compute the gradients.
+
+    Returns:
+        The losses and the factors, (rows,) each.
+
+    Raises:
+        GraphError: a tensor is not as above, or a target is no class.
     """
-    losses, factor = scores.new_empty(len(scores)), scores.new_empty(len(scores))
-    _call(
-        "softmax_loss",
-        _SoftmaxLoss,
-        {"scores": scores, "target": target, "losses": losses, "factor": factor},
-        rows=len(scores),
-        classes=scores.shape[1],
+    if not isinstance(scores, Tensor) or scores.dim() != 2:
+        raise GraphError(f"softmax_loss: scores must be (rows, classes), got {type_name(scores)}")
+    rows, classes = scores.shape
+    _check_dimensions("softmax_loss", scores)
+    losses, factor = scores.new_empty(rows), scores.new_empty(rows)
+    arguments = SoftmaxLoss(
+        scores=_address("softmax_loss", "scores", scores, (rows, classes)),
+        target=_address("softmax_loss", "target", target, (rows,), torch.int64),
+        losses=losses.data_ptr(),
+        factor=factor.data_ptr(),
+        rows=rows,
+        classes=classes,
         threads=torch.get_num_threads(),
         gradient=gradient,
     )
+    row = _library().softmax_loss(arguments)
+    if row >= 0:
+        raise GraphError(
+            f"softmax_loss: target[{row}] is {target[row].item()}, "
+            f"but the classes are 0 to {classes - 1}"
+        )
     return losses, factor
 
 
-def _call(function: str, struct: Any, tensors: dict[str, Tensor], **numbers: Any) -> None:
-    for name, tensor in tensors.items():
-        assert tensor.is_contiguous(), name
-    places = {name: tensor.data_ptr() for name, tensor in tensors.items()}
-    getattr(native.library(), function)(ctypes.byref(struct(**places, **numbers)))
+def _library() -> ctypes.CDLL:
+    library = loading.library()
+    if library is None:
+        raise GraphError(f"no compiled kernels: {loading.kernels_unavailable()}")
+    return library
+
+
+def _check_dimensions(function: str, tensor: Tensor) -> None:
+    if max(tensor.shape) >= _INT_MAX:
+        raise GraphError(f"{function}: a dimension of {type_name(tensor)} is too large")
+
+
+def _address(
+    function: str, name: str, tensor: Any, shape: Shape, dtype: torch.dtype = torch.float32
+) -> int:
+    """Return the address of the elements of `tensor`, once it is as the kernels need it."""
+    if (
+        isinstance(tensor, Tensor)
+        and tensor.dtype is dtype
+        and tensor.shape == shape
+        and tensor.is_cpu
+        and tensor.is_contiguous()
+        and not tensor.is_neg()  # a view whose elements are stored with the other sign
+    ):
+        address = tensor.data_ptr()
+        if address or not tensor.numel():  # a tensor may have lost its storage
+            return address
+    detail = type_name(tensor)
+    if isinstance(tensor, Tensor):
+        detail += f" on {tensor.device}, strides {tensor.stride()}"
+    raise GraphError(
+        f"{function}: {name} must be a contiguous {dtype} tensor {shape} on the CPU, got {detail}"
+    )

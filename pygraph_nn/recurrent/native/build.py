@@ -1,149 +1,163 @@
-"""Compiles the C sources of this package, where there is a compiler, and loads them.
+"""Compile the C sources of this folder into one library, with a compiler found on this machine.
 
-Nothing needs them: where they cannot be had, PyTorch's own operations do the same, more slowly.
-``python -m pygraph_nn`` says what is to be had. PYGRAPH_NN_NATIVE=0 in the environment
-does without; CC names another compiler than the first of gcc, cc and clang.
+The environment variable CC names the compiler, with its arguments if it has any. Without it, the
+first of gcc, cc and clang is used. PYGRAPH_NN_NATIVE=0 turns the compiled kernels off.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import functools
 import hashlib
 import os
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
-import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 SOURCES = Path(__file__).parent
-# What PyTorch's own operations use on this processor decides what ours are compiled for.
+FLAGS = ["-O3", "-std=gnu11", "-fPIC"]
+TIMEOUT_SECONDS = 120  # for one run of the compiler
+# The kernels use the same instructions as PyTorch's own operations do on this processor.
 CAPABILITIES = {
     "AVX2": ["-mavx2", "-mfma"],
     "AVX512": ["-mavx2", "-mfma", "-mavx512f", "-mavx512vl", "-mavx512dq"],
 }
-COMPILE = ["-O3", "-std=gnu11", "-fPIC"]
 
 
 class Unavailable(Exception):
-    """Why a library cannot be had here."""
+    """The compiled kernels cannot be used here. Its text is the reason, on one line.
+
+    Attributes:
+        details: what the compiler printed, if it failed; several lines.
+    """
+
+    def __init__(self, reason: str, details: str = "") -> None:
+        super().__init__(" ".join(_printable(reason).split()))
+        self.details = _printable(details)
 
 
-@functools.cache
-def library() -> ctypes.CDLL | None:
-    """The compiled sources; None where they cannot be had."""
-    try:
-        return load(capability())
-    except Unavailable:
-        return None
+@dataclass(frozen=True)
+class Build:
+    """One way to compile the sources.
+
+    Attributes:
+        compiler: the path of the compiler, then its own arguments.
+        flags: what the sources are compiled with.
+        name: the file name of the library. It holds a key of everything that the result depends
+            on: compiler and its version, flags, sources, C library, and OpenMP runtime.
+    """
+
+    compiler: list[str]
+    flags: list[str]
+    name: str
+
+    @classmethod
+    def for_processor(cls, capability: str, openmp: str) -> Build:
+        """Choose the compiler and the flags for a processor with `capability`.
+
+        `openmp` names the kind of OpenMP runtime that PyTorch uses.
+
+        Raises:
+            Unavailable: there is no compiler, or it does not run.
+            OSError: the sources cannot be read.
+        """
+        compiler = _find_compiler()
+        flags = [*FLAGS, *CAPABILITIES[capability]]
+        parts = [*compiler, _version(compiler), *flags, *platform.libc_ver(), openmp]
+        for file in sorted(SOURCES.glob("*.[ch]")):
+            parts += [file.name, file.read_text(encoding="utf-8")]
+        key = hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
+        return cls(compiler, flags, f"kernels-{capability}-{key}.so")
+
+    def compile(self, library: Path) -> None:
+        """Write the compiled sources to `library`; object files go beside it.
+
+        Raises:
+            Unavailable: the compiler fails.
+        """
+        sources = sorted(SOURCES.glob("*.c"))
+        objects = [str(library.with_name(f"{source.stem}.o")) for source in sources]
+        for source, target in zip(sources, objects, strict=True):
+            self._run([*self.flags, "-c", str(source), "-o", target], f"compile {source.name}")
+        self._run(["-shared", *objects, "-lm", "-o", str(library)], "link the kernels")
+
+    def _run(self, arguments: list[str], purpose: str) -> None:
+        command = [*self.compiler, *arguments]
+        returncode, output = _run(command)
+        if returncode:
+            lines = output.splitlines() or [f"exit status {returncode}"]
+            summary = next((line for line in lines if "error" in line), lines[-1])
+            reason = f"{shlex.join(self.compiler)} cannot {purpose}: {summary}"
+            raise Unavailable(reason, f"{shlex.join(command)}\n{output}")
 
 
 def capability() -> str:
-    """Which of CAPABILITIES this processor has.
+    """Return which of CAPABILITIES this processor has.
 
     Raises:
-        Unavailable: none, or compiled code is not wanted.
+        Unavailable: it has none, or the environment turns the kernels off.
     """
     if os.environ.get("PYGRAPH_NN_NATIVE", "1").lower() in ("0", "no", "off", "false"):
-        raise Unavailable("PYGRAPH_NN_NATIVE in the environment turns it off")
-    found = str(torch.backends.cpu.get_cpu_capability())
-    if sys.platform != "linux" or platform.machine() != "x86_64" or found not in CAPABILITIES:
-        where = f"{platform.system()} on {platform.machine()} ({found})"
-        raise Unavailable(f"it is for Linux on x86-64 with AVX2 or AVX-512, and this is {where}")
-    return found
+        raise Unavailable("PYGRAPH_NN_NATIVE in the environment turns the compiled kernels off")
+    name = str(torch.backends.cpu.get_cpu_capability())
+    if sys.platform != "linux" or platform.machine() != "x86_64" or name not in CAPABILITIES:
+        machine = f"{platform.system()} on {platform.machine()} ({name})"
+        raise Unavailable(
+            f"compiled kernels need Linux on x86-64 with AVX2 or AVX-512; this is {machine}"
+        )
+    return name
 
 
-def load(capability: str) -> ctypes.CDLL:
-    """The sources compiled for a processor with `capability`.
-
-    It is done once, into the user's cache: XDG_CACHE_HOME, or ~/.cache.
-
-    Raises:
-        Unavailable: there is no compiler, it fails, or what it makes cannot be loaded.
-    """
-    compiler = _compiler()
-    flags = [*COMPILE, *CAPABILITIES[capability]]
-    files = sorted(SOURCES.glob("*.[ch]"))
-    made_of = [*compiler, *flags, *(file.read_text(encoding="utf-8") for file in files)]
-    key = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:16]
-    runtime = _openmp()
-    name = f"kernels-{capability}-{key}.so"
-    cache = _cache()
-    if cache is not None and os.path.exists(cache / name):  # Path's may raise
-        return _open(cache / name, runtime)
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / name
-        _compile(compiler, flags, [file for file in files if file.suffix == ".c"], made)
-        if cache is not None:
-            # Under another name first: a process that finds the file finds all of it.
-            partial = cache / f"{name}.{os.getpid()}"
-            with contextlib.suppress(OSError):  # then it is compiled the next time, too
-                cache.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(made, partial)
-                partial.replace(cache / name)
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-            if os.path.exists(cache / name):
-                made = cache / name
-        return _open(made, runtime)  # once loaded, a file may be deleted
-
-
-def _compiler() -> list[str]:
-    wanted = shlex.split(os.environ.get("CC", ""))
-    for command in [wanted] if wanted else [["gcc"], ["cc"], ["clang"]]:
-        path = shutil.which(command[0])
+def _find_compiler() -> list[str]:
+    try:
+        wanted = shlex.split(os.environ.get("CC", ""))
+    except ValueError as error:
+        raise Unavailable(f"CC={os.environ['CC']} is not a valid command: {error}") from error
+    for program, *arguments in [wanted] if wanted else [["gcc"], ["cc"], ["clang"]]:
+        path = shutil.which(program)
         if path:
-            return [path, *command[1:]]
-    raise Unavailable(f"no compiler was found: {wanted[0] if wanted else 'gcc, cc or clang'}")
+            return [path, *arguments]
+    name = shlex.quote(wanted[0]) if wanted else "gcc, cc or clang"
+    raise Unavailable(f"no compiler was found: {name}")
 
 
-def _cache() -> Path | None:
-    """A folder that is the user's own: what lies there is run."""
+def _version(compiler: list[str]) -> str:
+    # A compiler may not know the option: what it prints then identifies it well enough.
+    return _run([*compiler, "--version"])[1]
+
+
+def _run(command: list[str]) -> tuple[int, str]:
+    """Run `command`; return its exit status and what it printed."""
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pygraph_nn"
-    except RuntimeError:  # there is no home
-        return None
-
-
-def _compile(compiler: list[str], flags: list[str], sources: list[Path], library: Path) -> None:
-    objects = [library.with_name(f"{source.stem}.o") for source in sources]
-    commands = [
-        [*compiler, *flags, "-c", str(source), "-o", str(made)]
-        for source, made in zip(sources, objects, strict=True)
-    ]
-    commands.append([*compiler, "-shared", *map(str, objects), "-lm", "-o", str(library)])
-    for command in commands:
-        try:
-            done = subprocess.run(command, capture_output=True, timeout=120)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise Unavailable(f"{compiler[0]} does not run: {error}") from error
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip()
-            raise Unavailable(f"{shlex.join(command)} failed:\n{said}")
-
-
-def _openmp() -> Path:
-    """The OpenMP runtime that PyTorch has loaded."""
-    maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
-    paths = [Path(line.split(maxsplit=5)[5]) for line in maps.splitlines() if "/" in line]
-    own = Path(torch.__file__).parent
-    paths.sort(key=lambda path: own not in path.parents)  # another package may have brought its own
-    for start in ("libgomp", "libiomp5", "libomp"):
-        for path in paths:
-            if path.name.startswith(start) and ".so" in path.name:
-                return path
-    raise Unavailable("PyTorch runs without OpenMP here")
-
-
-def _open(library: Path, runtime: Path) -> ctypes.CDLL:
-    try:
-        ctypes.CDLL(str(runtime), mode=ctypes.RTLD_GLOBAL)  # what the library calls is found there
-        return ctypes.CDLL(str(library))
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C"},  # the same words in the key in every language
+            start_new_session=True,
+        )
     except OSError as error:
-        raise Unavailable(f"{library.name} cannot be loaded: {error}") from error
+        raise Unavailable(f"{shlex.join(command[:1])} does not run: {error}") from error
+    with process:
+        try:
+            output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            # Its children, too: they hold the pipe open, and would be waited for.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise Unavailable(
+                f"{shlex.join(command[:1])} has not finished after {TIMEOUT_SECONDS} s"
+            ) from error
+    return process.returncode, output.decode(errors="replace").strip()
+
+
+def _printable(text: str) -> str:
+    """Return `text` with escapes in place of bytes that are not UTF-8, as paths may have them."""
+    return text.encode(errors="backslashreplace").decode()

@@ -1,18 +1,20 @@
-/* The loop of an LSTM over time, forward and backward, in float32; called by ../kernels.py.
+/* The loop of an LSTM over time, forward and backward, in float32; bindings.py calls it.
  *
- * Each step multiplies the few rows of a batch by the same weight, then computes gates, c and h
- * from the sums. A library packs the weight anew in every such product, and ten calls more go once
- * through memory each. Here the weight is packed once for all steps, in panels that are read from
- * front to back; a tile of rows and units adds up in registers, and goes on to c and h there. The
- * threads meet once a step. A thread has the same panels in every step, so they stay in its cache.
+ * Each step multiplies the few rows of a batch by the same weight, then computes the gates, c and h
+ * from the sums. A BLAS library would pack the weight anew in every product, and ten more calls
+ * would each read and write memory once. Here the weight is packed once for all steps, in panels
+ * that are read from front to back. The sums of a tile of rows and units stay in registers until c
+ * and h are computed from them. The threads synchronise once a step. A thread has the same panels
+ * in every step, so they stay in its cache.
  *
- * Sums are added up in the order of k, whatever the number of threads: so the result is the same.
+ * Products are added in the order of k for any number of threads, so the result is the same.
  */
 
+#include "layout.h"
 #include "vectors.h"
 
-/* A tile is of as many rows as leave room for the weight's vectors in 32 or 16 registers: forward
- * of GATES vectors, one for each gate, backward of BACK_UNITS vectors of units. */
+/* A tile has as many rows as the 32 or 16 registers allow beside the vectors of the weight. A row
+ * has GATES vectors forward, one for each gate, and BACK_UNITS vectors of units backward. */
 #if defined __AVX512F__
 enum { ROWS = 5, BACK_ROWS = 10 };
 #else
@@ -20,8 +22,8 @@ enum { ROWS = 3, BACK_ROWS = 6 };
 #endif
 enum { GATES = 4, BACK_UNITS = 2 };
 
-/* The sums of a tile once more: `from`, whose elements are only ever named by constants, stays in
- * registers; `to`, which is gone through row by row, stands in memory. */
+/* Copies the sums of a tile. `from` is indexed by constants alone, so it stays in registers; `to`
+ * is indexed by a loop over rows, so it is in memory. */
 #define COPY_TILE(to, from, rows, columns) \
     UNROLL                                 \
     for (int r = 0; r < (rows); r++)       \
@@ -33,43 +35,51 @@ INLINE vec sigmoid(vec x) {
     return 1 / (1 + scale + scale * q);
 }
 
-/* From exp(2x) - 1, which is exact where x is small. */
+/* tanh(x) from exp(2x) - 1, which is exact where x is small. */
 INLINE vec tanh_of(vec x) {
     vec scale, q = exp_minus_one(x + x, &scale);
     vec e = scale * q + (scale - 1);
     return e / (e + 2);
 }
 
-/* One loop over time. T = steps, B = batch, H = size; all contiguous. The order of the four gates
- * in a row of 4H is in slot: where in, transform, forget and out are. */
+/* The arguments of one loop over time: T = steps, B = batch, H = size. All arrays are contiguous.
+ * slot holds the positions of the gates in, transform, forget and out in a row of 4H. */
 struct lstm {
-    const float *block;    /* (H + 1, 4H): the weight, and the bias as its last row */
-    float *packed;         /* room for the panels: see lstm_packed_size */
-    float *gates;          /* (T, B, 4H): forward overwrites what is added from outside */
-    float *h;              /* (T + 1, B, H + 1): [0] is the first state; the last column stays */
-    float *c;              /* (T + 1, B, H): likewise */
-    float *tanh_c;         /* (T, B, H) */
-    const float *grad_h;   /* (T, B, H), or NULL */
-    const float *grad_c;   /* (T, B, H), or NULL */
-    float *d;              /* (T, B, 4H): the gradient of the sums */
-    float *dc;             /* (B, H): zeros; then the gradient of the first c */
+    const float *block;  /* (H + 1, 4H): the weight, with the bias as the last row */
+    float *packed;       /* (lstm_packed_size(H),): a buffer for the panels */
+    float *gates;        /* (T, B, 4H): the inputs' part of the sums; forward writes the gates */
+    float *h;            /* (T + 1, B, H + 1): [0] is the first h; the last column is not written */
+    float *c;            /* (T + 1, B, H): [0] is the first c */
+    float *tanh_c;       /* (T, B, H): tanh of c[1:] */
+    const float *grad_h; /* (T, B, H): the gradient of h[1:], or NULL */
+    const float *grad_c; /* (T, B, H): the gradient of c[1:], or NULL */
+    float *d;            /* (T, B, 4H): backward writes the gradient of the sums */
+    float *dc;           /* (B, H): zeros; backward writes the gradient of c[0] */
     int slot[GATES];
     int steps, batch, size, threads;
 };
 
-INLINE int blocks(int n, int of) { return (n + of - 1) / of; }
+const struct member lstm_members[] = {
+    MEMBER(lstm, block),   MEMBER(lstm, packed), MEMBER(lstm, gates),  MEMBER(lstm, h),
+    MEMBER(lstm, c),       MEMBER(lstm, tanh_c), MEMBER(lstm, grad_h), MEMBER(lstm, grad_c),
+    MEMBER(lstm, d),       MEMBER(lstm, dc),     MEMBER(lstm, slot),   MEMBER(lstm, steps),
+    MEMBER(lstm, batch),   MEMBER(lstm, size),   MEMBER(lstm, threads), MEMBERS_END(lstm),
+};
 
-/* How many numbers `packed` must hold, for both directions. */
+/* The number of blocks of `size` that hold n elements; the last one may be partly empty. */
+INLINE int blocks(int n, int size) { return (n + size - 1) / size; }
+
+/* The number of floats in `packed`, enough for either direction. */
 long lstm_packed_size(int size) {
     long forward = (long)blocks(size, LANES) * LANES * GATES * (size + 1);
     long backward = (long)blocks(size, BACK_UNITS * LANES) * BACK_UNITS * LANES * GATES * size;
     return forward > backward ? forward : backward;
 }
 
-/* A forward panel, of LANES units: for each k the vectors of the four gates; then the bias. */
+/* Packs a forward panel of LANES units: for each k the vectors of the four gates, then the bias. */
 static void pack_forward(const struct lstm *a, int panel) {
     long size = a->size, unit = (long)panel * LANES;
-    int n = at_most(a->size - (int)unit, LANES);
+    int n = min_int(a->size - (int)unit, LANES);
     float *to = a->packed + panel * (size + 1) * GATES * LANES;
     for (long k = 0; k <= size; k++)
         for (int gate = 0; gate < GATES; gate++, to += LANES) {
@@ -80,16 +90,16 @@ static void pack_forward(const struct lstm *a, int panel) {
 
 static void forward_tile(const struct lstm *a, int t, int panel, int row) {
     const long size = a->size, width = GATES * size, unit = (long)panel * LANES;
-    const int n = at_most(a->size - (int)unit, LANES), rows = at_most(a->batch - row, ROWS);
+    const int n = min_int(a->size - (int)unit, LANES), rows = min_int(a->batch - row, ROWS);
     const float *weight = a->packed + panel * (size + 1) * GATES * LANES;
     const float *bias = weight + size * GATES * LANES;
-    const long first = (long)t * a->batch + row; /* among the rows of all steps */
+    const long first = (long)t * a->batch + row; /* row, counted over all steps */
     const float *h[ROWS];
     vec sum[ROWS][GATES], sums[ROWS][GATES];
     UNROLL
     for (int r = 0; r < ROWS; r++) {
-        /* Rows that are missing are the last one again, and are not stored. */
-        const long here = first + at_most(r, rows - 1);
+        /* Rows beyond the batch repeat its last row, and are not stored. */
+        const long here = first + min_int(r, rows - 1);
         h[r] = a->h + here * (size + 1);
         UNROLL
         for (int gate = 0; gate < GATES; gate++) {
@@ -136,28 +146,28 @@ static void forward(void *argument) {
 
 void lstm_forward(struct lstm *a) { GOMP_parallel(forward, a, (unsigned)a->threads, 0); }
 
-/* A backward panel, of BACK_UNITS vectors of units: for each k, over the gates, the weights. */
+/* Packs a backward panel of BACK_UNITS vectors of units: for each k of the 4H sums the weights. */
 static void pack_backward(const struct lstm *a, int panel) {
     const long wide = BACK_UNITS * LANES, width = (long)GATES * a->size, unit = panel * wide;
     float *to = a->packed + panel * width * wide;
     for (long j = 0; j < wide; j++) {
-        const int there = unit + j < a->size;
-        const float *from = a->block + (there ? unit + j : 0) * width;
-        for (long k = 0; k < width; k++) to[k * wide + j] = there ? from[k] : 0;
+        const int exists = unit + j < a->size;
+        const float *from = a->block + (exists ? unit + j : 0) * width;
+        for (long k = 0; k < width; k++) to[k * wide + j] = exists ? from[k] : 0;
     }
 }
 
 static void backward_tile(const struct lstm *a, int t, int panel, int row) {
     const long size = a->size, width = GATES * size;
-    const int rows = at_most(a->batch - row, BACK_ROWS);
+    const int rows = min_int(a->batch - row, BACK_ROWS);
     const long first = (long)t * a->batch + row;
-    /* The gradient of h. */
+    /* The sums are the gradient of h that comes from the next step. */
     vec sum[BACK_ROWS][BACK_UNITS] = {{{0}}}, sums[BACK_ROWS][BACK_UNITS];
     if (t < a->steps - 1) {
         const float *weight = a->packed + panel * width * BACK_UNITS * LANES, *d[BACK_ROWS];
         UNROLL
         for (int r = 0; r < BACK_ROWS; r++)
-            d[r] = a->d + (first + a->batch + at_most(r, rows - 1)) * width;
+            d[r] = a->d + (first + a->batch + min_int(r, rows - 1)) * width;
         for (long k = 0; k < width; k++, weight += BACK_UNITS * LANES) {
             vec w[BACK_UNITS];
             UNROLL
@@ -172,7 +182,7 @@ static void backward_tile(const struct lstm *a, int t, int panel, int row) {
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < BACK_UNITS; j++) {
             const long unit = ((long)panel * BACK_UNITS + j) * LANES;
-            const int n = at_most(a->size - (int)unit, LANES);
+            const int n = min_int(a->size - (int)unit, LANES);
             if (n <= 0) break;
             const long here = (first + r) * size + unit;
             const float *gates = a->gates + (first + r) * width + unit;

@@ -1,38 +1,49 @@
-/* Softmax and negative log-likelihood of rows of scores, in float32; called by ../kernels.py.
+/* Softmax and negative log-likelihood of rows of scores, in float32; bindings.py calls it.
  *
- * A row fits a core's own cache: read from memory once, it is gone over twice there. That its
- * gradient is divided by the sum is left to the caller: rows multiply something shorter later.
+ * A row fits a core's own cache, so it is read from memory once and from the cache the second time.
+ * The gradients are not divided by the sum here: the caller scales the shorter rows that it
+ * multiplies them with.
  */
 
 #include <math.h>
 
+#include "layout.h"
 #include "vectors.h"
 
 struct softmax_loss {
-    float *scores;           /* (rows, classes); see gradient */
-    const long long *target; /* (rows,): classes, counted from 0 */
-    float *losses;           /* (rows,) */
-    float *factor;           /* (rows,): what to multiply a row with, to have the gradient */
+    float *scores;           /* (rows, classes): overwritten if `gradient` */
+    const long long *target; /* (rows,): the class of each row, from 0 */
+    float *losses;           /* (rows,): written */
+    float *factor;           /* (rows,): written; the gradient of a loss is its row times this */
     int rows, classes, threads;
-    int gradient; /* whether each row of scores is to become the gradient of its loss */
+    int gradient;            /* 1: write the gradient of its loss, up to `factor`, to each row */
+};
+
+const struct member softmax_loss_members[] = {
+    MEMBER(softmax_loss, scores),  MEMBER(softmax_loss, target),
+    MEMBER(softmax_loss, losses),  MEMBER(softmax_loss, factor),
+    MEMBER(softmax_loss, rows),    MEMBER(softmax_loss, classes),
+    MEMBER(softmax_loss, threads), MEMBER(softmax_loss, gradient),
+    MEMBERS_END(softmax_loss),
 };
 
 static float largest(const float *row, int classes) {
-    enum { AT_ONCE = 4 }; /* so that no comparison waits for the one before */
-    vec most[AT_ONCE];
+    enum { CHAINS = 4 }; /* independent, so that no comparison waits for the one before */
+    vec chains[CHAINS];
     UNROLL
-    for (int j = 0; j < AT_ONCE; j++) most[j] = all(-INFINITY);
+    for (int j = 0; j < CHAINS; j++) chains[j] = broadcast(-INFINITY);
     int k = 0;
-    for (; k + AT_ONCE * LANES <= classes; k += AT_ONCE * LANES)
+    for (; k + CHAINS * LANES <= classes; k += CHAINS * LANES)
         UNROLL
-        for (int j = 0; j < AT_ONCE; j++) most[j] = larger(load(row + k + j * LANES, LANES), most[j]);
-    vec of_all = larger(larger(most[0], most[1]), larger(most[2], most[3]));
-    float found = -INFINITY;
+        for (int j = 0; j < CHAINS; j++)
+            chains[j] = larger(load(row + k + j * LANES, LANES), chains[j]);
+    vec maxima = larger(larger(chains[0], chains[1]), larger(chains[2], chains[3]));
+    float maximum = -INFINITY;
     for (int lane = 0; lane < LANES; lane++)
-        if (of_all[lane] > found) found = of_all[lane];
+        if (maxima[lane] > maximum) maximum = maxima[lane];
     for (; k < classes; k++)
-        if (row[k] > found) found = row[k];
-    return found;
+        if (row[k] > maximum) maximum = row[k];
+    return maximum;
 }
 
 INLINE vec exponential(vec x) {
@@ -40,14 +51,14 @@ INLINE vec exponential(vec x) {
     return scale * q + scale;
 }
 
-/* The sum of exp(x - most); with `keep`, the row becomes the terms. */
-INLINE double sum_of_exponentials(float *row, int classes, float most, int keep) {
-    vec sums[2] = {all(0), all(0)}; /* two, so that one addition need not wait for the other */
+/* Returns the sum of exp(x - maximum); with `keep`, overwrites the row with its terms. */
+INLINE double sum_of_exponentials(float *row, int classes, float maximum, int keep) {
+    vec sums[2] = {broadcast(0), broadcast(0)}; /* two, so that neither waits for the other */
     int k = 0;
     for (; k + 2 * LANES <= classes; k += 2 * LANES)
         UNROLL
         for (int j = 0; j < 2; j++) {
-            vec e = exponential(load(row + k + j * LANES, LANES) - most);
+            vec e = exponential(load(row + k + j * LANES, LANES) - maximum);
             if (keep) store(row + k + j * LANES, e, LANES);
             sums[j] += e;
         }
@@ -55,8 +66,8 @@ INLINE double sum_of_exponentials(float *row, int classes, float most, int keep)
     double sum = 0;
     for (int lane = 0; lane < LANES; lane++) sum += both[lane];
     for (; k < classes; k += LANES) {
-        int n = at_most(classes - k, LANES);
-        vec e = exponential(load(row + k, n) - most);
+        int n = min_int(classes - k, LANES);
+        vec e = exponential(load(row + k, n) - maximum);
         if (keep) store(row + k, e, n);
         for (int lane = 0; lane < n; lane++) sum += e[lane];
     }
@@ -65,12 +76,12 @@ INLINE double sum_of_exponentials(float *row, int classes, float most, int keep)
 
 static void one_row(const struct softmax_loss *a, long i) {
     float *row = a->scores + i * a->classes;
-    const float most = largest(row, a->classes), at_target = row[a->target[i]];
-    const double sum = a->gradient ? sum_of_exponentials(row, a->classes, most, 1)
-                                   : sum_of_exponentials(row, a->classes, most, 0);
-    a->losses[i] = (float)(log(sum) + most - at_target);
+    const float maximum = largest(row, a->classes), at_target = row[a->target[i]];
+    const double sum = a->gradient ? sum_of_exponentials(row, a->classes, maximum, 1)
+                                   : sum_of_exponentials(row, a->classes, maximum, 0);
+    a->losses[i] = (float)(log(sum) + maximum - at_target);
     a->factor[i] = (float)(1 / sum);
-    if (a->gradient) row[a->target[i]] -= sum; /* p - 1, times the sum */
+    if (a->gradient) row[a->target[i]] -= sum; /* (p - 1) times the sum */
 }
 
 static void rows(void *argument) {
@@ -78,4 +89,10 @@ static void rows(void *argument) {
     for (int i = share(a->rows, 0); i < share(a->rows, 1); i++) one_row(a, i);
 }
 
-void softmax_loss(struct softmax_loss *a) { GOMP_parallel(rows, a, (unsigned)a->threads, 0); }
+/* Returns -1, or the first row whose target is no class; nothing is written then. */
+long softmax_loss(struct softmax_loss *a) {
+    for (long i = 0; i < a->rows; i++)
+        if (a->target[i] < 0 || a->target[i] >= a->classes) return i;
+    GOMP_parallel(rows, a, (unsigned)a->threads, 0);
+    return -1;
+}

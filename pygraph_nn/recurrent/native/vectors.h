@@ -1,16 +1,16 @@
-/* What the C sources share: vectors of float32, threads, and exp(x) - 1. */
+/* What the C sources share: threads, vectors of float32, and exp(x) - 1. */
 
 #include <immintrin.h>
 #include <string.h>
 
-/* The threads are those of PyTorch's OpenMP runtime, called by the names that GNU's has, and others
- * have, too: so any compiler will do, and no second runtime fights with PyTorch's for the cores. */
-void GOMP_parallel(void (*work)(void *), void *argument, unsigned threads, unsigned flags);
+/* The threads belong to PyTorch's OpenMP runtime. It is called by the names of GNU's runtime, which
+ * the others export too, so any compiler will do, and no second runtime competes for the cores. */
+void GOMP_parallel(void (*body)(void *), void *argument, unsigned threads, unsigned flags);
 void GOMP_barrier(void);
 int omp_get_thread_num(void);
 int omp_get_num_threads(void);
 
-/* LANES numbers in a vector: as many as a register holds. */
+/* The number of floats that a vector register holds. */
 #if defined __AVX512F__
 enum { LANES = 16 };
 #else
@@ -21,15 +21,15 @@ typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
 typedef int ivec __attribute__((vector_size(LANES * sizeof(int))));
 #define INLINE static inline __attribute__((always_inline))
 
-/* Before a loop of few, always as many rounds: without it, arrays of vectors stay in memory. */
+/* Unrolls a short loop with a constant number of rounds. Without it, arrays of vectors stay in
+ * memory instead of registers. */
 #if defined __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* Vectors from and to memory, of which the first n numbers count. */
-
+/* Reads a vector, of which only the first n numbers are in memory; the others are 0. */
 INLINE vec load(const float *from, int n) {
     vec x = {0};
     if (n >= LANES)
@@ -39,6 +39,7 @@ INLINE vec load(const float *from, int n) {
     return x;
 }
 
+/* Writes the first n numbers of x. */
 INLINE void store(float *to, vec x, int n) {
     if (n >= LANES)
         memcpy(to, &x, sizeof x);
@@ -46,9 +47,9 @@ INLINE void store(float *to, vec x, int n) {
         memcpy(to, &x, n * sizeof(float));
 }
 
-INLINE vec all(float x) { return (vec){0} + x; }
+INLINE vec broadcast(float x) { return (vec){0} + x; }
 
-/* The smaller and the larger of x and y; y where one of them is NaN. */
+/* The smaller and the larger of x and y; y if one of them is NaN. */
 #if defined __AVX512F__
 INLINE vec smaller(vec x, vec y) { return _mm512_min_ps(x, y); }
 INLINE vec larger(vec x, vec y) { return _mm512_max_ps(x, y); }
@@ -57,17 +58,17 @@ INLINE vec smaller(vec x, vec y) { return _mm256_min_ps(x, y); }
 INLINE vec larger(vec x, vec y) { return _mm256_max_ps(x, y); }
 #endif
 
-/* exp(x) - 1 as scale * q + (scale - 1), scale a power of two; x is limited to where that is
- * finite. NaN stays NaN.
+/* Computes exp(x) - 1 as scale * q + (scale - 1), where scale is a power of two. x is clamped to
+ * the range where the result is finite; NaN stays NaN.
  *
- * x = n log 2 + r, |r| <= log(2) / 2, scale = 2^n, q = exp(r) - 1 by a polynomial, whose
+ * x = n log 2 + r with |r| <= log(2) / 2, scale = 2^n, and q = exp(r) - 1 by a polynomial, whose
  * coefficients are fitted to a largest relative error of 1.3e-8. */
 INLINE vec exp_minus_one(vec x, vec *scale) {
-    x = smaller(all(87), larger(all(-87), x));
-    /* Added to 1.5 * 2^23, a number loses its fraction, and its last bits are the integer. */
+    x = smaller(broadcast(87), larger(broadcast(-87), x));
+    /* Adding 1.5 * 2^23 rounds a number to an integer, which its last bits then hold. */
     vec shifted = x * 1.44269504f + 12582912.0f;
     vec n = shifted - 12582912.0f;
-    /* log 2 in two parts: the first has few bits, so that its product with n is exact. */
+    /* log 2 in two parts: the first has few bits, so its product with n is exact. */
     vec r = x - n * 0.693359375f;
     r += n * 2.12194440e-4f;
     vec p = r * 1.3882521e-3f + 8.3665205e-3f;
@@ -78,9 +79,9 @@ INLINE vec exp_minus_one(vec x, vec *scale) {
     return p * r * r + r;
 }
 
-INLINE int at_most(int n, int limit) { return n < limit ? n : limit; }
+INLINE int min_int(int a, int b) { return a < b ? a : b; }
 
-/* Where the share of this thread in n tasks begins, and where that of the next one does. */
+/* The first of n tasks that this thread computes; with next = 1, the first of the next thread's. */
 INLINE int share(int n, int next) {
     return (int)((long)n * (omp_get_thread_num() + next) / omp_get_num_threads());
 }

@@ -1,0 +1,92 @@
+"""Declare the C structs and functions to ctypes, and check that a library has them as declared."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from .build import Unavailable
+
+
+class Lstm(ctypes.Structure):
+    """``struct lstm`` of lstm_steps.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in "block packed gates h c tanh_c".split()),
+        *((name, ctypes.c_void_p) for name in "grad_h grad_c d dc".split()),
+        ("slot", ctypes.c_int * 4),
+        *((name, ctypes.c_int) for name in "steps batch size threads".split()),
+    ]
+
+
+class SoftmaxLoss(ctypes.Structure):
+    """``struct softmax_loss`` of softmax_loss.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in "scores target losses factor".split()),
+        *((name, ctypes.c_int) for name in "rows classes threads gradient".split()),
+    ]
+
+
+class _Member(ctypes.Structure):
+    """``struct member`` of layout.h."""
+
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("offset", ctypes.c_size_t),
+        ("size", ctypes.c_size_t),
+    ]
+
+
+STRUCTS: dict[str, type[ctypes.Structure]] = {"lstm": Lstm, "softmax_loss": SoftmaxLoss}
+# Of each function the types of its result and of its arguments.
+FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
+    "lstm_packed_size": (ctypes.c_long, [ctypes.c_int]),
+    "lstm_forward": (None, [ctypes.POINTER(Lstm)]),
+    "lstm_backward": (None, [ctypes.POINTER(Lstm)]),
+    "softmax_loss": (ctypes.c_long, [ctypes.POINTER(SoftmaxLoss)]),
+}
+
+
+def declare(library: ctypes.CDLL) -> None:
+    """Set the types of the functions of `library`, and compare its structs with those above.
+
+    Raises:
+        Unavailable: a function is missing, or a struct differs.
+    """
+    try:
+        for name, (result, arguments) in FUNCTIONS.items():
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+        for name, struct in STRUCTS.items():
+            _compare(name, struct, library)
+    except (AttributeError, ValueError) as error:  # a missing function, a missing table
+        raise Unavailable(f"the compiled library is incomplete: {error}") from error
+
+
+def _compare(name: str, struct: type[ctypes.Structure], library: ctypes.CDLL) -> None:
+    declared, compiled = _declared_layout(struct), _compiled_layout(name, struct, library)
+    for member in sorted(declared | compiled, key=lambda member: member == ""):  # the size last
+        here, there = declared.get(member), compiled.get(member)
+        if here != there:
+            place = f"struct {name}, member {member}" if member else f"struct {name}"
+            raise Unavailable(f"{place}: (offset, size) is {there} in C, but {here} in Python")
+
+
+def _declared_layout(struct: type[ctypes.Structure]) -> dict[str, tuple[int, int]]:
+    """Return offset and size of each member by name; of the struct itself as ""."""
+    fields = {field[0]: getattr(struct, field[0]) for field in struct._fields_}
+    members = {name: (field.offset, field.size) for name, field in fields.items()}
+    return {**members, "": (0, ctypes.sizeof(struct))}
+
+
+def _compiled_layout(
+    name: str, struct: type[ctypes.Structure], library: ctypes.CDLL
+) -> dict[str, tuple[int, int]]:
+    """Return the same from the table in the library, of which at most one row too many is read."""
+    layout: dict[str, tuple[int, int]] = {}
+    for member in (_Member * (len(struct._fields_) + 1)).in_dll(library, f"{name}_members"):
+        layout[(member.name or b"").decode()] = member.offset, member.size
+        if member.name is None:
+            break
+    return layout
