@@ -27,7 +27,7 @@ def _like_first(layer: Module, tensors: list[torch.Tensor]) -> list[torch.Tensor
 
 
 class CAddTable(Module):
-    """Adds the tensors of a table, of one shape, element by element (``nn.CAddTable``).
+    """Adds a table of tensors of one shape, element by element (``nn.CAddTable``).
 
     With `inplace` the sum overwrites the first tensor.
     """
@@ -51,7 +51,7 @@ class CAddTable(Module):
 
 
 class CMulTable(Module):
-    """Multiplies the tensors of a table, of one shape, element by element (``nn.CMulTable``)."""
+    """Multiplies a table of tensors of one shape, element by element (``nn.CMulTable``)."""
 
     sign = "×"
     commutative = True

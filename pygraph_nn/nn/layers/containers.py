@@ -157,14 +157,16 @@ class _Branches(Container):
 
 
 class ConcatTable(_Branches):
-    """Applies all modules to the same input, to a table of outputs (``nn.ConcatTable``)."""
+    """Applies all modules to the same input and returns a table of outputs (``nn.ConcatTable``)."""
 
     def updateOutput(self, input: Any) -> list[Any]:
         return [run_module(module, input) for module in self.members()]
 
 
 class ParallelTable(_Branches):
-    """Applies the i-th module to the i-th element of a table, to a table (``nn.ParallelTable``).
+    """Applies the i-th module to the i-th element of a table (``nn.ParallelTable``).
+
+    The output is a table.
 
     Raises:
         GraphError: At run time, if there are fewer elements than modules.

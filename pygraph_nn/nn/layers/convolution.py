@@ -15,10 +15,10 @@ from .windows import Windowed
 
 
 class SpatialConvolution(Windowed):
-    """Applies a 2-D convolution (strictly, a cross-correlation) (``nn.SpatialConvolution``).
+    """Applies a 2-D convolution, strictly a cross-correlation (``nn.SpatialConvolution``).
 
-    (nInputPlane, height, width), or a batch of these, to (..., nOutputPlane, height', width'). The
-    height' is (height + 2 padH - kH) / dH + 1, rounded down; width' is computed alike.
+    (nInputPlane, height, width), or a batch of these, to (..., nOutputPlane, height', width') with
+    height' = (height + 2 padH - kH) / dH + 1, rounded down, and width' alike.
 
     `weight` is (nOutputPlane, nInputPlane, kH, kW) and `bias` (nOutputPlane,), both uniform within
     1 / sqrt(kW * kH * nInputPlane), drawn from Torch7's generator in this order.
@@ -158,9 +158,9 @@ class SpatialDepthWiseConvolution(SpatialConvolution):
 class SpatialFullConvolution(SpatialConvolution):
     """Applies a 2-D transposed convolution (``nn.SpatialFullConvolution``).
 
-    (nInputPlane, height, width), or a batch of these, to (..., nOutputPlane, height', width'). The
-    height' is (height - 1) dH - 2 padH + kH + adjH; width' is computed alike. For a table [input,
-    other], `adjW` and `adjH` are chosen to produce the size of `other`.
+    (nInputPlane, height, width), or a batch of these, to (..., nOutputPlane, height', width') with
+    height' = (height - 1) dH - 2 padH + kH + adjH, and width' alike. For a table [input, other],
+    `adjW` and `adjH` are chosen to produce the size of `other`.
 
     `weight` is (nInputPlane, nOutputPlane, kH, kW). All else is as in `SpatialConvolution`, except
     that `padH` defaults to 0.

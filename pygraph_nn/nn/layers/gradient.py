@@ -48,7 +48,7 @@ class ZeroGrad(Module):
 
 
 class _Penalised(torch.autograd.Function):
-    """The identity, whose gradient includes that of an L1 penalty times `weight`."""
+    """The identity, whose gradient includes the gradient of an L1 penalty times `weight`."""
 
     @staticmethod
     def forward(x: torch.Tensor, weight: float, provide_output: bool) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Parts of a tensor: Select, Narrow, Index, MaskedSelect; and its opposite, Padding."""
+"""Parts of a tensor: Select, Narrow, Index, MaskedSelect; also Padding."""
 
 from __future__ import annotations
 

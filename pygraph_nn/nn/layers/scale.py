@@ -97,7 +97,10 @@ class CMul(_Componentwise):
 
 
 class CAdd(_Componentwise):
-    """Adds a learned tensor of shape `size`, `bias` (``nn.CAdd``); all else as in `CMul`."""
+    """Adds a learned tensor of shape `size` (``nn.CAdd``).
+
+    The tensor is `bias`. All else is as in `CMul`.
+    """
 
     parameter_name = "bias"
     bias: torch.nn.Parameter

@@ -40,7 +40,7 @@ def _along_samples(layer: AlongDimension, shapes: Sequence[torch.Size]) -> bool:
 
 
 class SplitTable(AlongDimension):
-    """Splits a tensor into the table of its slices along `dimension` (``nn.SplitTable``).
+    """Splits a tensor into a table of slices along `dimension` (``nn.SplitTable``).
 
     `dimension` counts from 0, a negative one from the end. With `nInputDims`, an input with one
     more dimension is a batch, whose first dimension is not counted.
@@ -210,9 +210,7 @@ class JustTable(Module):
 
 
 class JustElement(Module):
-    """Selects the only element of a table of one element (``nngraph.JustElement``).
-
-    ``split(1)`` makes this layer.
+    """Unwraps a table of one element (``nngraph.JustElement``); ``split(1)`` creates this layer.
 
     Raises:
         GraphError: At run time, if the table does not have exactly one element.

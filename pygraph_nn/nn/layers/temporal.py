@@ -16,8 +16,8 @@ from ..core.shapes import at_least_1, expect_dims
 class TemporalConvolution(Module):
     """Applies a 1-D convolution over time (``nn.TemporalConvolution``).
 
-    (frames, inputFrameSize), or a batch of these, to (..., frames', outputFrameSize), where frames'
-    is (frames - kW) / dW + 1, rounded down.
+    (frames, inputFrameSize), or a batch of these, to (..., frames', outputFrameSize) with
+    frames' = (frames - kW) / dW + 1, rounded down.
 
     `weight` is (outputFrameSize, kW * inputFrameSize), frame by frame, and `bias`
     (outputFrameSize,), both uniform within 1 / sqrt(kW * inputFrameSize), drawn from Torch7's
@@ -215,10 +215,10 @@ def _check_sequence(
     size: int | None = None,
     features_first: bool = False,
 ) -> None:
-    """Check that `input` is (frames, features) or a batch of these; or (features, frames).
+    """Check that `input` is a sequence or a batch of sequences.
 
     Raises:
-        GraphError: If it has other dimensions, not `size` features or fewer frames than `kernel`.
+        GraphError: Unless it is, with `size` features and at least `kernel` frames.
     """
     order = "(features, frames)" if features_first else "(frames, features)"
     expect_dims(layer, input, (2, 3), f"{order} or a batch of these")
