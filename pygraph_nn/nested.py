@@ -1,4 +1,4 @@
-"""Torch7 tables of tensors: Python lists (also tuples and dicts) nested to any depth."""
+"""Torch7's tables of tensors: Python lists, tuples and dicts, nested to any depth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Nested = Any
 
 
 def leaves(tree: Nested) -> list[Any]:
-    """The elements of `tree` that are no tables, in order.
+    """Return the elements of `tree` that are not tables, in order.
 
     >>> leaves([1, [2, {"a": 3}]])
     [1, 2, 3]
@@ -29,7 +29,7 @@ def leaves(tree: Nested) -> list[Any]:
 
 
 def map_leaves(function: Callable[[Any], Any], tree: Nested) -> Nested:
-    """`tree` with every leaf replaced by ``function(leaf)``; tuples become lists."""
+    """Return `tree` with ``function(leaf)`` for every leaf; tuples become lists."""
     if isinstance(tree, torch.Tensor):
         return function(tree)
     if isinstance(tree, (list, tuple)):
@@ -40,34 +40,43 @@ def map_leaves(function: Callable[[Any], Any], tree: Nested) -> Nested:
 
 
 def rebuild(tree: Nested, values: Iterator[Any]) -> Nested:
-    """A table shaped like `tree` whose leaves are the next ones of `values`."""
+    """Return a table of the structure of `tree`, with the next elements of `values` as leaves."""
     return map_leaves(lambda _: next(values), tree)
 
 
 def clone(tree: Nested) -> Nested:
-    """A copy that shares no storage with `tree` (nngraph's cloneNested)."""
+    """Return a copy that shares no storage with `tree` (nngraph's ``cloneNested``)."""
     return map_leaves(lambda leaf: leaf.clone() if isinstance(leaf, torch.Tensor) else leaf, tree)
 
 
 def copy(to: Nested, source: Nested) -> None:
-    """Copy every tensor of `source` into the tensor at its place in `to` (g_replace_table)."""
+    """Copy each tensor of `source` to the corresponding one of `to` (Lua's ``g_replace_table``).
+
+    Raises:
+        GraphError: If the tables differ in structure.
+    """
     with torch.no_grad():
         for a, b in pairs(to, source, "copy"):
             a.copy_(b)
 
 
 def add(to: Nested, source: Nested) -> None:
-    """Add every tensor of `source` to the tensor at its place in `to` (addNestedTo)."""
+    """Add each tensor of `source` to the corresponding one of `to` (nngraph's ``addNestedTo``).
+
+    Raises:
+        GraphError: If the tables differ in structure.
+    """
     with torch.no_grad():
         for a, b in pairs(to, source, "add"):
             a.add_(b)
 
 
 def pairs(a: Nested, b: Nested, what: str, place: str = "") -> Iterator[tuple[Any, Any]]:
-    """The leaves of two tables of the same structure side by side.
+    """Iterate over pairs of corresponding leaves of two tables.
 
-    Raises `GraphError` naming the first place where one table has what the other lacks; `what`
-    says for which operation.
+    Raises:
+        GraphError: If the tables differ in structure. The message names the operation, `what`, and
+            the first difference.
     """
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         if len(a) != len(b):
@@ -86,13 +95,16 @@ def pairs(a: Nested, b: Nested, what: str, place: str = "") -> Iterator[tuple[An
         for key in a:
             yield from pairs(a[key], b[key], what, f"{place}[{key!r}]")
     elif isinstance(a, (list, tuple, dict)) or isinstance(b, (list, tuple, dict)):
-        raise GraphError(f"{what}: {place or 'one side'} is {type_name(a)} against {type_name(b)}")
+        raise GraphError(
+            f"{what}: {place or 'the table'} is {type_name(a)} on one side and {type_name(b)} on "
+            "the other"
+        )
     else:
         yield a, b
 
 
 def describe(tree: Nested) -> str:
-    """Shapes in the words of an error message: ``[(2, 3), [(4,), 5]]``."""
+    """Return the shapes in `tree` for an error message: ``[(2, 3), [(4,), 5]]``."""
     if isinstance(tree, torch.Tensor):
         return str(tuple(tree.shape))
     if isinstance(tree, (list, tuple)):

@@ -1,9 +1,8 @@
 """Torch7's random numbers: the MT19937 generator and its distributions, bit for bit.
 
-A seed gives the same numbers here as in Lua. `manualSeed`, `uniform`, `normal`, ... use one default
-generator, as Torch7 did; `Generator` makes others. Counting starts at 0 as everywhere in Python:
-`randperm` and `multinomial` give indices from 0, while `random(n)` is, as in Torch7, a number from
-1 to n.
+A seed produces the same numbers as in Lua. `manualSeed`, `uniform`, `normal`, ... use one default
+generator, as in Torch7; `Generator` creates others. `randperm` and `multinomial` return indices
+from 0, unlike Torch7; `random(n)` returns a number from 1 to n, as in Torch7.
 
     >>> manualSeed(1)
     >>> uniform()
@@ -11,8 +10,8 @@ generator, as Torch7 did; `Generator` makes others. Counting starts at 0 as ever
     >>> random(6)
     6
 
-The formulas are those of Torch7's ``THRandom.c``. Logarithms, sines and cosines go through the C
-library one by one (`math`), because NumPy's vectorised ones may differ in the last bit.
+The formulas come from Torch7's ``THRandom.c``. The C library (`math`) computes logarithms, sines
+and cosines one by one, because NumPy's vectorised functions may differ in the last bit.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ import torch
 
 _TWO_PI = 2.0 * math.pi
 _WORD = 2.0**-32
-# Torch7's t:random() without bounds draws below these, which its element types hold exactly.
+# Torch7's t:random() without bounds draws below these: the range that the type holds exactly.
 _RANDOM_MODULUS = {
     torch.float16: 2**11 + 1,
     torch.float32: 2**24 + 1,
@@ -44,7 +43,7 @@ Size = int | Sequence[int] | None
 
 @dataclass(frozen=True)
 class RNGState:
-    """What `Generator.getRNGState` saves; `to_bytes` and `from_bytes` carry it through a file."""
+    """The state of a `Generator`, as returned by `Generator.getRNGState`."""
 
     seed: int
     key: bytes  # 624 little-endian 32-bit words
@@ -52,29 +51,31 @@ class RNGState:
     cached_normal: float | None
 
     def to_bytes(self) -> bytes:
+        """Return the state as bytes, for a file."""
         cached = b"" if self.cached_normal is None else np.float64(self.cached_normal).tobytes()
         return np.array([self.seed, self.position], "<i8").tobytes() + self.key + cached
 
     @classmethod
     def from_bytes(cls, data: bytes) -> RNGState:
+        """Return the state that `to_bytes` saved."""
         seed, position = np.frombuffer(data[:16], "<i8").tolist()
         key, cached = data[16 : 16 + 4 * 624], data[16 + 4 * 624 :]
         return cls(seed, key, position, float(np.frombuffer(cached)[0]) if cached else None)
 
 
 class Generator:
-    """A Torch7 random generator, ``torch.Generator()``.
+    """A random generator like Torch7's ``torch.Generator()``.
 
-    Every distribution takes `size`: none for one Python number, otherwise a shape, for a tensor of
-    `dtype` (default: torch's default dtype) filled in row-major order. The methods ending in ``_``
-    fill a tensor in place, whatever its strides, in the order of its indices.
+    Every distribution returns one Python number, or with `size` a tensor of this shape and of
+    `dtype` (torch's default dtype by default), filled in row-major order. Methods ending in ``_``
+    fill a tensor in place in the order of its indices, whatever its strides.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self.manualSeed(seed)
 
     def manualSeed(self, seed: int) -> None:
-        """Start anew from `seed` (taken modulo 2**32), forgetting a cached normal."""
+        """Reset the generator to `seed`, taken modulo 2**32, and drop a cached normal."""
         self._seed = int(seed)
         self._bits = np.random.MT19937()
         # RandomState seeds as init_genrand does; MT19937(seed) would not.
@@ -83,15 +84,17 @@ class Generator:
         self._cached_normal: float | None = None  # rho * sin(angle) of the last pair, unscaled
 
     def initialSeed(self) -> int:
-        """The seed last given to `manualSeed`."""
+        """Return the last seed passed to `manualSeed`."""
         return self._seed
 
     def getRNGState(self) -> RNGState:
+        """Return the state of the generator."""
         state = self._bits.state["state"]
         key = state["key"].astype("<u4").tobytes()
         return RNGState(self._seed, key, int(state["pos"]), self._cached_normal)
 
     def setRNGState(self, state: RNGState) -> None:
+        """Restore a state returned by `getRNGState`."""
         self._seed = state.seed
         self._cached_normal = state.cached_normal
         key = np.frombuffer(state.key, "<u4").astype(np.uint32)
@@ -101,10 +104,10 @@ class Generator:
         }
         self._bits.state = restored
 
-    # Raw draws as NumPy arrays of n values
+    # Raw draws, NumPy arrays (n,)
 
     def _words(self, n: int) -> np.ndarray:
-        return self._bits.random_raw(n)  # uint64 array holding 32-bit words
+        return self._bits.random_raw(n)  # 32-bit words, as uint64
 
     def _uniforms(self, n: int) -> np.ndarray:
         return self._words(n) * _WORD
@@ -132,8 +135,8 @@ class Generator:
     def uniform(
         self, a: float = 0.0, b: float = 1.0, size: Size = None, dtype: torch.dtype | None = None
     ) -> Any:
-        """Uniform on [a, b): 32 random bits each."""
-        return _give(lambda n, a, b: self._uniforms(n) * (b - a) + a, size, dtype, a, b)
+        """Draw uniformly from [a, b), with 32 random bits per number."""
+        return _draw(lambda n, a, b: self._uniforms(n) * (b - a) + a, size, dtype, a, b)
 
     def normal(
         self,
@@ -142,46 +145,53 @@ class Generator:
         size: Size = None,
         dtype: torch.dtype | None = None,
     ) -> Any:
-        """Gaussian by Box and Muller, two at a time; the second waits for the next call."""
-        return _give(lambda n, mean, std: self._normals(n) * std + mean, size, dtype, mean, std)
+        """Draw from a normal distribution by Box-Muller; the second of a pair is cached."""
+        return _draw(lambda n, mean, std: self._normals(n) * std + mean, size, dtype, mean, std)
 
     def bernoulli(
         self, p: float | torch.Tensor = 0.5, size: Size = None, dtype: torch.dtype | None = None
     ) -> Any:
-        """1 with probability `p`, else 0. Draws even when `p` is 0 or 1."""
+        """Draw 1 with probability `p`, else 0; a number is drawn even if `p` is 0 or 1."""
         if isinstance(p, torch.Tensor):
             return self.bernoulli_(torch.empty_like(p), p)
-        # p stays a double whatever the tensor's type, so it is not handed to _give.
-        value = _give(lambda n: self._uniforms(n) <= p, size, dtype)
+        # Not an argument of _draw: p stays a double whatever the dtype.
+        value = _draw(lambda n: self._uniforms(n) <= p, size, dtype)
         return int(value) if size is None else value
 
     def random(
         self, *bounds: int, size: Size = None, dtype: torch.dtype | None = None
     ) -> int | torch.Tensor:
-        """An integer: ``random()`` below 2**32, ``random(n)`` in 1..n, ``random(a, b)`` in a..b."""
+        """Draw an integer: below 2**32, in 1..n for ``random(n)`` or in a..b for ``random(a, b)``.
+
+        Raises:
+            ValueError: If the upper bound is less than the lower bound.
+        """
         if size is None:
             return int(_bounded(self._words(1), bounds, 2**32)[0])
         out = torch.empty(size, dtype=dtype)
         return self.random_(out, *bounds)
 
     def geometric(self, p: float, size: Size = None, dtype: torch.dtype | None = None) -> Any:
-        """Trials until the first success, `p` being (in Torch7) the probability of failure."""
+        """Draw the number of trials up to the first success.
+
+        `p` is the probability of failure, as in Torch7.
+        """
 
         def draw(n: int) -> np.ndarray:
             return np.trunc(_exact(math.log, 1.0 - self._uniforms(n)) / math.log(p)) + 1
 
-        value = _give(draw, size, dtype)
+        value = _draw(draw, size, dtype)
         return int(value) if size is None else value
 
     def exponential(
         self, rate: float = 1.0, size: Size = None, dtype: torch.dtype | None = None
     ) -> Any:
-        """Exponential with mean ``1 / rate``."""
+        """Draw from an exponential distribution with mean ``1 / rate``."""
 
         def draw(n: int, rate: float) -> np.ndarray:
             return -1.0 / rate * _exact(math.log, 1.0 - self._uniforms(n))
 
-        return _give(draw, size, dtype, rate)
+        return _draw(draw, size, dtype, rate)
 
     def cauchy(
         self,
@@ -190,12 +200,12 @@ class Generator:
         size: Size = None,
         dtype: torch.dtype | None = None,
     ) -> Any:
-        """Cauchy around `median`."""
+        """Draw from a Cauchy distribution."""
 
         def draw(n: int, median: float, scale: float) -> np.ndarray:
             return median + scale * _exact(math.tan, math.pi * (self._uniforms(n) - 0.5))
 
-        return _give(draw, size, dtype, median, scale)
+        return _draw(draw, size, dtype, median, scale)
 
     def logNormal(
         self,
@@ -204,15 +214,19 @@ class Generator:
         size: Size = None,
         dtype: torch.dtype | None = None,
     ) -> Any:
-        """exp of a normal of mean `mean` and deviation `std`."""
+        """Draw exp(x), where x is normal with mean `mean` and standard deviation `std`."""
 
         def draw(n: int, mean: float, std: float) -> np.ndarray:
             return _exact(math.exp, self._normals(n) * std + mean)
 
-        return _give(draw, size, dtype, mean, std)
+        return _draw(draw, size, dtype, mean, std)
 
     def randperm(self, n: int) -> torch.Tensor:
-        """A permutation of 0..n-1, int64 of shape (n,). Draws n - 1 words."""
+        """Return a random permutation of 0..n-1, int64, (n,); n - 1 words are drawn.
+
+        Raises:
+            ValueError: If `n` is not positive.
+        """
         if n < 1:
             raise ValueError(f"randperm({n}): n must be at least 1")
         order = list(range(n))
@@ -222,10 +236,14 @@ class Generator:
         return torch.tensor(order)
 
     def multinomial(self, p: torch.Tensor, n: int, replacement: bool = False) -> torch.Tensor:
-        """`n` indices from 0 drawn with weights `p`, which need not sum to one.
+        """Draw `n` indices, from 0, with weights `p`, which need not sum to one.
 
-        `p` is (classes,) or (rows, classes); the result is int64, (n,) or (rows, n). Without
+        `p` is (classes,) or (rows, classes), the result int64, (n,) or (rows, n). Without
         `replacement` (Torch7's default) an index is drawn at most once per row.
+
+        Raises:
+            ValueError: If `p` has another shape, a negative or infinite weight, or too few positive
+                weights in a row.
         """
         weights = p.detach().to("cpu", torch.float64).numpy()
         rows = np.atleast_2d(weights)
@@ -253,25 +271,28 @@ class Generator:
             cumulative[-1] = 1.0
             i = chosen[k] = np.searchsorted(cumulative, u, side="left")
             if k == n - 1:
-                break  # nothing may be left to share out
+                break  # the remaining mass may be 0
             mass = cumulative[i] - (cumulative[i - 1] if i else 0.0)
             cumulative[i:] -= mass
             cumulative /= 1.0 - mass
         return chosen
 
-    # Filling tensors in place: Torch7's t:uniform(a, b) and the like
+    # In-place versions: Torch7's t:uniform(a, b) etc.
 
     def uniform_(self, tensor: torch.Tensor, a: float = 0.0, b: float = 1.0) -> torch.Tensor:
+        """Fill `tensor` by `uniform` and return it."""
         for part in _pieces(tensor):
             _fill(part, self.uniform(a, b, part.shape, part.dtype))
         return tensor
 
     def normal_(self, tensor: torch.Tensor, mean: float = 0.0, std: float = 1.0) -> torch.Tensor:
+        """Fill `tensor` by `normal` and return it."""
         for part in _pieces(tensor):
             _fill(part, self.normal(mean, std, part.shape, part.dtype))
         return tensor
 
     def bernoulli_(self, tensor: torch.Tensor, p: float | torch.Tensor = 0.5) -> torch.Tensor:
+        """Fill `tensor` by `bernoulli` and return it; `p` may be a tensor of its size."""
         if isinstance(p, torch.Tensor):
             limits = p.detach().to("cpu", torch.float64).numpy().ravel()
             draws = self._uniforms(limits.size) <= limits
@@ -279,18 +300,22 @@ class Generator:
         return _fill(tensor, self.bernoulli(p, tensor.shape, tensor.dtype))
 
     def random_(self, tensor: torch.Tensor, *bounds: int) -> torch.Tensor:
+        """Fill `tensor` by `random` and return it.
+
+        Without bounds, numbers are in the range that the dtype holds exactly.
+        """
         words = _bounded(self._words(tensor.numel()), bounds, _RANDOM_MODULUS[tensor.dtype])
         return _fill(tensor, _tensor(words, tensor.shape, tensor.dtype))
 
 
 def _exact(function: Callable[[float], float], values: Iterable[float] | np.ndarray) -> np.ndarray:
-    """`function` of every value through the C library, as Torch7 computed it."""
+    """Apply a `function` of the C library to each value, as Torch7 does."""
     values = values.tolist() if isinstance(values, np.ndarray) else values
     return np.array([function(value) for value in values], dtype=np.float64)
 
 
 def _bounded(words: np.ndarray, bounds: tuple[int, ...], modulus: int) -> np.ndarray:
-    """Words brought into Torch7's random(), random(n) or random(a, b), as int64."""
+    """Map words to the range of Torch7's random(), random(n) or random(a, b), as int64."""
     if len(bounds) > 2:
         raise TypeError(f"random takes at most two bounds, got {bounds}")
     if not bounds:
@@ -301,9 +326,10 @@ def _bounded(words: np.ndarray, bounds: tuple[int, ...], modulus: int) -> np.nda
     return (words % np.uint64(high + 1 - low)).astype(np.int64) + low
 
 
-def _give(
+def _draw(
     draw: Callable[..., np.ndarray], size: Size, dtype: torch.dtype | None, *arguments: float
 ) -> Any:
+    """Return ``draw(n, *arguments)`` as one number or as a tensor of shape `size`."""
     if size is None:
         return draw(1, *arguments)[0].item()
     shape = (size,) if isinstance(size, int) else tuple(size)
@@ -321,7 +347,7 @@ _PIECE = 1 << 20
 
 
 def _pieces(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """The tensor in pieces to fill in turn: the numbers drawn take several times its memory."""
+    """Split `tensor` into pieces to fill in turn: drawing takes several times their memory."""
     return tensor.detach().view(-1).split(_PIECE) if tensor.is_contiguous() else (tensor,)
 
 
@@ -353,10 +379,10 @@ random_ = default_generator.random_
 
 
 def rand(*size: int) -> torch.Tensor:
-    """``torch.rand``: uniform on [0, 1) in the default dtype."""
+    """Draw uniformly from [0, 1), in the default dtype (``torch.rand``)."""
     return uniform(size=size)
 
 
 def randn(*size: int) -> torch.Tensor:
-    """``torch.randn``: standard normal in the default dtype."""
+    """Draw from the standard normal distribution, in the default dtype (``torch.randn``)."""
     return normal(size=size)

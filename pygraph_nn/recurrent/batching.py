@@ -12,9 +12,12 @@ from .. import nested, nn
 def row_wise(module: torch.nn.Module, input: Any) -> bool:
     """Return whether `module` may run all steps of `input`, (T, batch, ...), as one larger batch.
 
-    The layer itself says so (`nn.Module.row_wise`). When in doubt the answer is False.
+    The layer itself says so (`nn.Module.row_wise`). Where a hook or a method of the object itself
+    intervenes, and when in doubt, the answer is False.
     """
-    if not isinstance(module, nn.Module) or "updateOutput" in module.__dict__:
+    if not isinstance(module, nn.Module) or not module.runs_directly:
+        return False
+    if "updateOutput" in module.__dict__:
         return False
     leaves = nested.leaves(input)
     if not leaves or not all(isinstance(leaf, torch.Tensor) for leaf in leaves):

@@ -916,6 +916,11 @@ def test_gradients_that_are_changed() -> None:
     assert_close(nn.L1Penalty(3, True).penalty(x), 3 * x.abs().mean())
 
 
+def test_a_table_is_not_multiplied_by_a_number() -> None:
+    with pytest.raises(TypeError):
+        nn.MulConstant(2)([rand(2)])
+
+
 def test_printing() -> None:
     for module, text in [
         (
@@ -999,7 +1004,7 @@ RUN_TIME_MISTAKES = [
     (nn.CSubTable(), [rand(2)], "two tensors, got 1 elements"),
     (nn.CDivTable(), rand(2), "two tensors, got torch.float64"),
     (nn.MM(), [rand(2, 3), rand(2, 3)], "do not match"),
-    (nn.MM(), [rand(2, 3), rand(1, 3, 2)], "as many matrices"),
+    (nn.MM(), [rand(2, 3), rand(1, 3, 2)], "two batches of one size"),
     (nn.MV(), [rand(2, 3), rand(2)], "vector length"),
     (nn.DotProduct(), [rand(2), rand(3)], "shapes differ"),
     (nn.Select(0, 3), rand(3), "indices count from 0"),
@@ -1015,11 +1020,13 @@ RUN_TIME_MISTAKES = [
     (nn.SpatialMaxPooling(5, 5), rand(1, 4, 4), "smaller than the kernel"),
     (nn.SpatialFullConvolution(2, 1, 2, 2), rand(3, 4, 4), r"expecting \(2, height, width\)"),
     (nn.TemporalConvolution(2, 1, 2), rand(5, 3), "expecting frames of 2"),
-    (nn.TemporalConvolution(2, 1, 6), rand(5, 2), "5 frames, is smaller"),
-    (nn.TemporalMaxPooling(6), rand(5, 2), "5 frames, is smaller"),
+    (nn.TemporalConvolution(2, 1, 6), rand(5, 2), "5 frames is shorter"),
+    (nn.TemporalRowConvolution(2, 6, 1, True), rand(2, 5), "5 frames is shorter"),
+    (nn.TemporalMaxPooling(6), rand(5, 2), "5 frames is shorter"),
+    (nn.TemporalSubSampling(3, 2), rand(5, 2), "expecting frames of 3"),
     (nn.TemporalDynamicKMaxPooling(6), rand(5, 2), "too small"),
     (nn.SpatialZeroPadding(-3), rand(1, 4, 4), "too small"),
-    (nn.PixelShuffle(2), rand(3, 2, 2), "no multiple"),
+    (nn.PixelShuffle(2), rand(3, 2, 2), "not a multiple"),
     (nn.UpSampling({"owidth": 3, "oheight": 2}, "linear"), rand(1, 1, 2, 2, 2), "depth"),
     (nn.BatchNormalization(3), rand(3), "only mini-batch supported"),
     (nn.BatchNormalization(3), rand(2, 4), "expecting 3 features"),
@@ -1037,6 +1044,9 @@ RUN_TIME_MISTAKES = [
     (nn.AddConstant(torch.ones(2)), rand(3), "does not match"),
     (nn.Padding(0, 1, None, 0, 4), rand(3), "index 4"),
     (nn.Index(0), [rand(3), torch.ones(1, 1)], "indices must be"),
+    (nn.ParallelTable().add(nn.Tanh()).add(nn.Tanh()), [rand(2)], "at least 2 elements, got 1"),
+    (nn.NarrowTable(1, 2), [rand(2), rand(2)], r"no elements 1\.\.2 in a table of 2"),
+    (nn.SpatialDropout(), rand(2, 2), "height, width"),
 ]
 
 

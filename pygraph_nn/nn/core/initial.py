@@ -1,4 +1,4 @@
-"""How Torch7 initialises most layers: parameters drawn from one uniform distribution, in order."""
+"""Torch7's default initialisation: all parameters of a layer are uniform within one limit."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from ... import torch7_random
 
 
 def new_parameter(*size: int) -> torch.nn.Parameter:
-    """A parameter of that size whose values are to be drawn."""
+    """Return an uninitialised parameter of shape `size`."""
     return torch.nn.Parameter(torch.empty(*size))
 
 
 def draw_uniform(limit: float, stdv: float | None, *parameters: torch.Tensor | None) -> None:
-    """Fill the `parameters` that are there from Torch7's generator, uniform within `limit`.
+    """Fill `parameters` in order from Torch7's generator, uniform on [-limit, limit).
 
-    With `stdv`, the argument of Torch7's ``reset``, the deviation is `stdv` instead.
+    With `stdv`, the argument of Torch7's ``reset``, the standard deviation is `stdv` instead.
+    Parameters that are None are skipped.
     """
     limit = stdv * math.sqrt(3) if stdv else limit
     for parameter in parameters:

@@ -1,4 +1,4 @@
-"""What in-place layers need: a checked flag, and an input that autograd lets them overwrite."""
+"""Helpers for in-place layers: the check of their flag, and an input they may overwrite."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...errors import GraphError
 
 
 class _Alias(torch.autograd.Function):
-    """The identity, giving a tensor on the same storage that autograd takes for a new one."""
+    """The identity, whose output shares its input's storage but is a new tensor to autograd."""
 
     @staticmethod
     def forward(ctx: Any, input: torch.Tensor) -> torch.Tensor:
@@ -22,19 +22,19 @@ class _Alias(torch.autograd.Function):
 
 
 def writable(input: torch.Tensor) -> torch.Tensor:
-    """`input` itself, or, where autograd would refuse to overwrite it, a stand-in on its storage.
+    """Return `input`, or an alias of it where autograd would refuse to overwrite `input`.
 
-    Autograd refuses leaves, which the inputs of the Torch7 protocol's `forward` are.
+    Autograd refuses to overwrite leaves. The inputs of the Torch7 protocol's `forward` are leaves.
     """
     leaf = input.is_leaf and input.requires_grad and torch.is_grad_enabled()
     return _Alias.apply(input) if leaf else input
 
 
 def inplace_flag(layer: str, inplace: bool | None) -> bool:
-    """`inplace` as a bool; None is False, as Lua's nil is.
+    """Return `inplace` as a bool; None, Lua's nil, is False.
 
     Raises:
-        GraphError: it is something else, most likely an argument that belongs elsewhere.
+        GraphError: If `inplace` is neither, probably because an argument is in the wrong place.
     """
     if inplace is not None and not isinstance(inplace, bool):
         raise GraphError(f"{layer}: the in-place flag must be boolean, got {inplace!r}")

@@ -53,9 +53,10 @@ class Module(torch.nn.Module):
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        if _COMPUTATION & cls.__dict__.keys():
-            # A claim about one computation says nothing about another.
-            for name in _CLAIMS - cls.__dict__.keys():
+        computation = _first_class(cls, _COMPUTATION)
+        for name in _CLAIMS:
+            # A claim holds for the computation of its own class, not for one that overrides it.
+            if _first_class(cls, {name}) > computation:
                 setattr(cls, name, getattr(Module, name))
         cls._forward_is_ours = cls.forward is Module.forward
 
@@ -359,6 +360,11 @@ class Module(torch.nn.Module):
 
     def __repr__(self) -> str:
         return self.torch7_name()
+
+
+def _first_class(cls: type, names: set[str]) -> int:
+    """Return the position in the MRO of the first class that defines one of `names`."""
+    return next(i for i, base in enumerate(cls.__mro__) if names & base.__dict__.keys())
 
 
 def _share(mine: torch.nn.Module, theirs: torch.nn.Module, names: set[str]) -> None:

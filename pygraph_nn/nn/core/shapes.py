@@ -1,4 +1,4 @@
-"""What layers share about shapes: tables of tensors, dimensions of one sample or of a batch."""
+"""Checks and conversions of shapes that layers share."""
 
 from __future__ import annotations
 
@@ -12,72 +12,109 @@ from ...errors import GraphError, type_name
 
 
 def expect_table(layer: object, input: Any, at_least: int = 1) -> list[Any]:
-    """`input` as a list.
+    """Return the table `input` as a list.
 
     Raises:
-        GraphError: it is no table of `at_least` elements.
+        GraphError: If `input` is not a table or has fewer than `at_least` elements.
     """
     if not isinstance(input, (list, tuple)) or len(input) < at_least:
         raise GraphError(
-            f"{layer}: expecting a table of at least {at_least} elements, got "
-            f"{f'one of {len(input)}' if isinstance(input, (list, tuple)) else type_name(input)}"
+            f"{layer}: expecting a table of at least {at_least} elements, got {_size(input)}"
         )
     return list(input)
 
 
 def expect_pair(layer: object, input: Any, what: str = "two tensors") -> tuple[Any, Any]:
-    """The two elements of the table `input`.
+    """Return the two elements of the table `input`.
 
     Raises:
-        GraphError: it is no table of two elements.
+        GraphError: If `input` is not a table of two elements.
     """
     if not isinstance(input, (list, tuple)) or len(input) != 2:
-        got = f"{len(input)} elements" if isinstance(input, (list, tuple)) else type_name(input)
-        raise GraphError(f"{layer}: expecting a table of {what}, got {got}")
+        raise GraphError(f"{layer}: expecting a table of {what}, got {_size(input)}")
     return input[0], input[1]
 
 
+def _size(input: Any) -> str:
+    return f"{len(input)} elements" if isinstance(input, (list, tuple)) else type_name(input)
+
+
+def expect_same_shape(
+    layer: object, input: Any, what: str = "two tensors"
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the two tensors of the table `input`.
+
+    Raises:
+        GraphError: If `input` is not a table of two tensors of the same shape.
+    """
+    a, b = expect_pair(layer, input, what)
+    if a.shape != b.shape:
+        raise GraphError(f"{layer}: shapes differ: {tuple(a.shape)} and {tuple(b.shape)}")
+    return a, b
+
+
 def expect_dims(layer: object, input: torch.Tensor, dims: Sequence[int], what: str) -> None:
-    """Raise a GraphError that asks for `what` unless `input` has one of the numbers `dims`."""
+    """Check the number of dimensions of `input`.
+
+    Raises:
+        GraphError: If it is not one of `dims`; the message asks for `what`.
+    """
     if input.dim() not in dims:
         raise GraphError(f"{layer}: expecting {what}, got shape {tuple(input.shape)}")
+
+
+def expect_image(layer: object, input: torch.Tensor, planes: int | None = None) -> None:
+    """Check that `input` is (planes, height, width) or (batch, planes, height, width).
+
+    Raises:
+        GraphError: If it has another shape, or not `planes` planes.
+    """
+    if input.dim() not in (3, 4) or (planes and input.shape[-3] != planes):
+        raise GraphError(
+            f"{layer}: expecting ({planes or 'planes'}, height, width) or a batch of these, got "
+            f"shape {tuple(input.shape)}"
+        )
 
 
 def sample_dimension(
     layer: object, dimension: int, nInputDims: int | None, input: torch.Tensor
 ) -> int:
-    """`dimension` of one sample as a dimension of `input`, which may be a batch, from 0.
+    """Convert a `dimension` of one sample to a dimension of `input`, counted from 0.
 
-    One sample has `nInputDims` dimensions; an input of one more is a batch, whose first dimension
-    does not count. A negative `dimension` counts from the end.
+    A sample has `nInputDims` dimensions. An input with one more is a batch, whose first dimension
+    is not counted. A negative `dimension` counts from the end.
 
     Raises:
-        GraphError: there is no such dimension.
+        GraphError: If `input` does not have this dimension.
     """
     if dimension >= 0 and nInputDims and input.dim() == nInputDims + 1:
         dimension += 1
     if not -input.dim() <= dimension < input.dim():
         raise GraphError(
-            f"{layer}: dimension {dimension} of an input of shape {tuple(input.shape)}; "
+            f"{layer}: no dimension {dimension} in an input of shape {tuple(input.shape)}; "
             "dimensions count from 0"
         )
     return dimension % input.dim()
 
 
 def at_least_1d(output: torch.Tensor) -> torch.Tensor:
-    """Torch7 has no tensors of no dimensions: a single number has the shape (1,)."""
+    """Reshape a tensor without dimensions, which Torch7 does not have, to (1,)."""
     return output if output.dim() else output.reshape(1)
 
 
 def as_size(size: tuple[Any, ...]) -> tuple[int, ...]:
-    """Sizes given one by one or, as Lua's LongStorage was, in one list."""
+    """Return sizes passed one by one, or in one list like Lua's LongStorage, as a tuple."""
     if len(size) == 1 and isinstance(size[0], (list, tuple)):
         return tuple(size[0])
     return size
 
 
 def at_least_1(layer: str, **sizes: int | float | None) -> None:
-    """Raise a GraphError that shows the call unless all `sizes` that are given are positive."""
+    """Check that all `sizes` except None are at least 1.
+
+    Raises:
+        GraphError: If one is smaller; the message shows the call.
+    """
     if any(size is not None and size < 1 for size in sizes.values()):
         call = ", ".join(f"{name}={size}" for name, size in sizes.items())
         raise GraphError(f"{layer}({call}): sizes, kernels and steps must be at least 1")
@@ -86,12 +123,12 @@ def at_least_1(layer: str, **sizes: int | float | None) -> None:
 def like_sample(
     layer: object, parameter: torch.Tensor, input: torch.Tensor, name: str
 ) -> torch.Tensor:
-    """`parameter` in a shape that broadcasts over `input`, a sample of its size or a batch of them.
+    """Reshape `parameter` to broadcast over `input`, one sample of its size or a batch.
 
-    With as many dimensions as `input`, sizes of 1 are repeated.
+    A parameter with as many dimensions as `input` is expanded along dimensions of size 1.
 
     Raises:
-        GraphError: it fits neither.
+        GraphError: If it fits neither a sample nor a batch.
     """
     if parameter.numel() == 1:
         return parameter.reshape(())
@@ -104,5 +141,5 @@ def like_sample(
         return parameter.reshape(input.shape[1:])
     raise GraphError(
         f"{layer}: {name} of shape {tuple(parameter.shape)} fits neither an input of shape "
-        f"{tuple(input.shape)} nor the samples of such a batch"
+        f"{tuple(input.shape)} nor one sample of it"
     )

@@ -1,4 +1,4 @@
-"""Torch7's criteria, one family a file. A criterion uses `core` and, at times, a layer."""
+"""Torch7's criteria, one family per file. A criterion may use `core` and layers."""
 
 from .classes import (
     ClassNLLCriterion,

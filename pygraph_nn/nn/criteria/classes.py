@@ -1,4 +1,4 @@
-"""Criteria of classes: the target says which class, or classes, are right. Classes count from 0."""
+"""Criteria for classification: targets are classes, counted from 0."""
 
 from __future__ import annotations
 
@@ -9,27 +9,25 @@ import torch.nn.functional as F
 
 from ...errors import GraphError
 from ..core.criterion import Criterion
-from .common import check_weights, reduced
+from .common import Averaged, Weighted
 
 _IGNORE_NOTHING = -100
 
 
-class ClassNLLCriterion(Criterion):
-    """The negative log-likelihood of classes (``nn.ClassNLLCriterion``).
+class ClassNLLCriterion(Weighted):
+    """Measures the negative log-likelihood of classes (``nn.ClassNLLCriterion``).
 
-    `input` holds log-probabilities, (batch, classes) or (classes,); `target` classes from 0,
-    (batch,) or one number, of any integer or floating type.
+    `input` holds log-probabilities, (batch, classes) or (classes,). `target` is (batch,) or one
+    number, of any integer or floating-point type.
 
     Args:
-        weights: a weight for each class, (classes,).
-        sizeAverage: divide by the batch size (with `weights`, by the sum of the targets' weights).
-        ignoreIndex: a target that does not count.
+        weights: A weight for each class, (classes,).
+        sizeAverage: Divide by the batch size, or with `weights` by the sum of the targets' weights.
+        ignoreIndex: A target that is not counted.
 
     Raises:
-        GraphError: at run time, a target is out of range or there are not as many as rows.
+        GraphError: At run time, if a target is out of range or shapes do not fit.
     """
-
-    weights: torch.Tensor | None
 
     def __init__(
         self,
@@ -37,9 +35,7 @@ class ClassNLLCriterion(Criterion):
         sizeAverage: bool | None = True,
         ignoreIndex: int | None = _IGNORE_NOTHING,
     ) -> None:
-        super().__init__()
-        self.register_buffer("weights", check_weights(type(self).__name__, weights))
-        self.sizeAverage = sizeAverage is not False
+        super().__init__(weights, sizeAverage)
         self.ignoreIndex = _IGNORE_NOTHING if ignoreIndex is None else ignoreIndex
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
@@ -53,8 +49,12 @@ class ClassNLLCriterion(Criterion):
         return self.nll(input, target)
 
     def nll(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The loss for targets of a checked shape; classes stand in dimension 1 of a batch."""
-        # Where all targets are ignored torch's mean is 0 / 0, Torch7's 0.
+        """Return the loss of targets of the right shape, with classes in dimension 1 of a batch.
+
+        Raises:
+            GraphError: If a target is out of range.
+        """
+        # If all targets are ignored, PyTorch's mean is 0 / 0 and Torch7's is 0.
         may_be_empty = self.ignoreIndex != _IGNORE_NOTHING or self.weights is not None
         by_torch = self.sizeAverage and not may_be_empty
         try:
@@ -70,8 +70,8 @@ class ClassNLLCriterion(Criterion):
                 raise
             classes = input.shape[-1 if input.dim() < 3 else 1]
             raise GraphError(
-                f"{self}: a target is out of range: the targets are {target.min().item()}.."
-                f"{target.max().item()}, the classes 0..{classes - 1} (they count from 0)"
+                f"{self}: a target is out of range: targets are {target.min().item()}.."
+                f"{target.max().item()}, but classes are 0..{classes - 1} (they count from 0)"
             ) from error
         if by_torch or not self.sizeAverage:
             return loss
@@ -84,7 +84,7 @@ class ClassNLLCriterion(Criterion):
 
 
 class SpatialClassNLLCriterion(ClassNLLCriterion):
-    """`ClassNLLCriterion` for each place of an image (``nn.SpatialClassNLLCriterion``).
+    """Measures `ClassNLLCriterion` at each pixel (``nn.SpatialClassNLLCriterion``).
 
     `input` is (batch, classes, height, width), `target` (batch, height, width).
     """
@@ -106,9 +106,10 @@ class SpatialClassNLLCriterion(ClassNLLCriterion):
 
 
 class CrossEntropyCriterion(Criterion):
-    """LogSoftMax and ClassNLLCriterion in one (``nn.CrossEntropyCriterion``).
+    """Measures the cross-entropy of scores (``nn.CrossEntropyCriterion``).
 
-    `input` holds scores; dimensions of size 1 are dropped, as in Torch7.
+    It combines `LogSoftMax` and `ClassNLLCriterion`. As in Torch7, dimensions of size 1 of `input`
+    are dropped.
     """
 
     def __init__(
@@ -119,11 +120,12 @@ class CrossEntropyCriterion(Criterion):
 
     @property
     def sizeAverage(self) -> bool:
-        """Whether the loss is a mean; can be set."""
+        """True for a mean, False for a sum; can be set."""
         return self.nll.sizeAverage
 
     @sizeAverage.setter
     def sizeAverage(self, value: bool) -> None:
+        """Set whether the loss is a mean."""
         self.nll.sizeAverage = value
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
@@ -134,9 +136,12 @@ class CrossEntropyCriterion(Criterion):
 def _as_batch(
     criterion: Criterion, input: torch.Tensor, target: torch.Tensor, target_dims: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Input (batch, classes) and target of `target_dims` dimensions, of a batch or of one."""
-    one = input.dim() == 1
-    if one:
+    """Return `input` as (batch, classes) and `target` with `target_dims` dimensions.
+
+    Raises:
+        GraphError: If their shapes do not fit.
+    """
+    if input.dim() == 1:
         input = input.unsqueeze(0)
         target = target.reshape(1, -1) if target_dims == 2 else target.reshape(-1)
     shape = input.shape if target_dims == 2 else input.shape[:1]
@@ -148,22 +153,21 @@ def _as_batch(
     return input, target
 
 
-class MultiMarginCriterion(Criterion):
-    """A margin between the right class and all others (``nn.MultiMarginCriterion``).
+class MultiMarginCriterion(Weighted):
+    """Measures the margin of the target class over all others (``nn.MultiMarginCriterion``).
 
-    The sum over other classes i of max(0, margin - x[target] + x[i]) ** p, divided by the number
-    of classes. `input` is (batch, classes) or (classes,), `target` (batch,) or one number.
+    The loss is the sum over other classes i of max(0, margin - x[target] + x[i]) ** p, divided by
+    the number of classes. `input` is (batch, classes) or (classes,), `target` (batch,) or one
+    number.
 
     Args:
         p: 1 or 2.
-        weights: a factor for each target class, (classes,).
-        margin: the margin, 1 if not given.
+        weights: A factor for each target class, (classes,).
+        margin: The margin.
 
     Raises:
-        GraphError: p is neither 1 nor 2; at run time, shapes do not fit.
+        GraphError: If `p` is neither 1 nor 2, or at run time if shapes do not fit.
     """
-
-    weights: torch.Tensor | None
 
     def __init__(
         self,
@@ -171,61 +175,58 @@ class MultiMarginCriterion(Criterion):
         weights: torch.Tensor | None = None,
         margin: float | None = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(weights)
         if p not in (None, 1, 2):
             raise GraphError(f"nn.MultiMarginCriterion({p}): only p=1 and p=2 supported")
         self.p = p or 1
         self.margin = 1.0 if margin is None else margin
-        self.sizeAverage = True
-        self.register_buffer("weights", check_weights("MultiMarginCriterion", weights))
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
         target = torch.as_tensor(target, device=input.device).long()
         input, target = _as_batch(self, input, target, 1)
-        right = input.gather(1, target.unsqueeze(1))  # (batch, 1)
+        score = input.gather(1, target.unsqueeze(1))  # (batch, 1)
         others = torch.arange(input.shape[1], device=input.device) != target.unsqueeze(1)
-        excess = torch.relu(self.margin - right + input) * others
+        excess = torch.relu(self.margin - score + input) * others  # (batch, classes)
         losses = excess if self.p == 1 else excess * excess
         if self.weights is not None:
             losses = losses * self.weights[target].unsqueeze(1)
-        return reduced(losses.sum(1) / input.shape[1], self.sizeAverage)
+        return self.mean_or_sum(losses.sum(1) / input.shape[1])
 
 
-class MultiLabelMarginCriterion(Criterion):
-    """A margin of 1 between each right class and each wrong one (``nn.MultiLabelMarginCriterion``).
+class MultiLabelMarginCriterion(Averaged):
+    """Measures margins of 1 of target classes over others (``nn.MultiLabelMarginCriterion``).
 
-    `input` is (batch, classes) or (classes,); `target`, of the same shape, lists the right classes
-    from 0, ended by -1 (where Torch7, counting from 1, has 0).
+    `input` is (batch, classes) or (classes,). `target` has the same shape and lists the target
+    classes of a row, ended by -1 (0 in Torch7, which counts from 1).
 
     Raises:
-        GraphError: at run time, shapes do not fit.
+        GraphError: At run time, if shapes do not fit.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.sizeAverage = True
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
         target = torch.as_tensor(target, device=input.device).long()
         input, target = _as_batch(self, input, target, 2)
         listed = (target >= 0).cumprod(1)  # (batch, listed): 1 up to the first -1
-        places = target * listed
-        right = torch.zeros_like(input).scatter_add(1, places, listed.to(input.dtype)) > 0
-        scores = input.gather(1, places)  # (batch, listed)
+        classes = target * listed
+        targets = torch.zeros_like(input).scatter_add(1, classes, listed.to(input.dtype)) > 0
+        scores = input.gather(1, classes)  # (batch, listed)
         excess = torch.relu(1 - scores.unsqueeze(2) + input.unsqueeze(1))
-        counts = listed.unsqueeze(2) * ~right.unsqueeze(1)
-        return reduced((excess * counts).sum((1, 2)) / input.shape[1], self.sizeAverage)
+        counts = listed.unsqueeze(2) * ~targets.unsqueeze(1)  # (batch, listed, classes)
+        return self.mean_or_sum((excess * counts).sum((1, 2)) / input.shape[1])
 
 
-class ClassSimplexCriterion(Criterion):
-    """Mean squared distance to the right corner of a simplex (``nn.ClassSimplexCriterion``).
+class ClassSimplexCriterion(Averaged):
+    """Measures squared distances to the corners of a simplex (``nn.ClassSimplexCriterion``).
 
     `input` is (batch, nClasses) or (nClasses,), `target` (batch,) or one number. The corners, one
-    for each class, are the rows of `simplex`, (nClasses, nClasses): unit vectors, equally far from
-    each other, whose last coordinate is 0.
+    for each class, are the rows of `simplex`, (nClasses, nClasses): unit vectors at equal distances
+    from each other, whose last coordinate is 0.
 
     Raises:
-        GraphError: there are fewer than two classes; at run time, shapes do not fit.
+        GraphError: If there are fewer than two classes, or at run time if shapes do not fit.
     """
 
     simplex: torch.Tensor
@@ -235,7 +236,6 @@ class ClassSimplexCriterion(Criterion):
         if isinstance(nClasses, bool) or not isinstance(nClasses, int) or nClasses < 2:
             raise GraphError(f"nn.ClassSimplexCriterion({nClasses}): expecting at least 2 classes")
         self.nClasses = nClasses
-        self.sizeAverage = True
         self.register_buffer("simplex", _simplex(nClasses))
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
@@ -246,26 +246,26 @@ class ClassSimplexCriterion(Criterion):
             raise GraphError(
                 f"{self}: expecting {self.nClasses} columns, got shape {tuple(input.shape)}"
             )
-        return reduced((input - corners).square(), self.sizeAverage)
+        return self.mean_or_sum((input - corners).square())
 
     def getPredictions(self, input: torch.Tensor) -> torch.Tensor:
-        """How far each input points to each corner: the dot products, (batch, nClasses)."""
+        """Return the dot products of inputs and corners, (batch, nClasses)."""
         return torch.atleast_2d(input) @ self.simplex.t()
 
     def getTopPrediction(self, input: torch.Tensor) -> torch.Tensor:
-        """The class, from 0, whose corner each input points to most, (batch,)."""
+        """Return the class with the largest dot product, (batch,)."""
         return self.getPredictions(input).argmax(1)
 
 
 def _simplex(corners: int) -> torch.Tensor:
-    """Unit vectors with pairwise dot products -1 / (corners - 1), one a row, (corners, corners).
+    """Return unit vectors with pairwise dot products -1 / (corners - 1), (corners, corners).
 
-    Coordinate by coordinate, as in a Cholesky factorization: what is left of a vector's length
-    stands on the diagonal, what the dot product asks for below it.
+    The rows are computed like the factor of a Cholesky factorization: the diagonal makes the length
+    1, the elements below it the dot products.
     """
-    made = torch.zeros(corners, corners)
+    rows = torch.zeros(corners, corners)
     for k in range(corners - 1):
-        made[k, k] = (1 - made[k, :k].square().sum()).sqrt()
-        dot = -1 / (corners - 1) - made[k, :k].square().sum()
-        made[k + 1 :, k] = dot / made[k, k]
-    return made
+        rows[k, k] = (1 - rows[k, :k].square().sum()).sqrt()
+        dot = -1 / (corners - 1) - rows[k, :k].square().sum()
+        rows[k + 1 :, k] = dot / rows[k, k]
+    return rows

@@ -1,4 +1,4 @@
-"""Criteria made of criteria: weighted sums, and modules in front of a criterion."""
+"""Criteria that hold criteria: weighted sums, and modules in front of a criterion."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..core.criterion import Criterion
 from ..core.shapes import expect_table
 
 
-class _Weighted(Criterion):
-    """Base of the criteria that sum others, each with a weight."""
+class _WeightedSum(Criterion):
+    """Base of the criteria that add others, each with a weight."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,7 +20,11 @@ class _Weighted(Criterion):
         self.weights: list[float] = []
 
     def add(self, criterion: Criterion, weight: float = 1) -> Any:
-        """Add a criterion with a factor; gives the whole back, for chaining."""
+        """Add a criterion with a weight and return the sum, for chaining.
+
+        Raises:
+            GraphError: If `criterion` is not a criterion.
+        """
         if not isinstance(criterion, Criterion):
             raise GraphError(f"{self}.add: expecting a criterion, got {type_name(criterion)}")
         self.criterions.append(criterion)
@@ -28,26 +32,31 @@ class _Weighted(Criterion):
         return self
 
     def total(self, losses: list[torch.Tensor]) -> torch.Tensor:
+        """Return the weighted sum of `losses`, one for each criterion.
+
+        Raises:
+            GraphError: If there are no criteria.
+        """
         if not losses:
-            raise GraphError(f"{self} holds no criteria: add() some")
+            raise GraphError(f"{self} holds no criteria: call add(criterion) first")
         weighted = [loss * w for loss, w in zip(losses, self.weights, strict=True)]
         return sum(weighted[1:], weighted[0])
 
 
-class MultiCriterion(_Weighted):
-    """A weighted sum of criteria on the same input and target (``nn.MultiCriterion``)."""
+class MultiCriterion(_WeightedSum):
+    """Adds weighted criteria of the same input and target (``nn.MultiCriterion``)."""
 
     def updateOutput(self, input: Any, target: Any) -> torch.Tensor:
         return self.total([criterion(input, target) for criterion in self.criterions])
 
 
-class ParallelCriterion(_Weighted):
-    """A weighted sum of criteria, the i-th on the i-th input and target (``nn.ParallelCriterion``).
+class ParallelCriterion(_WeightedSum):
+    """Adds weighted criteria, the i-th of the i-th input and target (``nn.ParallelCriterion``).
 
-    With `repeatTarget` all have the same target.
+    With `repeatTarget` all criteria have the same target.
 
     Raises:
-        GraphError: at run time, there are fewer inputs or targets than criteria.
+        GraphError: At run time, if there are fewer inputs or targets than criteria.
     """
 
     def __init__(self, repeatTarget: bool = False) -> None:
@@ -59,7 +68,7 @@ class ParallelCriterion(_Weighted):
         inputs = expect_table(self, input, count)[:count]
         targets = [target] * count
         if not self.repeatTarget:
-            # A tensor of targets is taken apart, as Lua's target[i] did.
+            # A tensor of targets is split along its first dimension, as by Lua's target[i].
             table = list(target) if isinstance(target, torch.Tensor) else target
             targets = expect_table(self, table, count)[:count]
         losses = zip(self.criterions, inputs, targets, strict=True)
@@ -67,10 +76,10 @@ class ParallelCriterion(_Weighted):
 
 
 class ModuleCriterion(Criterion):
-    """A criterion of what modules make of input and target (``nn.ModuleCriterion``).
+    """Applies modules to input and target before a criterion (``nn.ModuleCriterion``).
 
-    `inputModule` and `targetModule` may each be None. `castTarget`, Torch7's conversion of the
-    target's type, takes no part: criteria take any.
+    `inputModule` and `targetModule` may be None. `castTarget`, Torch7's conversion of the target's
+    type, is ignored: criteria accept any type.
     """
 
     def __init__(

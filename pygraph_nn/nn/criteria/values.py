@@ -1,4 +1,4 @@
-"""Criteria of values: each element of the input has a target, a number, a probability or a sign."""
+"""Elementwise criteria: targets are numbers, probabilities or signs."""
 
 from __future__ import annotations
 
@@ -11,41 +11,38 @@ from ...errors import GraphError
 from ..core.criterion import Criterion
 from ..core.shapes import like_sample
 from ..layers.pointwise import absolute
-from .common import check_weights, like_input, reduced
+from .common import Averaged, Weighted, like_input
 
 
-class _Averaged(Criterion):
-    """Base of the criteria whose one argument says whether the loss is a mean or a sum."""
+class AbsCriterion(Averaged):
+    """Measures the mean absolute error (``nn.AbsCriterion``); the sum with ``sizeAverage=False``.
 
-    def __init__(self, sizeAverage: bool | None = True) -> None:
-        super().__init__()
-        self.sizeAverage = sizeAverage is not False
+    Where input and target are equal, the gradient is positive, as in Torch7.
 
-
-class AbsCriterion(_Averaged):
-    """The mean (or with ``sizeAverage=False`` the sum) of absolute differences.
-
-    Where input and target are equal the gradient is that of a larger input, as in Torch7.
+    Raises:
+        GraphError: At run time, if input and target hold different numbers of values.
     """
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
-        difference = input - like_input(self, input, target)
-        return reduced(absolute(difference), self.sizeAverage)
+        return self.mean_or_sum(absolute(input - like_input(self, input, target)))
 
 
-class MSECriterion(_Averaged):
-    """The mean (or with ``sizeAverage=False`` the sum) of squared differences."""
+class MSECriterion(Averaged):
+    """Measures the mean squared error (``nn.MSECriterion``); the sum with ``sizeAverage=False``.
+
+    Raises:
+        GraphError: At run time, if input and target hold different numbers of values.
+    """
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
-        reduction = "mean" if self.sizeAverage else "sum"
-        return F.mse_loss(input, like_input(self, input, target), reduction=reduction)
+        return F.mse_loss(input, like_input(self, input, target), reduction=self.reduction)
 
 
 class WeightedMSECriterion(MSECriterion):
-    """`MSECriterion` against the target times `weight` (``nn.WeightedMSECriterion``).
+    """Measures `MSECriterion` of the target times `weight` (``nn.WeightedMSECriterion``).
 
-    `weight` has the shape of the target or of one sample of it. As in Torch7 it multiplies the
-    target alone, not the loss.
+    `weight` has the shape of the target or of one sample. As in Torch7, it multiplies only the
+    target, not the loss.
     """
 
     weight: torch.Tensor
@@ -60,12 +57,12 @@ class WeightedMSECriterion(MSECriterion):
 
 
 class SpatialAutoCropMSECriterion(MSECriterion):
-    """`MSECriterion` against the middle of a larger target (``nn.SpatialAutoCropMSECriterion``).
+    """Measures `MSECriterion` of the centre of a target (``nn.SpatialAutoCropMSECriterion``).
 
-    Both are (planes, height, width) or (batch, planes, height, width).
+    Input and target are (planes, height, width) or (batch, planes, height, width).
 
     Raises:
-        GraphError: at run time, the target is smaller, or shapes differ otherwise.
+        GraphError: At run time, if the target is smaller, or other sizes differ.
     """
 
     def updateOutput(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -77,45 +74,44 @@ class SpatialAutoCropMSECriterion(MSECriterion):
             )
         if height > rows or width > columns:
             raise GraphError(
-                f"{self}: the input, {tuple(input.shape)}, is larger than the target, "
+                f"{self}: an input of shape {tuple(input.shape)} is larger than the target, "
                 f"{tuple(target.shape)}"
             )
         top, left = (rows - height) // 2, (columns - width) // 2
         return super().updateOutput(input, target[..., top : top + height, left : left + width])
 
 
-class SmoothL1Criterion(_Averaged):
-    """The mean (or with ``sizeAverage=False`` the sum) of a square that becomes linear beyond 1.
+class SmoothL1Criterion(Averaged):
+    """Measures a squared error that is linear beyond 1 (``nn.SmoothL1Criterion``).
 
-    With d the absolute difference, d * d / 2 below 1 and d - 1/2 above (``nn.SmoothL1Criterion``).
+    With d the absolute difference, the loss is the mean, or with ``sizeAverage=False`` the sum, of
+    d * d / 2 for d < 1 and d - 1/2 otherwise.
     """
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
-        reduction = "mean" if self.sizeAverage else "sum"
-        return F.smooth_l1_loss(input, like_input(self, input, target), reduction=reduction)
+        return F.smooth_l1_loss(input, like_input(self, input, target), reduction=self.reduction)
 
 
 class L1Cost(Criterion):
-    """The sum of absolute values; there is no target (``nn.L1Cost``)."""
+    """Sums absolute values, without a target (``nn.L1Cost``)."""
 
     def updateOutput(self, input: torch.Tensor, target: Any = None) -> torch.Tensor:
         return input.abs().sum()
 
 
-class DistKLDivCriterion(Criterion):
-    """The Kullback-Leibler divergence of distributions (``nn.DistKLDivCriterion``).
+class DistKLDivCriterion(Averaged):
+    """Measures the Kullback-Leibler divergence (``nn.DistKLDivCriterion``).
 
     `input` holds log-probabilities, `target` probabilities, of one shape. The terms
-    target * (log(target) - input) are averaged over all elements, not over rows; with the field
-    `sizeAverage` set to False they are summed.
+    target * (log(target) - input) are averaged over all elements, not over rows, or summed if the
+    field `sizeAverage` is False.
 
     Raises:
-        GraphError: at run time, shapes differ.
+        GraphError: At run time, if the shapes differ.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.sizeAverage = True
 
     def updateOutput(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         if input.shape != target.shape:
@@ -124,14 +120,14 @@ class DistKLDivCriterion(Criterion):
                 f"and {tuple(target.shape)}"
             )
         # Torch7 counts only positive targets.
-        return reduced(F.kl_div(input, target.clamp(min=0), reduction="none"), self.sizeAverage)
+        return self.mean_or_sum(F.kl_div(input, target.clamp(min=0), reduction="none"))
 
 
 class _BinaryCrossEntropy(torch.autograd.Function):
-    """Elementwise, with the gradient (x - y) / ((1 - x + eps) (x + eps)).
+    """The elementwise cross-entropy, with the gradient (x - y) / ((1 - x + eps) (x + eps)).
 
-    Torch7's gradient is not quite that of its loss: the constant eps stands in one place only, so
-    that the gradient is 0 where x is y even if both are 0 or 1.
+    This is Torch7's gradient, which differs slightly from the gradient of its loss: it is 0 where x
+    equals y, even at 0 and 1.
     """
 
     eps = 1e-12
@@ -152,123 +148,103 @@ class _BinaryCrossEntropy(torch.autograd.Function):
         return grads[0] * (x - y) / ((1 - x + eps) * (x + eps)), None
 
 
-class BCECriterion(Criterion):
-    """The binary cross-entropy of probabilities (``nn.BCECriterion``), any shape.
+class _WeightedColumns(Weighted):
+    """Base of the criteria with a factor for each column."""
 
-    The mean (or with ``sizeAverage=False`` the sum) of -log(x) where the target is 1 and
-    -log(1 - x) where it is 0; 1e-12 is added inside the logarithms.
+    def weighted(self, losses: torch.Tensor) -> torch.Tensor:
+        """Return the mean or the sum of `losses` times their factors."""
+        if self.weights is not None:
+            losses = losses * like_sample(self, self.weights, losses, "weights")
+        return self.mean_or_sum(losses)
+
+
+class BCECriterion(_WeightedColumns):
+    """Measures the binary cross-entropy of probabilities of any shape (``nn.BCECriterion``).
+
+    The loss is -log(x) for target 1 and -log(1 - x) for target 0. 1e-12 is added inside the
+    logarithms.
 
     Args:
-        weights: a factor for each column, (columns,).
-        sizeAverage: whether to take the mean.
+        weights: A factor for each column, (columns,).
+        sizeAverage: Take the mean over all elements; otherwise the sum.
 
     Raises:
-        GraphError: at run time, the input and the target hold different numbers of values, or on
-            the CPU, an input is no probability.
+        GraphError: At run time, if input and target hold different numbers of values or, on the
+            CPU, an input is not a probability.
     """
-
-    weights: torch.Tensor | None
-
-    def __init__(
-        self, weights: torch.Tensor | None = None, sizeAverage: bool | None = True
-    ) -> None:
-        super().__init__()
-        self.register_buffer("weights", check_weights("BCECriterion", weights))
-        self.sizeAverage = sizeAverage is not False
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
         target = like_input(self, input, target)
         if _can_be_read(input) and not bool(((input >= 0) & (input <= 1)).all()):
             raise GraphError(
                 f"{self}: input values should be between 0 and 1, but they are "
-                f"{input.min().item()}..{input.max().item()}. Is there a Sigmoid before it?"
+                f"{input.min().item()}..{input.max().item()}. Did you forget a Sigmoid before it?"
             )
-        losses = _BinaryCrossEntropy.apply(input, target.detach())
-        if self.weights is not None:
-            losses = losses * like_sample(self, self.weights, input, "weights")
-        return reduced(losses, self.sizeAverage)
+        return self.weighted(_BinaryCrossEntropy.apply(input, target.detach()))
 
 
 def _can_be_read(input: torch.Tensor) -> bool:
-    """Whether looking at values costs nothing and does not break a trace."""
+    """Return whether reading values is cheap and does not break a trace."""
     return type(input) is torch.Tensor and input.is_cpu and not torch.compiler.is_compiling()
 
 
-class MultiLabelSoftMarginCriterion(Criterion):
-    """The binary cross-entropy of scores (``nn.MultiLabelSoftMarginCriterion``), any shape.
+class MultiLabelSoftMarginCriterion(_WeightedColumns):
+    """Measures the binary cross-entropy of scores (``nn.MultiLabelSoftMarginCriterion``).
 
-    A sigmoid makes probabilities of the scores; targets are 0 or 1. The mean over all elements (or
-    with ``sizeAverage=False`` the sum).
+    A sigmoid turns the scores, of any shape, into probabilities. Targets are 0 or 1.
 
     Args:
-        weights: a factor for each column, (columns,).
-        sizeAverage: whether to take the mean.
+        weights: A factor for each column, (columns,).
+        sizeAverage: Take the mean over all elements; otherwise the sum.
     """
-
-    weights: torch.Tensor | None
-
-    def __init__(
-        self, weights: torch.Tensor | None = None, sizeAverage: bool | None = True
-    ) -> None:
-        super().__init__()
-        self.register_buffer("weights", check_weights("MultiLabelSoftMarginCriterion", weights))
-        self.sizeAverage = sizeAverage is not False
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
         target = like_input(self, input, target)
-        losses = F.binary_cross_entropy_with_logits(input, target, reduction="none")
-        if self.weights is not None:
-            losses = losses * like_sample(self, self.weights, input, "weights")
-        return reduced(losses, self.sizeAverage)
+        return self.weighted(F.binary_cross_entropy_with_logits(input, target, reduction="none"))
 
 
-class MarginCriterion(Criterion):
-    """The mean of max(0, margin - x * target), targets being 1 or -1 (``nn.MarginCriterion``).
+class MarginCriterion(Averaged):
+    """Measures the mean of max(0, margin - x * target) (``nn.MarginCriterion``).
 
-    With the field `sizeAverage` set to False, the sum.
+    Targets are 1 or -1. If the field `sizeAverage` is False, the loss is the sum.
     """
 
     def __init__(self, margin: float | None = 1) -> None:
         super().__init__()
         self.margin = 1 if margin is None else margin
-        self.sizeAverage = True
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
         target = like_input(self, input, target)
-        return reduced(torch.relu(self.margin - input * target), self.sizeAverage)
+        return self.mean_or_sum(torch.relu(self.margin - input * target))
 
 
-class SoftMarginCriterion(Criterion):
-    """The mean of log(1 + exp(-x * target)), targets being 1 or -1 (``nn.SoftMarginCriterion``).
+class SoftMarginCriterion(Averaged):
+    """Measures the mean of log(1 + exp(-x * target)) (``nn.SoftMarginCriterion``).
 
-    With the field `sizeAverage` set to False, the sum.
+    Targets are 1 or -1. If the field `sizeAverage` is False, the loss is the sum.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.sizeAverage = True
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
-        return reduced(-F.logsigmoid(input * like_input(self, input, target)), self.sizeAverage)
+        return self.mean_or_sum(-F.logsigmoid(input * like_input(self, input, target)))
 
 
-class HingeEmbeddingCriterion(Criterion):
-    """Distances that should be small or large (``nn.HingeEmbeddingCriterion``), any shape.
+class HingeEmbeddingCriterion(Averaged):
+    """Measures whether distances, of any shape, are small (``nn.HingeEmbeddingCriterion``).
 
-    The mean of x where the target is 1 and max(0, margin - x) where it is -1. One number may be
-    the target of all. With the field `sizeAverage` set to False, the sum.
+    The loss is the mean of x for target 1 and max(0, margin - x) for target -1, or the sum if the
+    field `sizeAverage` is False. One number may be the target of all distances.
     """
 
     def __init__(self, margin: float | None = 1) -> None:
         super().__init__()
         self.margin = 1 if margin is None else margin
-        self.sizeAverage = True
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
         target = torch.as_tensor(target, device=input.device)
         if target.numel() > 1:
             target = like_input(self, input, target)
         near = (target == 1).reshape(target.shape if target.numel() > 1 else ())
-        return reduced(
-            torch.where(near, input, (self.margin - input).clamp(min=0)), self.sizeAverage
-        )
+        return self.mean_or_sum(torch.where(near, input, (self.margin - input).clamp(min=0)))

@@ -1,4 +1,4 @@
-"""Torch7's layers, one family a file. A layer uses `core` and, at times, another layer."""
+"""Torch7's layers, one family per file. A layer may use `core` and other layers."""
 
 from .arithmetic import (
     CAddTable,

@@ -1,7 +1,8 @@
-"""Elementwise arithmetic of tables: sums, products, differences, quotients, maxima."""
+"""Elementwise arithmetic on tables of tensors: sums, products, differences, quotients, extremes."""
 
 from __future__ import annotations
 
+import operator
 from functools import reduce
 from typing import Any
 
@@ -14,31 +15,21 @@ from ..core.rows import elementwise
 from ..core.shapes import expect_pair, expect_table
 
 
-def _alike(layer: Module, input: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The tensors of a table in the shape of its first; Torch7 compares only how many they hold."""
-    first = input[0]
-    if all(x.shape == first.shape for x in input):
-        return input
-    if any(x.numel() != first.numel() for x in input):
-        shapes = [tuple(x.shape) for x in input]
+def _like_first(layer: Module, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Reshape `tensors` like the first one; Torch7 compares only their numbers of elements."""
+    first = tensors[0]
+    if all(x.shape == first.shape for x in tensors):
+        return tensors
+    if any(x.numel() != first.numel() for x in tensors):
+        shapes = [tuple(x.shape) for x in tensors]
         raise GraphError(f"{layer}: inconsistent tensor size: the table holds shapes {shapes}")
-    return [x.reshape(first.shape) for x in input]
-
-
-class _Reduction(Module):
-    """Base of the layers that combine a table of tensors of one shape, two at a time."""
-
-    def combine(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
-
-    def updateOutput(self, input: Any) -> torch.Tensor:
-        return reduce(self.combine, _alike(self, expect_table(self, input)))
+    return [x.reshape(first.shape) for x in tensors]
 
 
 class CAddTable(Module):
-    """The elementwise sum of a table of tensors of one shape (``nn.CAddTable``).
+    """Adds a table of tensors of one shape, element by element (``nn.CAddTable``).
 
-    With `inplace` the sum overwrites the first.
+    With `inplace` the sum overwrites the first tensor.
     """
 
     sign = "+"
@@ -50,30 +41,28 @@ class CAddTable(Module):
         self.inplace = inplace_flag("nn.CAddTable", inplace)
 
     def updateOutput(self, input: Any) -> torch.Tensor:
-        first, *rest = _alike(self, expect_table(self, input))
-        if self.inplace:
-            first = writable(first)
-            for x in rest:
-                first.add_(x)
-            return first
-        for x in rest:
-            first = first + x
-        return first
+        first, *others = _like_first(self, expect_table(self, input))
+        if not self.inplace:
+            return reduce(operator.add, others, first)
+        total = writable(first)
+        for x in others:
+            total.add_(x)
+        return total
 
 
-class CMulTable(_Reduction):
-    """The elementwise product of a table of tensors of one shape (``nn.CMulTable``)."""
+class CMulTable(Module):
+    """Multiplies a table of tensors of one shape, element by element (``nn.CMulTable``)."""
 
     sign = "×"
     commutative = True
     row_wise = elementwise
 
-    def combine(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return x * y
+    def updateOutput(self, input: Any) -> torch.Tensor:
+        return reduce(operator.mul, _like_first(self, expect_table(self, input)))
 
 
-class CMaxTable(_Reduction):
-    """The elementwise maximum of a table of tensors of one shape (``nn.CMaxTable``).
+class CMaxTable(Module):
+    """Takes the elementwise maximum of a table of tensors of one shape (``nn.CMaxTable``).
 
     Of equal values the first gets the gradient.
     """
@@ -82,12 +71,13 @@ class CMaxTable(_Reduction):
     commutative = True
     row_wise = elementwise
 
-    def combine(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return torch.where(y > x, y, x)
+    def updateOutput(self, input: Any) -> torch.Tensor:
+        first, *others = _like_first(self, expect_table(self, input))
+        return reduce(lambda x, y: torch.where(y > x, y, x), others, first)
 
 
-class CMinTable(_Reduction):
-    """The elementwise minimum of a table of tensors of one shape (``nn.CMinTable``).
+class CMinTable(Module):
+    """Takes the elementwise minimum of a table of tensors of one shape (``nn.CMinTable``).
 
     Of equal values the first gets the gradient.
     """
@@ -96,35 +86,39 @@ class CMinTable(_Reduction):
     commutative = True
     row_wise = elementwise
 
-    def combine(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return torch.where(y < x, y, x)
+    def updateOutput(self, input: Any) -> torch.Tensor:
+        first, *others = _like_first(self, expect_table(self, input))
+        return reduce(lambda x, y: torch.where(y < x, y, x), others, first)
 
 
 class CSubTable(Module):
-    """The first of two tensors of one shape minus the second (``nn.CSubTable``)."""
+    """Subtracts the second of two tensors of one shape from the first (``nn.CSubTable``)."""
 
     sign = "−"
     row_wise = elementwise
 
     def updateOutput(self, input: Any) -> torch.Tensor:
-        x, y = _alike(self, list(expect_pair(self, input)))
+        x, y = _like_first(self, list(expect_pair(self, input)))
         return x - y
 
 
 class CDivTable(Module):
-    """The first of two tensors of one shape divided by the second (``nn.CDivTable``)."""
+    """Divides the first of two tensors of one shape by the second (``nn.CDivTable``)."""
 
     sign = "÷"
     row_wise = elementwise
 
     def updateOutput(self, input: Any) -> torch.Tensor:
-        x, y = _alike(self, list(expect_pair(self, input)))
+        x, y = _like_first(self, list(expect_pair(self, input)))
         return x / y
 
 
 class CAddTensorTable(Module):
-    """[tensor, table of tensors]: the tensor added to each one (``nn.CAddTensorTable``)."""
+    """Adds a tensor to each tensor of a table (``nn.CAddTensorTable``): [tensor, table] to a table.
+
+    All tensors have one shape.
+    """
 
     def updateOutput(self, input: Any) -> list[torch.Tensor]:
         tensor, table = expect_pair(self, input, "a tensor and a table of tensors")
-        return [_alike(self, [x, tensor])[1] + x for x in expect_table(self, table)]
+        return [_like_first(self, [x, tensor])[1] + x for x in expect_table(self, table)]

@@ -1,4 +1,4 @@
-"""Containers: modules made of modules."""
+"""Containers: modules that hold modules."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ import torch.nn.functional as F
 
 from ...errors import GraphError, type_name
 from ..core.module import Module, run_module
-from ..core.shapes import sample_dimension
+from ..core.shapes import expect_table, sample_dimension
 
 
 class Container(Module):
-    """Base of modules that hold modules, in order and counted from 0 (``nn.Container``)."""
+    """Base of modules that hold an ordered list of modules, counted from 0 (``nn.Container``)."""
 
     def add(self, module: torch.nn.Module) -> Any:
-        """Put `module` at the end; gives the container back, for chaining."""
+        """Append `module` and return the container.
+
+        Raises:
+            GraphError: If `module` is not a module.
+        """
         if not isinstance(module, torch.nn.Module):
             raise GraphError(
                 f"{type_name(self)}.add: expecting a module, got {type_name(module)}"
@@ -27,31 +31,35 @@ class Container(Module):
         return self
 
     def get(self, index: int) -> torch.nn.Module:
-        """The module at `index`, from 0."""
+        """Return the module at `index`, from 0."""
         return list(self.members())[index]
 
     def size(self) -> int:
-        """How many modules the container holds."""
+        """Return the number of modules in the container."""
         return len(list(self.members()))
 
     def members(self) -> Iterator[torch.nn.Module]:
-        """The modules in order (Torch7's field `modules`, a name that PyTorch uses otherwise)."""
+        """Iterate over the modules in order: Torch7's field `modules`, a method in PyTorch."""
         return (module for module in self._modules.values() if module is not None)
 
     def replace(self, callback: Callable[[torch.nn.Module], torch.nn.Module]) -> Any:
-        """Put ``callback(module)`` in the place of every module inside, outer ones first.
+        """Replace every module inside by ``callback(module)``, outer modules first.
 
-        Returns what `callback` makes of the container itself.
+        Returns:
+            ``callback(self)``.
         """
-        made = callback(self)
+        replacement = callback(self)
         for name, module in list(self._modules.items()):
             if module is not None:
                 inner = module.replace if isinstance(module, Container) else None
                 self._modules[name] = inner(callback) if inner else callback(module)
-        return made
+        return replacement
 
     def reset(self, stdv: float | None = None) -> Any:
-        """Draw the parameters of all modules anew, in order, with deviation `stdv` if given."""
+        """Redraw the parameters of all modules in order and return the container.
+
+        `stdv`, if set, is their standard deviation.
+        """
         for module in self.members():
             inner: Any = getattr(module, "reset", None)
             if inner is not None:
@@ -68,7 +76,9 @@ class Container(Module):
 
 
 class Sequential(Container):
-    """Modules one after the other (``nn.Sequential``). Without modules it passes its input on.
+    """Applies its modules one after the other (``nn.Sequential``).
+
+    An empty one passes its input on.
 
     >>> from pygraph_nn import nn
     >>> print(nn.Sequential().add(nn.Linear(3, 2)).add(nn.Tanh()))
@@ -85,33 +95,33 @@ class Sequential(Container):
             self.add(module)
 
     def insert(self, module: torch.nn.Module, index: int | None = None) -> Any:
-        """Put `module` before the one at `index`, from 0, or at the end; gives back the container.
+        """Insert `module` at `index`, from 0, or at the end, and return the container.
 
         Raises:
-            GraphError: there is no such place.
+            GraphError: If `index` is out of range.
         """
         modules = list(self.members())
         index = len(modules) if index is None else index
         if not 0 <= index <= len(modules):
             raise GraphError(
-                f"{type_name(self)}.insert: index {index}; it counts from 0, and the container "
-                f"holds {len(modules)} modules"
+                f"{type_name(self)}.insert: index {index} is out of range: the container holds "
+                f"{len(modules)} modules, counted from 0"
             )
         self._set_members([*modules[:index], module, *modules[index:]])
         return self
 
     def remove(self, index: int | None = None) -> torch.nn.Module:
-        """Take out the module at `index`, from 0, or the last one; gives back that module.
+        """Remove and return the module at `index`, from 0, or the last one.
 
         Raises:
-            GraphError: there is no such module.
+            GraphError: If `index` is out of range.
         """
         modules = list(self.members())
         index = len(modules) - 1 if index is None else index
         if not 0 <= index < len(modules):
             raise GraphError(
-                f"{type_name(self)}.remove: index {index}; it counts from 0, and the container "
-                f"holds {len(modules)} modules"
+                f"{type_name(self)}.remove: index {index} is out of range: the container holds "
+                f"{len(modules)} modules, counted from 0"
             )
         removed = modules.pop(index)
         self._set_members(modules)
@@ -130,7 +140,7 @@ class Sequential(Container):
 
 
 class _Branches(Container):
-    """A container whose modules stand side by side."""
+    """Base of the containers whose modules work side by side."""
 
     def __init__(self, *modules: torch.nn.Module) -> None:
         super().__init__()
@@ -147,30 +157,33 @@ class _Branches(Container):
 
 
 class ConcatTable(_Branches):
-    """All modules on the same input; gives a table of their outputs (``nn.ConcatTable``)."""
+    """Applies all modules to the same input and returns a table of outputs (``nn.ConcatTable``)."""
 
     def updateOutput(self, input: Any) -> list[Any]:
         return [run_module(module, input) for module in self.members()]
 
 
 class ParallelTable(_Branches):
-    """The i-th module on the i-th element of a table; gives a table (``nn.ParallelTable``)."""
+    """Applies the i-th module to the i-th element of a table (``nn.ParallelTable``).
+
+    The output is a table.
+
+    Raises:
+        GraphError: At run time, if there are fewer elements than modules.
+    """
 
     def updateOutput(self, input: Any) -> list[Any]:
-        members = list(self.members())
-        if not isinstance(input, (list, tuple)) or len(input) < len(members):
-            raise GraphError(
-                f"nn.ParallelTable of {len(members)} modules: expecting a table of as many "
-                f"elements, got {type_name(input)}"
-                + (f" of {len(input)}" if isinstance(input, (list, tuple)) else "")
-            )
-        return [run_module(module, x) for module, x in zip(members, input, strict=False)]
+        elements = expect_table(self.torch7_name(), input, self.size())
+        return [run_module(module, x) for module, x in zip(self.members(), elements, strict=False)]
 
 
 class Concat(_Branches):
-    """All modules on the same input, outputs joined along `dimension` (``nn.Concat``).
+    """Applies all modules to the same input and concatenates the outputs (``nn.Concat``).
 
-    `dimension` counts from 0, a negative one from the end.
+    The outputs are joined along `dimension`, from 0; a negative one counts from the end.
+
+    Raises:
+        GraphError: At run time, if there are no modules.
     """
 
     def __init__(self, dimension: int, *modules: torch.nn.Module) -> None:
@@ -180,40 +193,42 @@ class Concat(_Branches):
     def updateOutput(self, input: Any) -> torch.Tensor:
         outputs = [run_module(module, input) for module in self.members()]
         if not outputs:
-            raise GraphError(f"{self.torch7_name()} holds no modules: add() some")
+            raise GraphError(f"{self.torch7_name()} holds no modules: call add(module) first")
         return self.join(outputs, sample_dimension(self, self.dimension, None, outputs[0]))
 
     def join(self, outputs: list[torch.Tensor], dimension: int) -> torch.Tensor:
+        """Concatenate `outputs` along `dimension`, which may not be negative."""
         return torch.cat(outputs, dimension)
 
 
 class DepthConcat(Concat):
-    """`Concat` of outputs that differ in their other sizes too (``nn.DepthConcat``).
+    """`Concat` of outputs whose other sizes may differ too (``nn.DepthConcat``).
 
-    Smaller ones stand in the middle of zeros.
+    Smaller outputs are centered and padded with zeros.
     """
 
     def join(self, outputs: list[torch.Tensor], dimension: int) -> torch.Tensor:
+        """Pad `outputs` to one size and concatenate them along `dimension`."""
         largest = [max(sizes) for sizes in zip(*(x.shape for x in outputs), strict=True)]
         return torch.cat([_centered(x, largest, dimension) for x in outputs], dimension)
 
 
-def _centered(x: torch.Tensor, largest: list[int], but: int) -> torch.Tensor:
-    """`x` among zeros up to the sizes `largest`, except in the dimension `but`."""
+def _centered(x: torch.Tensor, largest: list[int], dimension: int) -> torch.Tensor:
+    """Pad `x` with zeros on all sides to the sizes `largest`, except along `dimension`."""
     missing = [most - size for most, size in zip(largest, x.shape, strict=True)]
-    missing[but] = 0
+    missing[dimension] = 0
     padding = [side for n in reversed(missing) for side in (n // 2, n - n // 2)]
     return F.pad(x, padding)
 
 
 class Parallel(_Branches):
-    """The i-th module on the i-th slice, outputs joined (``nn.Parallel``).
+    """Applies the i-th module to the i-th slice and concatenates the outputs (``nn.Parallel``).
 
-    Slices are taken along `inputDimension`, outputs joined along `outputDimension`, both counted
-    from 0, negative ones from the end.
+    The input is sliced along `inputDimension`, the outputs are joined along `outputDimension`.
+    Both count from 0, negative ones from the end.
 
     Raises:
-        GraphError: at run time, there are more slices than modules.
+        GraphError: At run time, if there are more slices than modules.
     """
 
     def __init__(
@@ -227,7 +242,7 @@ class Parallel(_Branches):
         slices = input.unbind(sample_dimension(self, self.inputDimension, None, input))
         if len(slices) > self.size():
             raise GraphError(
-                f"{self.torch7_name()} of {self.size()} modules: an input of shape "
+                f"{self.torch7_name()} holds {self.size()} modules, but an input of shape "
                 f"{tuple(input.shape)} has {len(slices)} slices"
             )
         outputs = [run_module(module, x) for module, x in zip(self.members(), slices, strict=False)]

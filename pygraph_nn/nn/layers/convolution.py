@@ -10,23 +10,29 @@ import torch.nn.functional as F
 
 from ...errors import GraphError
 from ..core.initial import draw_uniform, new_parameter
-from ..core.shapes import at_least_1, expect_pair
+from ..core.shapes import at_least_1, expect_image, expect_pair
 from .windows import Windowed
 
 
 class SpatialConvolution(Windowed):
-    """A convolution (strictly a cross-correlation) of images (``nn.SpatialConvolution``).
+    """Applies a 2-D convolution, strictly a cross-correlation (``nn.SpatialConvolution``).
 
-    (nInputPlane, height, width) or a batch of such to (..., nOutputPlane, height', width'), with
-    height' = (height + 2 padH - kH) / dH + 1, rounded down, and likewise width'. `padH` is `padW`
-    if it is not given.
+    (nInputPlane, height, width), or a batch of these, to (..., nOutputPlane, height', width') with
+    height' = (height + 2 padH - kH) / dH + 1, rounded down, and width' alike.
 
     `weight` is (nOutputPlane, nInputPlane, kH, kW) and `bias` (nOutputPlane,), both uniform within
     1 / sqrt(kW * kH * nInputPlane), drawn from Torch7's generator in this order.
 
+    Args:
+        nInputPlane: Number of input planes.
+        nOutputPlane: Number of output planes.
+        kW, kH: Width and height of the kernel.
+        dW, dH: Steps of the kernel.
+        padW, padH: Zeros added on each side; `padH` defaults to `padW`.
+
     Raises:
-        GraphError: a size is not positive; at run time, the input has another number of planes,
-            or is smaller than the kernel.
+        GraphError: If a size is not positive, or at run time if the input has another number of
+            planes or is smaller than the kernel.
     """
 
     weight: torch.nn.Parameter
@@ -54,18 +60,20 @@ class SpatialConvolution(Windowed):
         self.reset()
 
     def weight_size(self) -> tuple[int, ...]:
+        """Return the shape of `weight`."""
         return self.nOutputPlane, self.nInputPlane, self.kH, self.kW
 
     def bias_size(self) -> tuple[int, ...]:
+        """Return the shape of `bias`."""
         return (self.nOutputPlane,)
 
     def noBias(self) -> Any:
-        """Drop the bias; gives the layer back."""
+        """Remove the bias and return the layer."""
         self.bias = None
         return self
 
     def reset(self, stdv: float | None = None) -> Any:
-        """Draw the parameters anew, uniform with deviation `stdv` if given."""
+        """Redraw the parameters, with standard deviation `stdv` if set, and return the layer."""
         limit = 1 / math.sqrt(self.kW * self.kH * self.nInputPlane)
         draw_uniform(limit, stdv, self.weight, self.bias)
         return self
@@ -75,24 +83,32 @@ class SpatialConvolution(Windowed):
         weight = self.weight.view(self.nOutputPlane, self.nInputPlane, self.kH, self.kW)
         return F.conv2d(input, weight, self.bias, self.step, self.padding, self.dilation)
 
-    def described(self, *more: str) -> str:
+    def describe(self, *more: str) -> str:
+        """Return the layer as Torch7 prints it, with `more` arguments at the end."""
         planes = f"{self.nInputPlane} -> {self.nOutputPlane}, {self.kW}x{self.kH}"
         bias = " without bias" * (self.bias is None)
         return self.describe_window(planes, False, *more) + bias
 
     def __repr__(self) -> str:
-        return self.described()
+        return self.describe()
 
 
 class SpatialConvolutionMM(SpatialConvolution):
-    """`SpatialConvolution` whose `weight` is (nOutputPlane, nInputPlane * kH * kW)."""
+    """`SpatialConvolution` with a 2-D weight (``nn.SpatialConvolutionMM``).
+
+    `weight` is (nOutputPlane, nInputPlane * kH * kW).
+    """
 
     def weight_size(self) -> tuple[int, ...]:
+        """Return the shape of `weight`."""
         return self.nOutputPlane, self.nInputPlane * self.kH * self.kW
 
 
 class SpatialDilatedConvolution(SpatialConvolution):
-    """`SpatialConvolution` whose kernel takes every dilationW-th column and dilationH-th row."""
+    """`SpatialConvolution` with a dilated kernel (``nn.SpatialDilatedConvolution``).
+
+    The kernel covers every dilationW-th column and every dilationH-th row.
+    """
 
     def __init__(
         self,
@@ -113,20 +129,22 @@ class SpatialDilatedConvolution(SpatialConvolution):
         self.dilation = (self.dilationH, self.dilationW)
 
     def __repr__(self) -> str:
-        return self.described(f"{self.dilationW},{self.dilationH}")
+        return self.describe(f"{self.dilationW},{self.dilationH}")
 
 
 class SpatialDepthWiseConvolution(SpatialConvolution):
-    """nOutputPlane convolutions of each plane alone (``nn.SpatialDepthWiseConvolution``).
+    """Convolves each plane with nOutputPlane kernels (``nn.SpatialDepthWiseConvolution``).
 
-    Gives nInputPlane * nOutputPlane planes: all those made of the first plane, then the next.
-    `weight` is (nOutputPlane, nInputPlane * kH * kW) and `bias` (nOutputPlane, nInputPlane).
+    The output has nInputPlane * nOutputPlane planes, ordered by input plane. `weight` is
+    (nOutputPlane, nInputPlane * kH * kW) and `bias` (nOutputPlane, nInputPlane).
     """
 
     def weight_size(self) -> tuple[int, ...]:
+        """Return the shape of `weight`."""
         return self.nOutputPlane, self.nInputPlane * self.kH * self.kW
 
     def bias_size(self) -> tuple[int, ...]:
+        """Return the shape of `bias`."""
         return self.nOutputPlane, self.nInputPlane
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
@@ -138,17 +156,17 @@ class SpatialDepthWiseConvolution(SpatialConvolution):
 
 
 class SpatialFullConvolution(SpatialConvolution):
-    """The transposed convolution (``nn.SpatialFullConvolution``).
+    """Applies a 2-D transposed convolution (``nn.SpatialFullConvolution``).
 
-    (nInputPlane, height, width) or a batch of such to (..., nOutputPlane, height', width'), with
-    height' = (height - 1) dH - 2 padH + kH + adjH, and likewise width'. Given a table [input,
-    other], `adjW` and `adjH` are chosen so that the output has the size of `other`.
+    (nInputPlane, height, width), or a batch of these, to (..., nOutputPlane, height', width') with
+    height' = (height - 1) dH - 2 padH + kH + adjH, and width' alike. For a table [input, other],
+    `adjW` and `adjH` are chosen to produce the size of `other`.
 
-    `weight` is (nInputPlane, nOutputPlane, kH, kW), all else as in `SpatialConvolution`, but `padH`
-    is 0 if it is not given.
+    `weight` is (nInputPlane, nOutputPlane, kH, kW). All else is as in `SpatialConvolution`, except
+    that `padH` defaults to 0.
 
     Raises:
-        GraphError: `adjW` or `adjH` is not below the step.
+        GraphError: If `adjW` or `adjH` is not smaller than its step.
     """
 
     def __init__(
@@ -172,23 +190,20 @@ class SpatialFullConvolution(SpatialConvolution):
             )
 
     def weight_size(self) -> tuple[int, ...]:
+        """Return the shape of `weight`."""
         return self.nInputPlane, self.nOutputPlane, self.kH, self.kW
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         adjust = (self.adjH, self.adjW)
         if isinstance(input, (list, tuple)):
-            input, other = expect_pair(self, input, "an image and one of the size to give")
+            input, other = expect_pair(self, input, "an image and one of the output's size")
             adjust = (
                 (other.shape[-2] + 2 * self.padH - self.kH) % self.dH,
                 (other.shape[-1] + 2 * self.padW - self.kW) % self.dW,
             )
-        if input.dim() not in (3, 4) or input.shape[-3] != self.nInputPlane:
-            raise GraphError(
-                f"{self}: expecting ({self.nInputPlane}, height, width) or a batch of such, got "
-                f"shape {tuple(input.shape)}"
-            )
+        expect_image(self, input, self.nInputPlane)
         return F.conv_transpose2d(input, self.weight, self.bias, self.step, self.padding, adjust)
 
     def __repr__(self) -> str:
         adjust = [f"{self.adjW},{self.adjH}"] if self.adjW or self.adjH else []
-        return self.described(*adjust)
+        return self.describe(*adjust)

@@ -14,7 +14,7 @@ from .containers import Container
 
 
 class Decorator(Container):
-    """One module, whose computation a subclass changes (``nn.Decorator``)."""
+    """Base of containers of one module (``nn.Decorator``), whose computation a subclass changes."""
 
     def __init__(self, module: torch.nn.Module) -> None:
         super().__init__()
@@ -28,14 +28,14 @@ class Decorator(Container):
 
 
 class Bottle(Decorator):
-    """A module on an input of more dimensions than it takes (``nn.Bottle``).
+    """Applies a module to an input with additional leading dimensions (``nn.Bottle``).
 
-    The leading dimensions are folded into the batch dimension of the module, which takes
-    `nInputDim` dimensions and gives `nOutputDim`, and unfolded afterwards:
-    ``nn.Bottle(nn.Linear(3, 2))`` takes (time, batch, 3) to (time, batch, 2).
+    The module maps `nInputDim` dimensions to `nOutputDim`. The leading dimensions are folded into
+    its batch dimension and unfolded afterwards: ``nn.Bottle(nn.Linear(3, 2))`` maps (time, batch,
+    3) to (time, batch, 2).
 
     Raises:
-        GraphError: at run time, the module gives another number of dimensions.
+        GraphError: At run time, if the module's output has another number of dimensions.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Bottle(Decorator):
         self.nOutputDim = self.nInputDim if nOutputDim is None else nOutputDim
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
-        folded = input.dim() - self.nInputDim + 1  # how many dimensions become one
+        folded = input.dim() - self.nInputDim + 1  # dimensions to fold into one
         if folded < 2:
             return run_module(self.get(0), input)
         output = self.get(0)(input.flatten(0, folded - 1))
@@ -59,13 +59,13 @@ class Bottle(Decorator):
 
 
 class MapTable(Container):
-    """One module on every element of a table (``nn.MapTable``); gives a table.
+    """Applies one module to every element of a table (``nn.MapTable``).
 
-    With ``shared=False`` every element has a copy of the module with parameters of its own; the
-    copies are made by `resize`, or when a longer table arrives.
+    With ``shared=False`` each element has its own copy of the module and its parameters. Copies are
+    made by `resize`, or when a longer table arrives.
 
     Raises:
-        GraphError: a second module is added; at run time, there is none.
+        GraphError: If a second module is added, or at run time if there is no module.
     """
 
     def __init__(self, module: torch.nn.Module | None = None, shared: bool = True) -> None:
@@ -76,27 +76,33 @@ class MapTable(Container):
 
     @property
     def module(self) -> torch.nn.Module | None:
-        """The module, if there is one yet."""
+        """The module, or None if none was added."""
         return self.get(0) if self.size() else None
 
     def add(self, module: torch.nn.Module) -> Any:
-        """Set the module; gives the container back."""
+        """Set the module and return the container.
+
+        Raises:
+            GraphError: If there is a module already.
+        """
         if self.size():
-            raise GraphError(f"{self.torch7_name()}: single module required, it has {self.module}")
+            raise GraphError(
+                f"{self.torch7_name()}: single module required, but it holds {self.module} already"
+            )
         return super().add(module)
 
     def resize(self, n: int) -> MapTable:
-        """Hold `n` copies of the module, if they are not shared; gives the container back."""
+        """Hold `n` copies of the module, unless it is shared, and return the container."""
         modules = list(self.members())
         if not self.shared and modules:
-            made = [copy.deepcopy(modules[0]) for _ in range(n - len(modules))]
-            self._set_members([*modules, *made][: max(n, 1)])
+            copies = [copy.deepcopy(modules[0]) for _ in range(n - len(modules))]
+            self._set_members([*modules, *copies][: max(n, 1)])
         return self
 
     def updateOutput(self, input: Any) -> list[Any]:
         elements = expect_table(self.torch7_name(), input, 0)
         if not self.size():
-            raise GraphError(f"{self.torch7_name()} holds no module: add() one")
+            raise GraphError(f"{self.torch7_name()} holds no module: call add(module) first")
         if self.shared:
             return [self.get(0)(x) for x in elements]
         if self.size() < len(elements):

@@ -11,26 +11,36 @@ from ..core.inplace import writable
 from ..core.module import Module
 from ..core.reference import in_reference_mode
 from ..core.rows import elementwise
-from ..core.shapes import expect_dims
+from ..core.shapes import expect_image
 
 
 def bernoulli(p: float, shape: torch.Size, like: torch.Tensor) -> torch.Tensor:
-    """Ones with probability `p` among zeros, in the reference mode from Torch7's generator."""
+    """Draw ones with probability `p`, else zeros, with the dtype and device of `like`.
+
+    In the reference mode Torch7's generator draws them.
+    """
     if not in_reference_mode():
         return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(p)
-    # On the CPU in any case: the generator is there, and draws in the element order.
+    # Torch7's generator fills tensors on the CPU, in the order of their elements.
     return torch7_random.bernoulli_(torch.empty(shape, dtype=like.dtype), p).to(like.device)
 
 
 class Dropout(Module):
-    """Zeroes elements with probability `p` in training (``nn.Dropout``), any shape.
+    """Zeroes elements with probability `p` during training (``nn.Dropout``); any shape.
 
-    What is left is scaled by 1 / (1 - p) in training; with `v1`, Torch7's first version, it is
-    scaled by 1 - p in evaluation instead. `stochasticInference` drops in evaluation too. In
-    `reference_mode` the last mask is kept as `noise`.
+    The remaining elements are scaled by 1 / (1 - p) during training.
+
+    Args:
+        p: Probability of zeroing an element.
+        v1: Scale by 1 - p during evaluation instead, as Torch7's first version did.
+        inplace: Overwrite the input.
+        stochasticInference: Drop during evaluation too.
+
+    Attributes:
+        noise: The last mask drawn in `reference_mode`.
 
     Raises:
-        GraphError: `p` is not in [0, 1).
+        GraphError: If `p` is not in [0, 1).
     """
 
     row_wise = elementwise
@@ -50,6 +60,11 @@ class Dropout(Module):
         self.noise: torch.Tensor | None = None
 
     def setp(self, p: float) -> None:
+        """Set the probability.
+
+        Raises:
+            GraphError: If `p` is not in [0, 1).
+        """
         if not 0 <= p < 1:
             raise GraphError(f"Dropout({p}): illegal percentage, must be 0 <= p < 1")
         self.p = p
@@ -76,6 +91,7 @@ class Dropout(Module):
         return noise.div_(1 - self.p) if self.v2 else noise
 
     def title(self) -> str:
+        """Return the class and the probability for the box of a picture: ``Dropout 0.5``."""
         return f"Dropout {self.p:g}"
 
     def __repr__(self) -> str:
@@ -83,15 +99,21 @@ class Dropout(Module):
 
 
 class SpatialDropout(Module):
-    """Zeroes whole planes with probability `p` in training (``nn.SpatialDropout``).
+    """Zeroes whole planes with probability `p` during training (``nn.SpatialDropout``).
 
-    (planes, height, width) or (batch, planes, height, width). As in the first version of Torch7's
-    Dropout, nothing is scaled in training and everything by 1 - p in evaluation.
-    `stochasticInference` drops in evaluation too. In `reference_mode` the last mask is kept as
-    `noise`, (planes, 1, 1) or (batch, planes, 1, 1).
+    The input is (planes, height, width) or (batch, planes, height, width). As in the first version
+    of Torch7's Dropout, it is scaled by 1 - p during evaluation, and not during training.
+
+    Args:
+        p: Probability of zeroing a plane.
+        stochasticInference: Drop during evaluation too.
+
+    Attributes:
+        noise: The last mask drawn in `reference_mode`, (planes, 1, 1) or (batch, planes, 1, 1).
 
     Raises:
-        GraphError: `p` is not in [0, 1]; at run time, the input has another number of dimensions.
+        GraphError: If `p` is not in [0, 1], or at run time if the input has another number of
+            dimensions.
     """
 
     def __init__(self, p: float = 0.5, stochasticInference: bool = False) -> None:
@@ -101,13 +123,17 @@ class SpatialDropout(Module):
         self.noise: torch.Tensor | None = None
 
     def setp(self, p: float) -> None:
-        """Set the probability."""
+        """Set the probability.
+
+        Raises:
+            GraphError: If `p` is not in [0, 1].
+        """
         if not 0 <= p <= 1:
-            raise GraphError(f"{self.torch7_name()}({p}): p is a probability")
+            raise GraphError(f"{self.torch7_name()}({p}): the probability must be in [0, 1]")
         self.p = p
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
-        expect_dims(self, input, (3, 4), "(planes, height, width) or a batch of such")
+        expect_image(self, input)
         if not (self.training or self.stochastic_inference):
             return input * (1 - self.p)
         noise = bernoulli(1 - self.p, torch.Size((*input.shape[:-2], 1, 1)), input)
@@ -120,9 +146,12 @@ class SpatialDropout(Module):
 
 
 class WhiteNoise(Module):
-    """Adds normal noise in training, and its mean in evaluation; any shape (``nn.WhiteNoise``).
+    """Adds normal noise during training and its mean during evaluation (``nn.WhiteNoise``).
 
-    In `reference_mode` the last noise is kept as `noise`.
+    The input has any shape.
+
+    Attributes:
+        noise: The last noise drawn in `reference_mode`.
     """
 
     row_wise = elementwise

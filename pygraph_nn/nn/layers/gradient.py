@@ -1,4 +1,4 @@
-"""Layers that pass their input on and change the gradient that comes back."""
+"""Layers that pass their input on and change the gradient."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from ..core.module import Module
 
 
 class _Reversed(torch.autograd.Function):
+    """The identity, whose gradient is multiplied by -`factor`."""
+
     @staticmethod
     def forward(x: torch.Tensor, factor: float) -> torch.Tensor:
-        return x.clone()  # torch lets no view made here be overwritten
+        return x.clone()  # a view returned here could not be overwritten by an in-place layer
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
@@ -24,7 +26,7 @@ class _Reversed(torch.autograd.Function):
 
 
 class GradientReversal(Module):
-    """Passes its input on; the gradient comes back times -`lambda_` (``nn.GradientReversal``)."""
+    """Passes its input on and multiplies the gradient by -`lambda_` (``nn.GradientReversal``)."""
 
     def __init__(self, lambda_: float | None = 1) -> None:
         super().__init__()
@@ -39,16 +41,18 @@ class GradientReversal(Module):
 
 
 class ZeroGrad(Module):
-    """Passes its input on; no gradient comes back (``nn.ZeroGrad``)."""
+    """Passes its input on and sets the gradient to zero (``nn.ZeroGrad``)."""
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return input.detach()
 
 
 class _Penalised(torch.autograd.Function):
+    """The identity, whose gradient includes the gradient of an L1 penalty times `weight`."""
+
     @staticmethod
     def forward(x: torch.Tensor, weight: float, provide_output: bool) -> torch.Tensor:
-        return x.clone()  # torch lets no view made here be overwritten
+        return x.clone()  # a view returned here could not be overwritten by an in-place layer
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
@@ -63,11 +67,10 @@ class _Penalised(torch.autograd.Function):
 
 
 class L1Penalty(Module):
-    """Passes its input on; back comes the gradient of a penalty on its size (``nn.L1Penalty``).
+    """Passes its input on and adds the gradient of an L1 penalty (``nn.L1Penalty``).
 
     The penalty is `l1weight` times the sum of absolute values, or with `sizeAverage` their mean.
-    Its gradient is added to the one that comes back, or with ``provideOutput=False`` stands in its
-    place. `penalty` computes its value, Torch7's field ``loss``.
+    With ``provideOutput=False`` its gradient replaces the incoming one.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class L1Penalty(Module):
         self.provideOutput = provideOutput is None or bool(provideOutput)
 
     def penalty(self, input: torch.Tensor) -> torch.Tensor:
-        """The value of the penalty on `input`, a tensor of no dimensions."""
+        """Return the penalty on `input`, a tensor without dimensions: Torch7's field ``loss``."""
         return input.abs().sum() * self._weight(input)
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Layers of weights and vectors: Linear, Bilinear, Maxout, and distances to learned vectors."""
+"""Linear and bilinear maps, Maxout, and distances to learned vectors."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .roots import root
 
 
 class Linear(Module):
-    """x W' + b (``nn.Linear``): (inputSize,) or (batch, inputSize) to (..., outputSize).
+    """Applies x W' + b (``nn.Linear``): (inputSize,) or (batch, inputSize) to (..., outputSize).
 
     `weight` is (outputSize, inputSize) and `bias` (outputSize,), both uniform within
     1 / sqrt(inputSize), drawn from Torch7's generator in this order.
 
     Raises:
-        GraphError: a size is not positive; at run time, the input is no vector or matrix of
-            inputSize columns.
+        GraphError: If a size is not positive, or at run time if the input is not a vector or matrix
+            of `inputSize` columns.
     """
 
     row_wise = rows_of_matrices
@@ -42,12 +42,12 @@ class Linear(Module):
         self.reset()
 
     def noBias(self) -> Linear:
-        """Drop the bias; gives the layer back."""
+        """Remove the bias and return the layer."""
         self.bias = None
         return self
 
     def reset(self, stdv: float | None = None) -> Linear:
-        """Draw the parameters anew, uniform with deviation `stdv` if given."""
+        """Redraw the parameters, with standard deviation `stdv` if set, and return the layer."""
         draw_uniform(1.0 / math.sqrt(self.weight.shape[1]), stdv, self.weight, self.bias)
         return self
 
@@ -65,14 +65,14 @@ class Linear(Module):
 
 
 class Bilinear(Module):
-    """x1' W_k x2 + b_k for each k (``nn.Bilinear``).
+    """Computes x1' W_k x2 + b_k for each output k (``nn.Bilinear``).
 
-    The table [(batch, inputSize1), (batch, inputSize2)] to (batch, outputSize). `weight` is
+    A table [(batch, inputSize1), (batch, inputSize2)] to (batch, outputSize). `weight` is
     (outputSize, inputSize1, inputSize2) and `bias` (outputSize,), both uniform within
     1 / sqrt(inputSize1), drawn from Torch7's generator in this order.
 
     Raises:
-        GraphError: a size is not positive; at run time, the input is no such table.
+        GraphError: If a size is not positive, or at run time if the input has other shapes.
     """
 
     row_wise = rows_of_matrices
@@ -91,7 +91,7 @@ class Bilinear(Module):
         self.reset()
 
     def reset(self, stdv: float | None = None) -> Bilinear:
-        """Draw the parameters anew, uniform with deviation `stdv` if given."""
+        """Redraw the parameters, with standard deviation `stdv` if set, and return the layer."""
         draw_uniform(1.0 / math.sqrt(self.weight.shape[1]), stdv, self.weight, self.bias)
         return self
 
@@ -104,7 +104,7 @@ class Bilinear(Module):
             )
         if (a.shape[1], b.shape[1]) != tuple(self.weight.shape[1:]):
             raise GraphError(
-                f"{self}: the inputs have {a.shape[1]} and {b.shape[1]} columns instead of "
+                f"{self}: the input tensors have {a.shape[1]} and {b.shape[1]} columns instead of "
                 f"{self.weight.shape[1]} and {self.weight.shape[2]}"
             )
         return F.bilinear(a, b, self.weight, self.bias)
@@ -116,10 +116,10 @@ class Bilinear(Module):
 
 
 class Maxout(Sequential):
-    """The maximum of `maxoutNumber` linear layers, for each output (``nn.Maxout``).
+    """Takes the elementwise maximum of `maxoutNumber` linear layers (``nn.Maxout``).
 
-    (inputSize,) or (batch, inputSize) to (..., outputSize). `preprocess`, a module, takes the
-    outputs of all, (..., maxoutNumber, outputSize), before the maximum.
+    (inputSize,) or (batch, inputSize) to (..., outputSize). The module `preprocess` is applied to
+    the outputs of all linear layers, (..., maxoutNumber, outputSize), before the maximum.
     """
 
     def __init__(
@@ -138,10 +138,10 @@ class Maxout(Sequential):
 
 
 class _ToLearnedVectors(Module):
-    """Base of the layers that compare their input with outputSize learned vectors."""
+    """Base of the layers that compare their input to outputSize learned vectors."""
 
     weight: torch.nn.Parameter
-    of_columns = True  # whether the learned vectors are the columns of the weight
+    of_columns = True  # the learned vectors are the columns of the weight, not its rows
 
     def __init__(self, inputSize: int, outputSize: int) -> None:
         super().__init__()
@@ -152,11 +152,12 @@ class _ToLearnedVectors(Module):
         self.reset()
 
     def reset(self, stdv: float | None = None) -> Any:
-        """Draw the vectors anew, uniform with deviation `stdv` if given."""
+        """Redraw the vectors, with standard deviation `stdv` if set, and return the layer."""
         draw_uniform(1.0 / math.sqrt(self.weight.shape[0]), stdv, self.weight)
         return self
 
     def check(self, input: torch.Tensor) -> None:
+        """Check that `input` is a vector or a matrix of inputSize columns."""
         expect_dims(self, input, (1, 2), "a vector or a matrix")
         if input.shape[-1] != self.inputSize:
             raise GraphError(
@@ -165,24 +166,24 @@ class _ToLearnedVectors(Module):
 
 
 class Euclidean(_ToLearnedVectors):
-    """Distances to learned vectors (``nn.Euclidean``): (..., inputSize) to (..., outputSize).
+    """Computes Euclidean distances to learned vectors (``nn.Euclidean``).
 
-    The input is a vector or a batch of vectors. `weight` is (inputSize, outputSize), uniform within
-    1 / sqrt(inputSize) from Torch7's generator. As in Torch7, 1e-7 is added to the distance where
-    the gradient divides by it.
+    (inputSize,) or (batch, inputSize) to (..., outputSize). `weight` is (inputSize, outputSize),
+    uniform within 1 / sqrt(inputSize), from Torch7's generator. As in Torch7, 1e-7 is added to the
+    distance where the gradient divides by it.
 
     Raises:
-        GraphError: a size is not positive; at run time, the input is no vector or matrix of
-            inputSize columns.
+        GraphError: If a size is not positive, or at run time if the input is not a vector or matrix
+            of `inputSize` columns.
     """
 
     row_wise = rows_of_matrices
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         self.check(input)
-        return root(self.differences(input).square().sum(-2), 2, 1e-7)
+        return root(self._differences(input).square().sum(-2), 2, 1e-7)
 
-    def differences(self, input: torch.Tensor) -> torch.Tensor:
+    def _differences(self, input: torch.Tensor) -> torch.Tensor:
         return input.unsqueeze(-1) - self.weight  # (..., inputSize, outputSize)
 
 
@@ -192,24 +193,22 @@ class WeightedEuclidean(Euclidean):
     The factors, `diagCov`, are (inputSize, outputSize) and start at 1.
     """
 
-    row_wise = rows_of_matrices
-
     def __init__(self, inputSize: int, outputSize: int) -> None:
         super().__init__(inputSize, outputSize)
         self.diagCov = torch.nn.Parameter(torch.ones(inputSize, outputSize))
 
-    def differences(self, input: torch.Tensor) -> torch.Tensor:
-        return super().differences(input) * self.diagCov
+    def _differences(self, input: torch.Tensor) -> torch.Tensor:
+        return super()._differences(input) * self.diagCov
 
 
 class Cosine(_ToLearnedVectors):
-    """Cosines with learned vectors (``nn.Cosine``): (..., inputSize) to (..., outputSize).
+    """Computes cosines of the angles to learned vectors (``nn.Cosine``).
 
-    The input is a vector or a batch of vectors. `weight` is (outputSize, inputSize), uniform within
-    1 / sqrt(outputSize) from Torch7's generator. 1e-12 is added to the lengths.
+    (inputSize,) or (batch, inputSize) to (..., outputSize). `weight` is (outputSize, inputSize),
+    uniform within 1 / sqrt(outputSize), from Torch7's generator. 1e-12 is added to the lengths.
 
     Raises:
-        GraphError: as in `Euclidean`.
+        GraphError: As in `Euclidean`.
     """
 
     row_wise = rows_of_matrices

@@ -1,4 +1,4 @@
-"""Layers of indices: LookupTable (embeddings), OneHot, Constant."""
+"""Layers that take indices: LookupTable (embeddings) and OneHot; and Constant."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ from ... import torch7_random
 from ...errors import GraphError, type_name
 from ..core import protocol
 from ..core.module import Module
+from ..core.shapes import at_least_1
 
 
 class LookupTable(Module):
-    """Rows of a table by index (``nn.LookupTable``): (n,) or (batch, n) to (..., nOutput).
+    """Looks up rows of a table by index (``nn.LookupTable``): (n,) or (batch, n) to (..., nOutput).
 
-    Indices are 0..nIndex-1, of any integer or floating type; their gradient is zero. `weight` is
-    (nIndex, nOutput), standard normal from Torch7's generator.
+    Indices are 0..nIndex-1, of any integer or floating-point type; their gradient is zero. `weight`
+    is (nIndex, nOutput), standard normal, from Torch7's generator.
 
     Args:
-        paddingValue: index whose row gets no gradient.
-        maxNorm: rows with a larger norm are scaled down to it, in place, when they are looked up.
-        normType: p of that norm; 2 if not given.
+        nIndex: Number of rows.
+        nOutput: Size of a row.
+        paddingValue: Index whose row gets no gradient.
+        maxNorm: Rows with a larger norm are scaled down to it, in place, when they are looked up.
+        normType: The p of this p-norm; 2 by default.
 
     Raises:
-        GraphError: at run time, an index is out of range or the input is no vector or matrix.
+        GraphError: If a size is not positive, or at run time if an index is out of range or the
+            input is not a vector or a matrix.
     """
 
     def __init__(
@@ -38,8 +42,7 @@ class LookupTable(Module):
         normType: float | None = None,
     ) -> None:
         super().__init__()
-        if nIndex < 1 or nOutput < 1:
-            raise GraphError(f"LookupTable({nIndex}, {nOutput}): sizes must be at least 1")
+        at_least_1("nn.LookupTable", nIndex=nIndex, nOutput=nOutput)
         self.weight = torch.nn.Parameter(torch.empty(nIndex, nOutput))
         self.paddingValue = paddingValue
         self.maxNorm = maxNorm
@@ -48,36 +51,37 @@ class LookupTable(Module):
         self.reset()
 
     def reset(self, stdv: float = 1.0) -> LookupTable:
-        """Draw the table anew, normal with deviation `stdv`."""
+        """Redraw the table, normal with standard deviation `stdv`, and return the layer."""
         torch7_random.normal_(self.weight, 0, stdv)
         return self
 
     def setPadding(self, paddingValue: int | None) -> LookupTable:
-        """Set the index whose row gets no gradient."""
+        """Set the index whose row gets no gradient and return the layer."""
         self.paddingValue = paddingValue
         return self
 
     def setMaxNorm(self, maxNorm: float | None) -> LookupTable:
-        """Set the norm that rows are scaled down to."""
+        """Set the largest norm of a row and return the layer."""
         self.maxNorm = maxNorm
         return self
 
     def setNormType(self, normType: float | None) -> LookupTable:
-        """Set the p of that norm."""
+        """Set the p of the norm and return the layer."""
         self.normType = 2.0 if normType is None else normType
         return self
 
     def scaleGradByFreq(self) -> LookupTable:
-        """Divide a row's gradient by how often its index stands in the input."""
+        """Divide each row's gradient by the count of its index in the input; return the layer."""
         self.shouldScaleGradByFreq = True
         return self
 
     def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
-        # Neither scaled by how often an index stands in a batch, nor changed when looked up.
+        """Return True for steps that are vectors, unless rows depend on the batch or change."""
         is_plain = not self.shouldScaleGradByFreq and self.maxNorm is None
         return len(shapes[0]) == 2 and is_plain
 
     def title(self) -> str:
+        """Return the class and its sizes for the box of a picture: ``LookupTable 50 → 8``."""
         return f"LookupTable {self.weight.shape[0]} → {self.weight.shape[1]}"
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
@@ -92,35 +96,35 @@ class LookupTable(Module):
                 self.maxNorm,
                 self.normType,
                 self.shouldScaleGradByFreq,
-                # Few rows are looked up at a time: a dense gradient of a table of 10,000 x 200
-                # took a third of a training step.
+                # A batch uses few rows. The dense gradient of a 10,000 x 200 table took a third
+                # of a training step.
                 sparse=protocol.recording() and not self.shouldScaleGradByFreq,
             )
         except IndexError as error:
             low, high = indices.min().item(), indices.max().item()
             raise GraphError(
-                f"{self}: index out of range: the input holds {low}..{high}, the table has rows "
-                f"0..{self.weight.shape[0] - 1}"
+                f"{self}: index out of range: the input holds {low}..{high}, but the table has "
+                f"rows 0..{self.weight.shape[0] - 1}"
             ) from error
 
 
 class OneHot(Module):
-    """Vectors that are 1 at an index and 0 elsewhere (``nn.OneHot``): (...,) to (..., outputSize).
+    """Encodes indices as one-hot vectors (``nn.OneHot``): (...,) to (..., outputSize).
 
-    Indices are 0..outputSize-1, of any integer or floating type, or one Python number; they get no
-    gradient. The output has torch's default dtype, or that of a floating input.
+    Indices are 0..outputSize-1, of any integer or floating-point type, or one Python number. They
+    get no gradient. The output has the dtype of a floating-point input, else the default dtype.
 
     Raises:
-        GraphError: `outputSize` is not positive.
+        GraphError: If `outputSize` is not positive.
     """
 
     def __init__(self, outputSize: int) -> None:
         super().__init__()
-        if outputSize < 1:
-            raise GraphError(f"nn.OneHot({outputSize}): the size must be at least 1")
+        at_least_1("nn.OneHot", outputSize=outputSize)
         self.outputSize = outputSize
 
     def forward(self, input: Any) -> Any:
+        """Return the vectors for `input`, a tensor or one Python number."""
         return super().forward(torch.tensor(input) if isinstance(input, int) else input)
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
@@ -130,13 +134,13 @@ class OneHot(Module):
 
 
 class Constant(Module):
-    """A constant whatever the input is (``nn.Constant``); the input's gradient is zero.
+    """Returns a constant, whatever the input (``nn.Constant``); the input's gradient is zero.
 
-    With `nInputDim`, an input of more dimensions is a batch, and the constant comes once for each
-    of its samples.
+    With `nInputDim`, an input with more dimensions is a batch, and the constant is repeated for
+    each sample.
 
     Raises:
-        GraphError: `value` is neither a number nor a tensor.
+        GraphError: If `value` is neither a number nor a tensor.
     """
 
     def __init__(self, value: float | torch.Tensor, nInputDim: int | None = None) -> None:

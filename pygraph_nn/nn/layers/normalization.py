@@ -1,4 +1,4 @@
-"""Normalizations: of batches, of samples, of vectors, across planes."""
+"""Normalization of batches, of samples, of vectors and across planes."""
 
 from __future__ import annotations
 
@@ -10,23 +10,28 @@ import torch.nn.functional as F
 from ... import torch7_random
 from ...errors import GraphError
 from ..core.module import Module
-from ..core.shapes import at_least_1, expect_dims
+from ..core.shapes import at_least_1, expect_dims, expect_image
 from .roots import absolute_power
 
 
 class BatchNormalization(Module):
-    """Each feature normalized over the batch, then scaled and shifted (``nn.BatchNormalization``).
+    """Normalizes each feature over the batch (``nn.BatchNormalization``).
 
-    (batch, nOutput), in evaluation also (nOutput,), which gives (1, nOutput). In training by the
-    mean and (biased) variance of the batch, which also move `running_mean` and `running_var` (the
-    latter by the unbiased variance) by the share `momentum`; in evaluation, and, as in Torch7, for
-    a batch of one sample, by these two.
+    The input is (batch, nOutput), or during evaluation also (nOutput,), with output (1, nOutput).
+    Training uses the mean and the biased variance of the batch, and moves `running_mean` and
+    `running_var` towards the mean and the unbiased variance. Evaluation uses the running
+    statistics; so does training, as in Torch7, for a batch of one sample.
 
-    With `affine`, `weight` is (nOutput,), uniform within 0 and 1 from Torch7's generator, and
-    `bias` (nOutput,), 0.
+    Args:
+        nOutput: Number of features.
+        eps: Added to the variance.
+        momentum: Weight of the new batch in the running statistics.
+        affine: Scale by `weight`, (nOutput,), uniform on [0, 1) from Torch7's generator, and shift
+            by `bias`, (nOutput,), initially 0.
 
     Raises:
-        GraphError: `nOutput` is not positive; at run time, the input has another shape.
+        GraphError: If `nOutput` is not positive or `affine` not a bool, or at run time if the input
+            has another shape.
     """
 
     n_dim = 2
@@ -57,7 +62,10 @@ class BatchNormalization(Module):
         self.reset()
 
     def reset(self, stdv: float | None = None) -> BatchNormalization:
-        """Draw `weight` anew, and forget the batches seen; `stdv` takes no part, as in Torch7."""
+        """Redraw `weight`, reset `bias` and the running statistics, and return the layer.
+
+        `stdv` is ignored, as in Torch7.
+        """
         if self.weight is not None:
             torch7_random.uniform_(self.weight)
         with torch.no_grad():
@@ -91,22 +99,22 @@ class BatchNormalization(Module):
             raise GraphError(f"{self}: expecting {features} features, got {tuple(input.shape)}")
         return input if dims == self.n_dim else input.unsqueeze(0)
 
-    # What Torch7 leaves in these fields is computed from the last recorded forward pass.
+    # Torch7 sets these fields in forward; here they are computed from the last recorded pass.
 
     @property
     def save_mean(self) -> torch.Tensor | None:
-        """The means of the batch that the last training `forward` normalized, (nOutput,)."""
+        """The mean of the last batch of `forward`, (nOutput,)."""
         batch = self._last_batch()
         return None if batch is None else batch.mean(1)
 
     @property
     def save_std(self) -> torch.Tensor | None:
-        """What that batch was multiplied by: 1 / sqrt(variance + eps), (nOutput,)."""
+        """The inverse deviation of the last batch, 1 / sqrt(variance + eps), (nOutput,)."""
         batch = self._last_batch()
         return None if batch is None else (batch.var(1, unbiased=False) + self.eps).rsqrt()
 
     def _last_batch(self) -> torch.Tensor | None:
-        """Its values by feature, (nOutput, values)."""
+        """Return the last batch by feature, (nOutput, values)."""
         recorded = self.recorded_pass
         if recorded is None or recorded.input.dim() != self.n_dim:
             return None
@@ -117,27 +125,30 @@ class BatchNormalization(Module):
 
 
 class SpatialBatchNormalization(BatchNormalization):
-    """`BatchNormalization` of planes, over the batch and all places in a plane.
+    """Normalizes each plane over batch, height and width (``nn.SpatialBatchNormalization``).
 
-    (batch, nOutput, height, width), in evaluation also (nOutput, height, width), which gives
-    (1, nOutput, height, width).
+    The input is (batch, nOutput, height, width), or during evaluation also (nOutput, height,
+    width), with output (1, nOutput, height, width). All else is as in `BatchNormalization`.
     """
 
     n_dim = 4
 
 
 class LayerNormalization(Module):
-    """Each sample normalized over its features (``nn.LayerNormalization``).
+    """Normalizes each sample over its features (``nn.LayerNormalization``).
 
-    (nOutput,) or (batch, nOutput). The sample minus its mean, divided by the root of its mean
-    square, where `eps` is added to the sum of the squares. With `affine`, then times `weight`,
-    (nOutput,), which starts at 1, plus `bias`, (nOutput,), which starts at the argument `bias`.
+    The input is (nOutput,) or (batch, nOutput). The mean of the sample is subtracted, and the
+    result is divided by its root mean square. Torch7 subtracts wrong means from a batch; this layer
+    subtracts the right ones.
 
-    Torch7 makes this of other layers, which subtract the wrong means from a batch; here they are
-    the right ones.
+    Args:
+        nOutput: Number of features.
+        bias: Initial value of the parameter `bias`.
+        eps: Added to the sum of the squares.
+        affine: Scale by `weight`, (nOutput,), initially 1, and shift by `bias`, (nOutput,).
 
     Raises:
-        GraphError: at run time, the input has another shape.
+        GraphError: If `nOutput` is not positive, or at run time if the input has another shape.
     """
 
     weight: torch.nn.Parameter | None
@@ -158,7 +169,7 @@ class LayerNormalization(Module):
             self.register_parameter("weight", None)
             self.register_parameter("bias", None)
             return
-        torch7_random.uniform(size=2 * nOutput)  # Torch7 draws values first that it overwrites
+        torch7_random.uniform(size=2 * nOutput)  # Torch7 draws these values and overwrites them
         self.weight = torch.nn.Parameter(torch.ones(nOutput))
         self.bias = torch.nn.Parameter(torch.full((nOutput,), float(bias or 0)))
 
@@ -177,13 +188,13 @@ class LayerNormalization(Module):
 
 
 class Normalize(Module):
-    """A vector, or each row of a matrix, divided by its p-norm (``nn.Normalize``).
+    """Divides a vector, or each row of a matrix, by its p-norm (``nn.Normalize``).
 
-    `p` is positive, possibly infinite. `eps` is added to the sum of powers before the root is
-    taken, and for infinite p to the maximum.
+    `p` is positive and may be infinite. `eps` is added to the sum of the powers, inside the root,
+    or for infinite p to the maximum.
 
     Raises:
-        GraphError: `p` is not positive; at run time, the input is neither.
+        GraphError: If `p` is not positive, or at run time if the input is not a vector or a matrix.
     """
 
     def __init__(self, p: float, eps: float | None = 1e-10) -> None:
@@ -207,13 +218,14 @@ class Normalize(Module):
 
 
 class SpatialCrossMapLRN(Module):
-    """Local response normalization across planes (``nn.SpatialCrossMapLRN``).
+    """Applies local response normalization across planes (``nn.SpatialCrossMapLRN``).
 
-    (planes, height, width) or a batch of such. Each value is divided by
+    The input is (planes, height, width) or (batch, planes, height, width). Each value is divided by
     (k + alpha / size * (sum of squares in the `size` planes around it)) ** beta.
 
     Raises:
-        GraphError: `size` is even: there is no middle; at run time, the input has another shape.
+        GraphError: If `size` is even or not positive, or at run time if the input has another
+            number of dimensions.
     """
 
     def __init__(self, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1) -> None:
@@ -226,7 +238,7 @@ class SpatialCrossMapLRN(Module):
         self.k = 1 if k is None else k
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
-        expect_dims(self, input, (3, 4), "(planes, height, width) or a batch of such")
+        expect_image(self, input)
         batch = input if input.dim() == 4 else input.unsqueeze(0)
         output = F.local_response_norm(batch, self.size, self.alpha, self.beta, self.k)
         return output if input.dim() == 4 else output.squeeze(0)

@@ -1,4 +1,4 @@
-"""Layers of two tensors: products of matrices, products and distances of vectors."""
+"""Layers of two tensors: matrix products, and products and distances of vectors."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import torch
 
 from ...errors import GraphError
 from ..core.module import Module
-from ..core.shapes import expect_dims, expect_pair
+from ..core.shapes import expect_dims, expect_pair, expect_same_shape
 from .roots import absolute_power, root
 
 
 class MM(Module):
-    """The product of two matrices, or of two batches of them (``nn.MM``).
+    """Multiplies two matrices, or two batches of matrices (``nn.MM``).
 
-    [(n, m), (m, k)] to (n, k), or [(batch, n, m), (batch, m, k)] to (batch, n, k); `transA` and
-    `transB` say that a factor is given transposed.
+    [(n, m), (m, k)] to (n, k), or [(batch, n, m), (batch, m, k)] to (batch, n, k). `transA` and
+    `transB` transpose a factor first.
 
     Raises:
-        GraphError: at run time, the factors do not fit.
+        GraphError: At run time, if the shapes do not fit.
     """
 
     sign = "A B"
@@ -32,27 +32,29 @@ class MM(Module):
     def updateOutput(self, input: Any) -> torch.Tensor:
         a, b = expect_pair(self, input, "two matrices or two batches of them")
         expect_dims(self, a, (2, 3), "two matrices or two batches of them")
-        given = [tuple(a.shape), tuple(b.shape)]
+        shapes = [tuple(a.shape), tuple(b.shape)]
         if b.dim() != a.dim() or (a.dim() == 3 and len(a) != len(b)):
-            raise GraphError(f"{self}: expecting as many matrices on both sides, got {given}")
+            raise GraphError(
+                f"{self}: expecting two matrices or two batches of one size, got shapes {shapes}"
+            )
         a = a.transpose(-1, -2) if self.transA else a
         b = b.transpose(-1, -2) if self.transB else b
         if a.shape[-1] != b.shape[-2]:
             raise GraphError(
-                f"{self}: matrix sizes do not match: {given}, transA={self.transA}, "
+                f"{self}: matrix sizes do not match: {shapes}, transA={self.transA}, "
                 f"transB={self.transB}"
             )
         return torch.matmul(a, b)
 
 
 class MV(Module):
-    """The product of a matrix and a vector, or of batches of them (``nn.MV``).
+    """Multiplies a matrix by a vector, or a batch of matrices by a batch of vectors (``nn.MV``).
 
-    [(n, m), (m,)] to (n,), or [(batch, n, m), (batch, m)] to (batch, n); `trans` says that the
-    matrix is given transposed.
+    [(n, m), (m,)] to (n,), or [(batch, n, m), (batch, m)] to (batch, n). `trans` transposes the
+    matrix first.
 
     Raises:
-        GraphError: `trans` is no bool; at run time, the factors do not fit.
+        GraphError: If `trans` is not a bool, or at run time if the shapes do not fit.
     """
 
     sign = "A x"
@@ -66,29 +68,27 @@ class MV(Module):
     def updateOutput(self, input: Any) -> torch.Tensor:
         matrix, vector = expect_pair(self, input, "a matrix and a vector")
         expect_dims(self, matrix, (2, 3), "a matrix and a vector or batches of them")
-        given = f"{[tuple(matrix.shape), tuple(vector.shape)]}, trans={self.trans}"
+        shapes = f"{[tuple(matrix.shape), tuple(vector.shape)]}, trans={self.trans}"
         if vector.dim() != matrix.dim() - 1 or (matrix.dim() == 3 and len(matrix) != len(vector)):
-            raise GraphError(f"{self}: expecting one vector for each matrix, got {given}")
+            raise GraphError(f"{self}: expecting one vector for each matrix, got {shapes}")
         matrix = matrix.transpose(-1, -2) if self.trans else matrix
         if matrix.shape[-1] != vector.shape[-1]:
-            raise GraphError(f"{self}: matrix row count and vector length do not match: {given}")
+            raise GraphError(f"{self}: matrix row count and vector length do not match: {shapes}")
         return torch.matmul(matrix, vector.unsqueeze(-1)).squeeze(-1)
 
 
 class _OfVectors(Module):
-    """Base of the layers that give one number for each pair of vectors."""
+    """Base of the layers that compute one number for each pair of vectors."""
 
     def pairs(self, input: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """Two vectors or two batches of them, as (batch, n) in any case."""
-        a, b = expect_pair(self, input, "two vectors or two batches of them")
+        """Return two vectors, or two batches of vectors, as two batches, (batch, n)."""
+        a, b = expect_same_shape(self, input, "two vectors or two batches of them")
         expect_dims(self, a, (1, 2), "two vectors or two batches of them")
-        if a.shape != b.shape:
-            raise GraphError(f"{self}: shapes differ: {tuple(a.shape)} and {tuple(b.shape)}")
         return (a.unsqueeze(0), b.unsqueeze(0)) if a.dim() == 1 else (a, b)
 
 
 class DotProduct(_OfVectors):
-    """The dot product (``nn.DotProduct``): two (n,) to (1,), or two (batch, n) to (batch,)."""
+    """Computes dot products (``nn.DotProduct``): [(n,), (n,)] to (1,), or batches to (batch,)."""
 
     sign = "·"
 
@@ -98,7 +98,7 @@ class DotProduct(_OfVectors):
 
 
 class CosineDistance(_OfVectors):
-    """The cosine of the angle (``nn.CosineDistance``), shapes as in `DotProduct`.
+    """Computes cosines of angles (``nn.CosineDistance``); shapes as in `DotProduct`.
 
     1e-12 is added to the squared lengths.
     """
@@ -108,14 +108,14 @@ class CosineDistance(_OfVectors):
 
 
 class PairwiseDistance(_OfVectors):
-    """The p-norm of the difference (``nn.PairwiseDistance``), shapes as in `DotProduct`.
+    """Computes p-norms of differences (``nn.PairwiseDistance``); shapes as in `DotProduct`.
 
-    As in Torch7, 1e-6 is added to the norm where the gradient divides by it. Where Torch7 is
-    wrong ours is not: the gradient for 1 < p < 2, and, for p = 1, of equal elements, which is 0
-    and not -1 or 1 at random.
+    As in Torch7, 1e-6 is added to the norm where the gradient divides by it. Two errors of Torch7
+    are corrected: the gradient for 1 < p < 2, and the gradient of equal elements for p = 1, which
+    is 0, not -1 or 1 at random.
 
     Raises:
-        GraphError: p is below 1.
+        GraphError: If `p` is less than 1.
     """
 
     def __init__(self, p: float = 2) -> None:
@@ -130,6 +130,6 @@ class PairwiseDistance(_OfVectors):
 
 
 def cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """The cosines of the angles between the rows of two matrices, (batch,)."""
+    """Return the cosines of the angles between the rows of two matrices, (batch,)."""
     lengths = ((a * a).sum(1) + 1e-12) * ((b * b).sum(1) + 1e-12)
     return (a * b).sum(1) / lengths.sqrt()

@@ -1,4 +1,4 @@
-"""Parts of a tensor: Select, Narrow, Index, MaskedSelect; and Padding, which adds some."""
+"""Parts of a tensor: Select, Narrow, Index, MaskedSelect; also Padding."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..core.shapes import expect_pair, sample_dimension
 
 
 class Select(Module):
-    """The slice `index` along `dimension`, without that dimension (``nn.Select``).
+    """Selects the slice `index` along `dimension` and drops the dimension (``nn.Select``).
 
-    Both count from 0, negative ones from the end. Like Torch7's it is a copy, so that an in-place
-    layer after it leaves the input alone.
+    Both count from 0, negative ones from the end. As in Torch7, the output is a copy: an in-place
+    layer after this one does not change the input.
 
     Raises:
-        GraphError: at run time, there is no such slice.
+        GraphError: At run time, if the dimension or the index is out of range.
     """
 
     def __init__(self, dimension: int, index: int) -> None:
@@ -31,21 +31,21 @@ class Select(Module):
         size = input.shape[dimension]
         if not -size <= self.index < size:
             raise GraphError(
-                f"{self}: index {self.index} along dimension {dimension} of an input of shape "
+                f"{self}: no index {self.index} along dimension {dimension} of an input of shape "
                 f"{tuple(input.shape)}; indices count from 0"
             )
         return input.select(dimension, self.index).clone()
 
 
 class Narrow(Module):
-    """`length` slices along `dimension` from `offset` on (``nn.Narrow``), a copy as in `Select`.
+    """Selects `length` slices along `dimension`, starting at `offset` (``nn.Narrow``).
 
-    All count from 0, a negative dimension from the end. A negative length leads to the end: -1 to
-    the last slice, -2 to the one before. With a negative offset, as in Torch7, the last `length`
-    slices are left out.
+    `dimension` and `offset` count from 0, a negative dimension from the end. A length of -1 reaches
+    to the last slice, -2 to the one before it. With a negative offset, as in Torch7, all but the
+    last `length` slices are selected. The output is a copy, as in `Select`.
 
     Raises:
-        GraphError: at run time, the part reaches beyond the input.
+        GraphError: At run time, if the slices are out of range.
     """
 
     def __init__(self, dimension: int, offset: int, length: int = 1) -> None:
@@ -71,12 +71,13 @@ class Narrow(Module):
 
 
 class Index(Module):
-    """[tensor, indices]: its slices at the indices along `dimension` (``nn.Index``).
+    """Selects slices along `dimension` by a vector of indices (``nn.Index``).
 
-    Dimension and indices count from 0; the indices, (n,), get no gradient.
+    The input is a table [tensor, indices]. Dimension and indices count from 0. The indices, (n,),
+    get no gradient.
 
     Raises:
-        GraphError: at run time, the indices are no vector.
+        GraphError: At run time, if the indices are not a vector.
     """
 
     def __init__(self, dimension: int) -> None:
@@ -92,7 +93,7 @@ class Index(Module):
 
 
 class MaskedSelect(Module):
-    """[tensor, mask]: the elements where the mask is not 0, as (n,) (``nn.MaskedSelect``)."""
+    """Selects the elements where a mask is not 0 (``nn.MaskedSelect``): [tensor, mask] to (n,)."""
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         tensor, mask = expect_pair(self, input, "a tensor and a mask")
@@ -100,15 +101,18 @@ class MaskedSelect(Module):
 
 
 class Padding(Module):
-    """`value` put |`pad`| times into dimension `dim` (``nn.Padding``).
+    """Pads dimension `dim` with |`pad`| slices of `value` (``nn.Padding``).
 
-    A positive `pad` stands at the end, a negative one at the start; with `index`, that many slices
-    before the end or after the start. One sample has `nInputDim` dimensions, if given; an input of
-    another number is a batch, whose first dimension does not count. `dim` and `index` count from
-    0, where Torch7's default index is 1.
+    Args:
+        dim: The dimension, from 0; a negative one counts from the end.
+        pad: The number of slices, at the end if positive, at the start if negative.
+        nInputDim: The number of dimensions of one sample. An input with another number is a batch,
+            whose first dimension is not counted.
+        value: The padding value.
+        index: The distance of the padding from the end or start; Torch7's default 1 is 0 here.
 
     Raises:
-        GraphError: at run time, the input is too small.
+        GraphError: At run time, if the input is too small.
     """
 
     def __init__(
@@ -132,11 +136,11 @@ class Padding(Module):
         size = input.shape[dim]
         if not 0 <= self.index <= size:
             raise GraphError(
-                f"{self}: index {self.index} in dimension {dim} of an input of shape "
+                f"{self}: no index {self.index} in dimension {dim} of an input of shape "
                 f"{tuple(input.shape)}"
             )
-        where = size - self.index if self.pad > 0 else self.index
+        start = size - self.index if self.pad > 0 else self.index
         shape = [*input.shape[:dim], abs(self.pad), *input.shape[dim + 1 :]]
         padding = input.new_full(shape, self.value)
-        before, after = input.narrow(dim, 0, where), input.narrow(dim, where, size - where)
+        before, after = input.narrow(dim, 0, start), input.narrow(dim, start, size - start)
         return torch.cat([before, padding, after], dim)

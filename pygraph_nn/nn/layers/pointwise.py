@@ -1,4 +1,4 @@
-"""Pointwise mathematics: powers, logarithms, absolute values, constants added and multiplied."""
+"""Elementwise functions: powers, logarithm, absolute value, sum and product with a constant."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from ..core.rows import elementwise
 
 
 def absolute(x: torch.Tensor) -> torch.Tensor:
-    """|x| with the gradient that Torch7 gives it: 1, not 0, where x is 0."""
+    """Return |x| with Torch7's gradient, which is 1 where x is 0; PyTorch's is 0."""
     return torch.where(x >= 0, x, -x)
 
 
 class Abs(Module):
-    """|x|, any shape (``nn.Abs``). The gradient at 0 is 1, as in Torch7; PyTorch's is 0."""
+    """Computes |x| element by element (``nn.Abs``).
+
+    The gradient at 0 is 1, as in Torch7; PyTorch's is 0.
+    """
 
     sign = "|x|"
     row_wise = elementwise
@@ -28,7 +31,7 @@ class Abs(Module):
 
 
 class Exp(Module):
-    """exp(x), any shape (``nn.Exp``)."""
+    """Computes exp(x) element by element (``nn.Exp``)."""
 
     sign = "exp"
     row_wise = elementwise
@@ -38,7 +41,7 @@ class Exp(Module):
 
 
 class Log(Module):
-    """The natural logarithm, any shape (``nn.Log``)."""
+    """Computes the natural logarithm element by element (``nn.Log``)."""
 
     sign = "log"
     row_wise = elementwise
@@ -48,7 +51,7 @@ class Log(Module):
 
 
 class Square(Module):
-    """x * x, any shape (``nn.Square``)."""
+    """Computes the square element by element (``nn.Square``)."""
 
     sign = "x²"
     row_wise = elementwise
@@ -58,10 +61,10 @@ class Square(Module):
 
 
 class Sqrt(Module):
-    """The square root, any shape (``nn.Sqrt``).
+    """Computes the square root element by element (``nn.Sqrt``).
 
-    The gradient at 0 is 0, as in Torch7, not infinite. `b` is kept as `eps` and, as in Torch7,
-    takes no part.
+    The gradient at 0 is 0, as in Torch7; PyTorch's is infinite. `b` is stored as `eps` and ignored,
+    as in Torch7.
     """
 
     sign = "√x"
@@ -77,7 +80,11 @@ class Sqrt(Module):
 
 
 class Power(Module):
-    """x to the power `p`, any shape (``nn.Power``)."""
+    """Raises x to the power `p` element by element (``nn.Power``).
+
+    Raises:
+        GraphError: If `p` is not a number.
+    """
 
     row_wise = elementwise
 
@@ -92,13 +99,13 @@ class Power(Module):
 
 
 class AddConstant(Module):
-    """x + `constant_scalar` (``nn.AddConstant``); with `inplace` the input is overwritten.
+    """Adds `constant_scalar` (``nn.AddConstant``); with `inplace` overwrites the input.
 
-    The constant is a number, added to any shape, or a tensor (n,), added to a vector (n,) or to
-    each row of a matrix (batch, n).
+    The constant is a number, added to an input of any shape, or a tensor (n,), added to a vector
+    (n,) or to each row of a matrix (batch, n).
 
     Raises:
-        GraphError: the constant is neither; at run time, a tensor does not fit the input.
+        GraphError: If the constant is neither, or at run time if a tensor does not fit the input.
     """
 
     constant_scalar: float | torch.Tensor
@@ -117,10 +124,12 @@ class AddConstant(Module):
             )
 
     def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
+        """Return True for a number that does not overwrite the input."""
         return elementwise(self, shapes) and not isinstance(self.constant_scalar, torch.Tensor)
 
     @property
     def sign(self) -> str:  # type: ignore[override]
+        """The sign in a picture: ``+1``, or ``+c`` for a tensor."""
         return signed("+", self.constant_scalar)
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
@@ -136,10 +145,10 @@ class AddConstant(Module):
 
 
 class MulConstant(Module):
-    """x * `constant_scalar`, any shape (``nn.MulConstant``); with `inplace` x is overwritten.
+    """Multiplies by `constant_scalar` (``nn.MulConstant``); with `inplace` overwrites the input.
 
     Raises:
-        GraphError: the constant is no number.
+        GraphError: If the constant is not a number.
     """
 
     row_wise = elementwise
@@ -155,15 +164,16 @@ class MulConstant(Module):
 
     @property
     def sign(self) -> str:  # type: ignore[override]
+        """The sign in a picture: ``×−1``."""
         return signed("×", self.constant_scalar)
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         if self.inplace:
             return writable(input).mul_(self.constant_scalar)
-        return input * self.constant_scalar
+        return torch.mul(input, self.constant_scalar)  # `list * int` would repeat a table
 
 
 def signed(sign: str, constant: float | torch.Tensor) -> str:
-    """Return `sign` before a constant, with a minus sign that is as wide as a plus: ``×−1``."""
+    """Return `sign` and the constant, with a typographic minus: ``×−1``."""
     shown = "c" if isinstance(constant, torch.Tensor) else f"{constant:g}"
     return sign + shown.replace("-", "−")

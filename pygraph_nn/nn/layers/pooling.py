@@ -1,4 +1,4 @@
-"""Pooling: maxima, means and sums over windows of images."""
+"""Pooling of images: maxima, means and sums over windows."""
 
 from __future__ import annotations
 
@@ -11,28 +11,33 @@ import torch.nn.functional as F
 from ...errors import GraphError
 from ..core.initial import draw_uniform, new_parameter
 from ..core.module import Module
-from ..core.shapes import at_least_1, expect_dims
+from ..core.shapes import at_least_1, expect_image
 from .containers import Sequential
 from .pointwise import MulConstant, Power, Sqrt, Square
 from .windows import Windowed
 
 
 class _Pooling(Windowed):
-    """Base of pooling layers: output sizes are rounded down, or after `ceil()` up."""
+    """Base of pooling layers. Output sizes are rounded down, or up after `ceil()`."""
 
     ceil_mode = False
 
     def ceil(self) -> Any:
-        """Let the last window reach beyond the image; gives the layer back."""
+        """Keep a last window that extends beyond the image, and return the layer."""
         self.ceil_mode = True
         return self
 
     def floor(self) -> Any:
-        """Leave out a last window that reaches beyond the image; gives the layer back."""
+        """Drop a last window that extends beyond the image, and return the layer."""
         self.ceil_mode = False
         return self
 
     def check_padding(self) -> None:
+        """Check that the padding is at most half of the kernel size.
+
+        Raises:
+            GraphError: If it is not.
+        """
         if self.padW > self.kW // 2 or self.padH > self.kH // 2:
             raise GraphError(
                 f"{self}: pad should be at most half of the kernel size, got padW = {self.padW}, "
@@ -44,14 +49,18 @@ class _Pooling(Windowed):
 
 
 class SpatialMaxPooling(_Pooling):
-    """Maxima over windows (``nn.SpatialMaxPooling``): (planes, height, width) or a batch of such.
+    """Applies 2-D max pooling (``nn.SpatialMaxPooling``).
 
-    Windows are `kW` wide and `kH` high, by default side by side, after `padW` and `padH` of
-    padding on each side, which is never the maximum.
+    The input is (planes, height, width) or (batch, planes, height, width).
+
+    Args:
+        kW, kH: Width and height of the window.
+        dW, dH: Steps of the window; the size of the window by default.
+        padW, padH: Padding on each side, which is never the maximum.
 
     Raises:
-        GraphError: a size is not positive, the padding exceeds half the kernel; at run time, the
-            input is no image or too small.
+        GraphError: If a size is not positive or the padding exceeds half the window, or at run
+            time if the input has another shape or is smaller than the window.
     """
 
     def __init__(
@@ -74,7 +83,10 @@ class SpatialMaxPooling(_Pooling):
 
 
 class SpatialDilatedMaxPooling(SpatialMaxPooling):
-    """`SpatialMaxPooling` over every dilationW-th column and dilationH-th row of larger windows."""
+    """`SpatialMaxPooling` with a dilated window (``nn.SpatialDilatedMaxPooling``).
+
+    The window covers every dilationW-th column and every dilationH-th row.
+    """
 
     def __init__(
         self,
@@ -96,13 +108,14 @@ class SpatialDilatedMaxPooling(SpatialMaxPooling):
 
 
 class SpatialAveragePooling(_Pooling):
-    """Means over windows (``nn.SpatialAveragePooling``), shapes as in `SpatialMaxPooling`.
+    """Applies 2-D average pooling (``nn.SpatialAveragePooling``).
 
-    Steps are 1 by default. Padding counts as zeros, unless after `setCountExcludePad`. With the
-    field `divide` set to False the means are multiplied by kW * kH.
+    Arguments and shapes are as in `SpatialMaxPooling`, except that steps are 1 by default. Padding
+    counts as zeros, unless `setCountExcludePad` is called. If the field `divide` is False, the
+    means are multiplied by kW * kH.
 
     Raises:
-        GraphError: as in `SpatialMaxPooling`.
+        GraphError: As in `SpatialMaxPooling`.
     """
 
     def __init__(
@@ -120,12 +133,12 @@ class SpatialAveragePooling(_Pooling):
         self.check_padding()
 
     def setCountIncludePad(self) -> SpatialAveragePooling:
-        """Count padding as zeros; gives the layer back."""
+        """Count padding as zeros and return the layer."""
         self.count_include_pad = True
         return self
 
     def setCountExcludePad(self) -> SpatialAveragePooling:
-        """Take the means over what lies in the image; gives the layer back."""
+        """Average only over values inside the image, and return the layer."""
         self.count_include_pad = False
         return self
 
@@ -138,7 +151,7 @@ class SpatialAveragePooling(_Pooling):
 
 
 class _Adaptive(Module):
-    """Base of pooling to a given size, `W` x `H`."""
+    """Base of pooling to an output of `W` columns and `H` rows."""
 
     def __init__(self, W: int, H: int) -> None:
         super().__init__()
@@ -146,7 +159,7 @@ class _Adaptive(Module):
         self.W, self.H = W, H
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
-        expect_dims(self, input, (3, 4), "(planes, height, width) or a batch of such")
+        expect_image(self, input)
         return self.pool(input, (self.H, self.W))
 
     def pool(self, input: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -154,24 +167,26 @@ class _Adaptive(Module):
 
 
 class SpatialAdaptiveMaxPooling(_Adaptive):
-    """Maxima over as many windows as give `W` x `H` (``nn.SpatialAdaptiveMaxPooling``)."""
+    """Applies max pooling with an output of `W` x `H` (``nn.SpatialAdaptiveMaxPooling``)."""
 
     def pool(self, input: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """Return maxima, (..., *size)."""
         return F.adaptive_max_pool2d(input, size)
 
 
 class SpatialAdaptiveAveragePooling(_Adaptive):
-    """Means over as many windows as give `W` x `H` (``nn.SpatialAdaptiveAveragePooling``)."""
+    """Applies mean pooling with an output of `W` x `H` (``nn.SpatialAdaptiveAveragePooling``)."""
 
     def pool(self, input: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """Return means, (..., *size)."""
         return F.adaptive_avg_pool2d(input, size)
 
 
 class SpatialLPPooling(Sequential):
-    """The `pnorm`-th root of sums of powers over windows (``nn.SpatialLPPooling``).
+    """Takes the `pnorm`-th root of sums of powers over windows (``nn.SpatialLPPooling``).
 
-    Shapes and windows as in `SpatialMaxPooling`. Made of other layers, as in Torch7; `nInputPlane`
-    takes no part. Values should not be negative unless `pnorm` is 2.
+    Shapes and windows are as in `SpatialMaxPooling`. As in Torch7, the layer is a chain of other
+    layers and ignores `nInputPlane`. Values should not be negative unless `pnorm` is 2.
     """
 
     def __init__(
@@ -193,14 +208,14 @@ class SpatialLPPooling(Sequential):
 
 
 class SpatialSubSampling(Windowed):
-    """Sums over windows times a learned factor plus a learned summand, for each plane.
+    """Sums over windows, then scales and shifts each plane (``nn.SpatialSubSampling``).
 
-    (nInputPlane, height, width) or a batch of such (``nn.SpatialSubSampling``). `weight` and `bias`
+    The input is (nInputPlane, height, width) or a batch of these. The learned `weight` and `bias`
     are (nInputPlane,), uniform within 1 / sqrt(kW * kH), drawn from Torch7's generator in this
     order.
 
     Raises:
-        GraphError: a size is not positive; at run time, the input has another shape.
+        GraphError: If a size is not positive, or at run time if the input has another shape.
     """
 
     def __init__(
@@ -214,7 +229,7 @@ class SpatialSubSampling(Windowed):
         self.reset()
 
     def reset(self, stdv: float | None = None) -> SpatialSubSampling:
-        """Draw the parameters anew, uniform with deviation `stdv` if given."""
+        """Redraw the parameters, with standard deviation `stdv` if set, and return the layer."""
         draw_uniform(1 / math.sqrt(self.kW * self.kH), stdv, self.weight, self.bias)
         return self
 

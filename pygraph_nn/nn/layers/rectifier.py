@@ -1,4 +1,4 @@
-"""Rectifiers: x where it is positive, little of it or none where it is not."""
+"""Rectifiers: the identity for positive x, a small or no slope for negative x."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .transfer import HardTanh
 
 
 class Threshold(Module):
-    """x where x > `threshold`, else `value`; any shape (``nn.Threshold``).
+    """Replaces x by `value` unless x > `threshold`, element by element (``nn.Threshold``).
 
     Raises:
-        GraphError: `inplace` with a value above the threshold.
+        GraphError: If an argument is not a number, or `value` exceeds `threshold` with `inplace`.
     """
 
     row_wise = elementwise
@@ -50,7 +50,7 @@ class Threshold(Module):
 
 
 class ReLU(Module):
-    """max(x, 0), any shape (``nn.ReLU``)."""
+    """Computes max(x, 0) element by element (``nn.ReLU``)."""
 
     sign = "relu"
     row_wise = elementwise
@@ -64,17 +64,16 @@ class ReLU(Module):
 
 
 class ReLU6(HardTanh):
-    """x kept within 0 and 6, any shape (``nn.ReLU6``)."""
+    """Limits x to the range from 0 to 6, element by element (``nn.ReLU6``)."""
 
     sign = None
-    row_wise = elementwise
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0, 6, inplace)
 
 
 class ELU(Module):
-    """x where x > 0, else alpha (exp(x) - 1); any shape (``nn.ELU``)."""
+    """Returns x where x > 0, else `alpha` (exp(x) - 1), element by element (``nn.ELU``)."""
 
     sign = "elu"
     row_wise = elementwise
@@ -94,10 +93,10 @@ class ELU(Module):
 
 
 class LeakyReLU(Module):
-    """x where x > 0, else `negval` x; any shape (``nn.LeakyReLU``).
+    """Returns x where x > 0, else `negval` x, element by element (``nn.LeakyReLU``).
 
-    ``LeakyReLU(True)`` is an in-place one. A negative `negval` is never in place, since the sign
-    of the input could not be told afterwards.
+    ``LeakyReLU(True)`` works in place. A negative `negval` never does: the gradient depends on the
+    sign of the input, which would be lost.
     """
 
     sign = "leaky relu"
@@ -120,13 +119,13 @@ class LeakyReLU(Module):
 
 
 class PReLU(Module):
-    """x where x > 0, else weight x, with a learned weight (``nn.PReLU``).
+    """Returns x where x > 0, else weight x, with a learned weight (``nn.PReLU``).
 
-    `weight` is (1,) and for any shape, or with `nOutputPlane` (nOutputPlane,), one for each plane
-    of (planes,) or (batch, planes, ...). It starts at 0.25.
+    `weight` starts at 0.25. It is (1,), for an input of any shape, or with `nOutputPlane`
+    (nOutputPlane,), for an input (planes,) or (batch, planes, ...).
 
     Raises:
-        GraphError: at run time, the input has another number of planes.
+        GraphError: At run time, if the input has another number of planes.
     """
 
     sign = "prelu"
@@ -151,13 +150,15 @@ class PReLU(Module):
 
 
 class RReLU(Module):
-    """x where x > 0, else a random slope times x; any shape (``nn.RReLU``).
+    """Returns x where x > 0, else a random slope times x, element by element (``nn.RReLU``).
 
-    In training each slope is uniform between `l` and `u`, in evaluation it is their mean. In the
-    reference mode the slopes come from Torch7's generator and are kept as `noise`.
+    During training each slope is uniform on [l, u), during evaluation it is (l + u) / 2.
+
+    Attributes:
+        noise: The last slopes drawn in `reference_mode`.
 
     Raises:
-        GraphError: the slopes are negative, or `l` is above `u`.
+        GraphError: Unless 0 <= l <= u.
     """
 
     def __init__(self, l: float = 1 / 8, u: float = 1 / 3, inplace: bool = False) -> None:  # noqa: E741
@@ -178,7 +179,7 @@ class RReLU(Module):
         return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
     def _slopes(self, input: torch.Tensor) -> torch.Tensor:
-        negative = input.cpu() <= 0  # only these draw, in the order of the elements
+        negative = input.cpu() <= 0  # Torch7 draws for these only, in the order of the elements
         slopes = torch.ones(input.shape, dtype=input.dtype)
         count = int(negative.sum())
         slopes[negative] = torch7_random.uniform(self.lower, self.upper, count, input.dtype)
@@ -189,10 +190,10 @@ class RReLU(Module):
 
 
 class CReLU(Module):
-    """The rectified x and the rectified -x side by side (``nn.CReLU``).
+    """Concatenates max(x, 0) and max(-x, 0) along the first dimension of a sample (``nn.CReLU``).
 
-    One sample has `nInputDims` dimensions, of which the first is doubled; an input of one more is
-    a batch. Made of two tensors, the output never overwrites the input: `inplace` saves nothing.
+    A sample has `nInputDims` dimensions; an input with one more is a batch. The output is twice as
+    large as the input and cannot overwrite it: `inplace` has no effect.
     """
 
     def __init__(self, nInputDims: int, inplace: bool = False) -> None:

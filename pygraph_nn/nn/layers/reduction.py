@@ -4,43 +4,45 @@ from __future__ import annotations
 
 import torch
 
-from ..core.module import Module
-from ..core.shapes import at_least_1d, sample_dimension
+from ..core.shapes import at_least_1d
+from .dimension import AlongDimension
 
 
-class _OfDimension(Module):
-    """Base of the layers that reduce `dimension`, counted as in `SplitTable`, and drop it.
-
-    What is left of a vector has the shape (1,).
-    """
+class _Reduction(AlongDimension):
+    """Base of the layers that reduce `dimension` and drop it; a vector becomes (1,)."""
 
     def __init__(self, dimension: int = 0, nInputDims: int | None = None) -> None:
-        super().__init__()
-        self.dimension = 0 if dimension is None else dimension
-        self.nInputDims = nInputDims
-
-    def along(self, input: torch.Tensor) -> int:
-        return sample_dimension(self, self.dimension, self.nInputDims, input)
+        super().__init__(0 if dimension is None else dimension, nInputDims)
 
 
-class Max(_OfDimension):
-    """The maximum along `dimension` (``nn.Max``). Of equal values the first gets the gradient."""
+class Max(_Reduction):
+    """Takes the maximum along `dimension`, counted as in `SplitTable` (``nn.Max``).
+
+    Of equal values the first gets the gradient.
+    """
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return at_least_1d(torch.max(input, self.along(input)).values)
 
 
-class Min(_OfDimension):
-    """The minimum along `dimension` (``nn.Min``). Of equal values the first gets the gradient."""
+class Min(_Reduction):
+    """Takes the minimum along `dimension`, counted as in `SplitTable` (``nn.Min``).
+
+    Of equal values the first gets the gradient.
+    """
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return at_least_1d(torch.min(input, self.along(input)).values)
 
 
-class Sum(_OfDimension):
-    """The sum along `dimension`, or with `sizeAverage` the mean (``nn.Sum``).
+class Sum(_Reduction):
+    """Sums along `dimension`, counted as in `SplitTable` (``nn.Sum``).
 
-    With ``squeeze=False`` the dimension stays, with size 1.
+    Args:
+        dimension: The dimension to reduce.
+        nInputDims: The number of dimensions of one sample.
+        sizeAverage: Divide by the size of the dimension.
+        squeeze: Drop the dimension; otherwise it keeps size 1.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class Sum(_OfDimension):
 
 
 class Mean(Sum):
-    """The mean along `dimension` (``nn.Mean``)."""
+    """Takes the mean along `dimension`, counted as in `SplitTable` (``nn.Mean``)."""
 
     def __init__(self, dimension: int = 0, nInputDims: int | None = None) -> None:
         super().__init__(dimension, nInputDims, True)

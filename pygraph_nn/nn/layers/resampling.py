@@ -1,4 +1,4 @@
-"""Layers that enlarge or crop images: borders, upsampling, pixel shuffle."""
+"""Padding, cropping and upsampling of images."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import torch.nn.functional as F
 
 from ...errors import GraphError
 from ..core.module import Module
-from ..core.shapes import at_least_1, expect_dims
+from ..core.shapes import at_least_1, expect_dims, expect_image
 
 
 class _Border(Module):
-    """Base of the layers that put a border around images, (..., planes, height, width).
+    """Base of the layers that pad images, (planes, height, width) or a batch of these.
 
-    Widths are given left, right, top, bottom; those not given are as on the left.
+    Args:
+        pad_l: Padding on the left.
+        pad_r, pad_t, pad_b: Padding on the right, top and bottom; `pad_l` by default.
     """
 
     mode = "constant"
@@ -34,7 +36,7 @@ class _Border(Module):
         self.pad_b = pad_l if pad_b is None else pad_b
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
-        expect_dims(self, input, (3, 4), "(planes, height, width) or a batch of such")
+        expect_image(self, input)
         height = input.shape[-2] + self.pad_t + self.pad_b
         width = input.shape[-1] + self.pad_l + self.pad_r
         if height < 1 or width < 1:
@@ -48,40 +50,49 @@ class _Border(Module):
 
 
 class SpatialZeroPadding(_Border):
-    """Zeros around images, (planes, height, width) or a batch (``nn.SpatialZeroPadding``).
+    """Pads images with zeros (``nn.SpatialZeroPadding``); negative padding crops.
 
-    Negative widths crop.
+    The input is (planes, height, width) or (batch, planes, height, width). `pad_r`, `pad_t` and
+    `pad_b` are `pad_l` by default.
 
     Raises:
-        GraphError: at run time, nothing is left, or the input has another number of dimensions.
+        GraphError: At run time, if nothing is left of the image, or the input has another number
+            of dimensions.
     """
 
 
 class SpatialReflectionPadding(_Border):
-    """Images mirrored at their outermost pixels (``nn.SpatialReflectionPadding``)."""
+    """Pads images by reflection at the border pixels (``nn.SpatialReflectionPadding``).
+
+    Arguments and shapes are as in `SpatialZeroPadding`.
+    """
 
     mode = "reflect"
 
 
 class SpatialReplicationPadding(_Border):
-    """Images whose outermost pixels are repeated (``nn.SpatialReplicationPadding``)."""
+    """Pads images with copies of the border pixels (``nn.SpatialReplicationPadding``).
+
+    Arguments and shapes are as in `SpatialZeroPadding`.
+    """
 
     mode = "replicate"
 
 
 def _check_scale(layer: str, scale: Any) -> int:
     if isinstance(scale, bool) or not isinstance(scale, (int, float)) or scale < 1 or scale % 1:
-        raise GraphError(f"{layer}: scale_factor must be an integer of at least 1, got {scale!r}")
+        raise GraphError(f"{layer}: scale_factor must be a positive integer, got {scale!r}")
     return int(scale)
 
 
 class SpatialUpSamplingNearest(Module):
-    """Each pixel as a square of `scale` x `scale` (``nn.SpatialUpSamplingNearest``).
+    """Upsamples images by repeating pixels `scale` times (``nn.SpatialUpSamplingNearest``).
 
-    (planes, height, width) or a batch of such.
+    (planes, height, width), or a batch of these, to (..., planes, height * scale, width * scale).
 
     Raises:
-        GraphError: `scale` is no positive integer.
+        GraphError: If `scale` is not a positive integer, or at run time if the input has another
+            number of dimensions.
     """
 
     def __init__(self, scale: int) -> None:
@@ -89,19 +100,20 @@ class SpatialUpSamplingNearest(Module):
         self.scale_factor = _check_scale("nn.SpatialUpSamplingNearest", scale)
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
-        expect_dims(self, input, (3, 4), "(planes, height, width) or a batch of such")
+        expect_image(self, input)
         wide = input.repeat_interleave(self.scale_factor, -1)
         return wide.repeat_interleave(self.scale_factor, -2)
 
 
 class SpatialUpSamplingBilinear(Module):
-    """Images enlarged bilinearly, corners on corners (``nn.SpatialUpSamplingBilinear``).
+    """Upsamples images bilinearly, with aligned corners (``nn.SpatialUpSamplingBilinear``).
 
-    (planes, height, width) or a batch of such. `params` is a factor, or a dict of the sizes
-    `owidth` and `oheight` to give.
+    The input is (planes, height, width) or (batch, planes, height, width). `params` is a factor, or
+    a dict of the output sizes `owidth` and `oheight`.
 
     Raises:
-        GraphError: the factor is no positive integer, or a size is missing.
+        GraphError: If the factor is not a positive integer or a size is missing, or at run time if
+            the input has another number of dimensions.
     """
 
     def __init__(self, params: int | dict[str, int]) -> None:
@@ -112,18 +124,21 @@ class SpatialUpSamplingBilinear(Module):
         if isinstance(params, dict):
             self.owidth, self.oheight = params.get("owidth"), params.get("oheight")
             if self.owidth is None or self.oheight is None:
-                raise GraphError(f"{self.torch7_name()}: owidth and oheight are due, got {params}")
+                raise GraphError(
+                    f"{self.torch7_name()}: expecting owidth and oheight, got {params}"
+                )
             at_least_1(self.torch7_name(), owidth=self.owidth, oheight=self.oheight)
         else:
             self.scale_factor = _check_scale(self.torch7_name(), params)
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
-        expect_dims(self, input, (3, 4), "(planes, height, width) or a batch of such")
+        expect_image(self, input)
         batch = input if input.dim() == 4 else input.unsqueeze(0)
         output = F.interpolate(batch, self.size(input), mode="bilinear", align_corners=True)
         return output if input.dim() == 4 else output.squeeze(0)
 
     def size(self, input: torch.Tensor) -> tuple[int, int]:
+        """Return height and width of the output."""
         if self.scale_factor is not None:
             return input.shape[-2] * self.scale_factor, input.shape[-1] * self.scale_factor
         assert self.oheight is not None
@@ -136,14 +151,17 @@ class SpatialUpSamplingBilinear(Module):
 
 
 class UpSampling(Module):
-    """Images or volumes enlarged (``nn.UpSampling``).
+    """Upsamples images or volumes (``nn.UpSampling``).
 
-    (batch, planes, height, width) or (batch, planes, depth, height, width). `mode` is "nearest" or
-    "linear" (also "bilinear", "trilinear"), corners on corners. `params` is a factor, or for the
-    linear mode a dict of the sizes `owidth`, `oheight` and, of a volume, `odepth`.
+    The input is (batch, planes, height, width) or (batch, planes, depth, height, width).
+
+    Args:
+        params: A factor, or in linear mode a dict of the output sizes `owidth`, `oheight` and, for
+            volumes, `odepth`.
+        mode: "nearest", or "linear" (also "bilinear", "trilinear") with aligned corners.
 
     Raises:
-        GraphError: the factor is no positive integer, a size is missing or not allowed.
+        GraphError: If the factor is not a positive integer, or a size is missing or not allowed.
     """
 
     def __init__(self, params: int | dict[str, int], mode: str | None = "nearest") -> None:
@@ -157,7 +175,7 @@ class UpSampling(Module):
         elif not linear:
             raise GraphError("nn.UpSampling: nearest neighbour upsampling takes a scale_factor")
         elif not {"owidth", "oheight"} <= set(params):
-            raise GraphError(f"nn.UpSampling: owidth and oheight are due, got {params}")
+            raise GraphError(f"nn.UpSampling: expecting owidth and oheight, got {params}")
         else:
             at_least_1("nn.UpSampling", **params)
             self.sizes = dict(params)
@@ -174,7 +192,7 @@ class UpSampling(Module):
             return [n * self.scale_factor for n in input.shape[2:]]
         names = ["odepth", "oheight", "owidth"][5 - input.dim() :]
         if not set(names) <= set(self.sizes):
-            raise GraphError(f"{self}: no output depth was given for a volume")
+            raise GraphError(f"{self}: a volume needs an output depth, odepth")
         return [self.sizes[name] for name in names]
 
     def __repr__(self) -> str:
@@ -186,13 +204,13 @@ class UpSampling(Module):
 
 
 class PixelShuffle(Module):
-    """Planes as places in finer images (``nn.PixelShuffle``).
+    """Rearranges planes to the pixels of larger images (``nn.PixelShuffle``).
 
-    (planes * r * r, height, width) or a batch of such to (..., planes, height * r, width * r), r
-    being `upscaleFactor`.
+    With r = `upscaleFactor`, (planes * r * r, height, width), or a batch of these, to (..., planes,
+    height * r, width * r).
 
     Raises:
-        GraphError: at run time, the number of planes is no multiple of r * r.
+        GraphError: At run time, if the number of planes is not a multiple of r * r.
     """
 
     def __init__(self, upscaleFactor: int) -> None:
@@ -201,10 +219,10 @@ class PixelShuffle(Module):
         self.upscaleFactor = upscaleFactor
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
-        expect_dims(self, input, (3, 4), "(planes, height, width) or a batch of such")
+        expect_image(self, input)
         if input.shape[-3] % self.upscaleFactor**2:
             raise GraphError(
-                f"{self}: {input.shape[-3]} planes are no multiple of "
+                f"{self}: the number of planes, {input.shape[-3]}, is not a multiple of "
                 f"{self.upscaleFactor}x{self.upscaleFactor}"
             )
         return F.pixel_shuffle(input, self.upscaleFactor)

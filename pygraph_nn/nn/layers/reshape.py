@@ -1,4 +1,4 @@
-"""Layers that only change shapes: Reshape, View, Transpose, Squeeze, Replicate and the like."""
+"""Layers that only change the shape: Reshape, View, Transpose, Squeeze, Replicate and others."""
 
 from __future__ import annotations
 
@@ -13,15 +13,28 @@ from ..core.module import Module
 from ..core.shapes import as_size, at_least_1d, sample_dimension
 
 
-class Reshape(Module):
-    """The input in the shape `size` (``nn.Reshape``), of one sample or of a batch of samples.
+class _OfSamples(Module):
+    """Base of the layers whose number of dimensions of one sample can be set."""
 
-    With `batchMode` the first dimension is the batch, and kept; without it there is none. By
-    default an input is one sample if it has as many values as `size` and its first dimension is
-    not 1.
+    def __init__(self, numInputDims: int | None = None) -> None:
+        super().__init__()
+        self.numInputDims = numInputDims
+
+    def setNumInputDims(self, numInputDims: int) -> Any:
+        """Set the number of dimensions of one sample and return the layer."""
+        self.numInputDims = numInputDims
+        return self
+
+
+class Reshape(Module):
+    """Reshapes one sample, or each sample of a batch, to `size` (``nn.Reshape``).
+
+    If `batchMode` is True, the first dimension is the batch and stays; if False, the input is one
+    sample. By default an input is one sample if it has as many values as `size` and its first
+    dimension is not 1.
 
     Raises:
-        GraphError: at run time, the number of values does not fit.
+        GraphError: At run time, if the number of values does not fit.
     """
 
     def __init__(self, *size: Any, batchMode: bool | None = None) -> None:
@@ -34,11 +47,11 @@ class Reshape(Module):
         self.nelement = math.prod(self.size)
 
     def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
-        _, batch, *rest = shapes[0]
-        if self.batchMode is False or math.prod(rest) != self.nelement:
+        """Return True if a step and all steps together are both batches of samples."""
+        if self.batchMode is False or math.prod(shapes[0][2:]) != self.nelement:
             return False
-        # Without a mode, one row of as many values as asked for may be a single sample.
-        return self.batchMode is True or batch == 1 or self.nelement * batch != self.nelement
+        # Without a mode, a batch of empty samples has as many values as one sample.
+        return self.batchMode is True or self.nelement > 0
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         one_sample = self.batchMode is False or (
@@ -58,23 +71,27 @@ class Reshape(Module):
         return f"nn.Reshape({'x'.join(map(str, self.size))})"
 
 
-class View(Module):
-    """The input viewed as `sizes` (``nn.View``), one of which may be -1.
+class View(_OfSamples):
+    """Views the input as `sizes` (``nn.View``), one of which may be -1.
 
-    A leading batch dimension is kept: what the input holds more than `sizes` is the batch. With
-    ``setNumInputDims(n)`` all but the last n dimensions are.
+    An input with more values than `sizes` is a batch, and the output gets a batch dimension. With
+    ``setNumInputDims(n)`` all but the last n dimensions form the batch.
 
     Raises:
-        GraphError: `sizes` hold 0, or -1 twice; at run time, the number of values does not fit.
+        GraphError: If `sizes` contains 0, or -1 twice, or at run time if the number of values does
+            not fit.
     """
 
     def __init__(self, *sizes: Any) -> None:
         super().__init__()
-        self.numInputDims: int | None = None
         self.resetSize(*sizes)
 
     def resetSize(self, *sizes: Any) -> View:
-        """View as other sizes from now on."""
+        """Set `sizes` and return the layer.
+
+        Raises:
+            GraphError: If `sizes` contains 0, or -1 twice.
+        """
         sizes = as_size(sizes)
         if any(size < -1 or size == 0 for size in sizes):
             raise GraphError(f"View{sizes}: sizes should be positive or -1")
@@ -82,11 +99,6 @@ class View(Module):
             raise GraphError(f"View{sizes}: only one dimension can be at -1")
         self.size = sizes
         self.numElements = math.prod(size for size in sizes if size > 0)
-        return self
-
-    def setNumInputDims(self, numInputDims: int) -> View:
-        """Say how many dimensions one sample has."""
-        self.numInputDims = numInputDims
         return self
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
@@ -108,7 +120,7 @@ class View(Module):
 
 
 class Collapse(Module):
-    """One sample of `nInputDim` dimensions as a vector, a batch as a matrix (``nn.Collapse``)."""
+    """Flattens a sample of `nInputDim` dimensions, or each sample of a batch (``nn.Collapse``)."""
 
     def __init__(self, nInputDim: int) -> None:
         super().__init__()
@@ -118,22 +130,16 @@ class Collapse(Module):
         return input.flatten(1 if input.dim() > self.nInputDim else 0)
 
 
-class Squeeze(Module):
-    """The input without its dimensions of size 1, or without dimension `dim` (``nn.Squeeze``).
+class Squeeze(_OfSamples):
+    """Removes all dimensions of size 1, or only dimension `dim` (``nn.Squeeze``).
 
-    A `dim` of another size stays. With `numInputDims`, an input of one dimension more is a batch,
-    whose first dimension does not count and stays. At least one dimension is left.
+    A dimension of another size stays. With `numInputDims`, an input with one more dimension is a
+    batch, whose first dimension is not counted and stays. The output has at least one dimension.
     """
 
     def __init__(self, dim: int | None = None, numInputDims: int | None = None) -> None:
-        super().__init__()
+        super().__init__(numInputDims)
         self.dim = dim
-        self.numInputDims = numInputDims
-
-    def setNumInputDims(self, numInputDims: int) -> Squeeze:
-        """Say how many dimensions one sample has."""
-        self.numInputDims = numInputDims
-        return self
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         if self.dim is not None:
@@ -141,40 +147,34 @@ class Squeeze(Module):
             return at_least_1d(input.squeeze(dim))
         batched = self.numInputDims and input.dim() == self.numInputDims + 1
         first = 1 if batched else 0
-        kept = [size for i, size in enumerate(input.shape) if i < first or size != 1]
-        return at_least_1d(input.reshape(kept))
+        sizes = [size for i, size in enumerate(input.shape) if i < first or size != 1]
+        return at_least_1d(input.reshape(sizes))
 
 
-class Unsqueeze(Module):
-    """The input with a dimension of size 1 before dimension `pos` (``nn.Unsqueeze``).
+class Unsqueeze(_OfSamples):
+    """Inserts a dimension of size 1 before dimension `pos` (``nn.Unsqueeze``).
 
-    `pos` counts from 0, up to the number of dimensions; a negative one counts from the end, -1
-    putting it last. With `numInputDims`, dimensions that the input has beyond these are batch
-    dimensions, which stand first and do not count. Torch7 takes this number from the first input
-    where it is not given; ours has no such memory.
+    `pos` counts from 0 up to the number of dimensions; a negative one counts from the end, where -1
+    is behind the last dimension. With `numInputDims`, additional leading dimensions are the batch
+    and are not counted. Torch7 takes this number from its first input by default; this layer does
+    not.
 
     Raises:
-        GraphError: at run time, there is no such position.
+        GraphError: At run time, if the position is out of range.
     """
 
     def __init__(self, pos: int, numInputDims: int | None = None) -> None:
-        super().__init__()
+        super().__init__(numInputDims)
         self.pos = pos
-        self.numInputDims = numInputDims
-
-    def setNumInputDims(self, numInputDims: int) -> Unsqueeze:
-        """Say how many dimensions one sample has."""
-        self.numInputDims = numInputDims
-        return self
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         offset = input.dim() - self.numInputDims if self.numInputDims and self.pos >= 0 else 0
         pos = self.pos + offset
         if offset < 0 or not -input.dim() - 1 <= pos <= input.dim():
             raise GraphError(
-                f"{self}: invalid position {self.pos} for an input of shape "
-                f"{tuple(input.shape)} whose samples have "
-                f"{self.numInputDims or input.dim()} dimensions; positions count from 0"
+                f"{self}: invalid position {self.pos} in an input of shape {tuple(input.shape)} "
+                f"with samples of {self.numInputDims or input.dim()} dimensions; positions count "
+                "from 0"
             )
         return input.unsqueeze(pos)
 
@@ -182,15 +182,15 @@ class Unsqueeze(Module):
         return f"nn.Unsqueeze(dim {self.pos})"
 
 
-class Transpose(Module):
-    """Pairs of dimensions swapped, one pair after the other (``nn.Transpose``).
+class Transpose(_OfSamples):
+    """Swaps pairs of dimensions, one pair after the other (``nn.Transpose``).
 
-    ``nn.Transpose([0, 1], [1, 2])``; dimensions count from 0, negative ones from the end. With
-    ``setNumInputDims(n)``, dimensions beyond the last n do not count. Like Torch7's, the output is
-    a copy in the new order.
+    In ``nn.Transpose([0, 1], [1, 2])`` dimensions count from 0, negative ones from the end. With
+    ``setNumInputDims(n)`` only the last n dimensions are counted. As in Torch7, the output is a
+    contiguous copy.
 
     Raises:
-        GraphError: an argument is no pair; at run time, there is no such dimension.
+        GraphError: If an argument is not a pair, or at run time if a dimension is out of range.
     """
 
     def __init__(self, *permutations: Any) -> None:
@@ -202,12 +202,6 @@ class Transpose(Module):
                     f"got {pair!r}"
                 )
         self.permutations = [tuple(pair) for pair in permutations]
-        self.numInputDims: int | None = None
-
-    def setNumInputDims(self, numInputDims: int) -> Transpose:
-        """Say how many dimensions one sample has."""
-        self.numInputDims = numInputDims
-        return self
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         offset = input.dim() - self.numInputDims if self.numInputDims else 0
@@ -222,20 +216,20 @@ class Transpose(Module):
 
 
 class Contiguous(Module):
-    """The input with its elements in order in memory (``nn.Contiguous``), a copy if need be."""
+    """Makes the input contiguous in memory, by a copy if necessary (``nn.Contiguous``)."""
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return input.contiguous()
 
 
 class Replicate(Module):
-    """The input `nf` times along a new dimension `dim` (``nn.Replicate``).
+    """Repeats the input `nf` times along a new dimension `dim` (``nn.Replicate``).
 
-    `dim` counts from 0. One sample has `ndim` dimensions, if given; an input of more is a batch,
-    whose first dimension does not count. Nothing is copied.
+    `dim` counts from 0. With `ndim`, an input with more dimensions is a batch, whose first
+    dimension is not counted. Nothing is copied.
 
     Raises:
-        GraphError: `dim` is negative; at run time, the input has too few dimensions.
+        GraphError: If `dim` is negative, or at run time if the input has too few dimensions.
     """
 
     def __init__(self, nf: int, dim: int = 0, ndim: int | None = None) -> None:
@@ -250,7 +244,7 @@ class Replicate(Module):
         dim = self.dim + bool(self.ndim and input.dim() > self.ndim)
         if dim > input.dim():
             raise GraphError(
-                f"{self}: not enough input dimensions to replicate along dimension {self.dim}: the "
-                f"input has shape {tuple(input.shape)}"
+                f"{self}: not enough input dimensions to replicate along dimension {self.dim}, got "
+                f"shape {tuple(input.shape)}"
             )
         return input.unsqueeze(dim).expand(*input.shape[:dim], self.nfeatures, *input.shape[dim:])

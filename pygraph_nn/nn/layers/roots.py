@@ -1,7 +1,7 @@
-"""Powers and roots whose gradients Torch7 keeps finite by a small constant.
+"""Powers and roots whose gradients stay finite by a small constant, as in Torch7.
 
-Torch7 adds the constant in its backward passes alone, so the values here are the exact ones and
-the gradients are those of Torch7, again differentiable.
+Torch7 adds the constant only in its backward passes. The functions here return exact values, with
+Torch7's gradients, which are differentiable again.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class _AbsolutePower(torch.autograd.Function):
 
 
 def root(s: torch.Tensor, p: float, eps: float) -> torch.Tensor:
-    """s ** (1 / p) for s >= 0, with a gradient that `eps` keeps finite at 0."""
+    """Return s ** (1 / p) for s >= 0; `eps` keeps the gradient at 0 finite."""
     return s if p == 1 else _Root.apply(s, p, eps)
 
 
 def absolute_power(x: torch.Tensor, p: float, eps: float = 0.0) -> torch.Tensor:
-    """|x| ** p; below p = 2 with a gradient that `eps` keeps finite at 0."""
+    """Return |x| ** p; for p < 2, `eps` keeps the gradient at 0 finite."""
     if p == 2:
         return x * x
     return _AbsolutePower.apply(x, p, eps) if p < 2 and eps else x.abs().pow(p)

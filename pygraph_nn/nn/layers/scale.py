@@ -13,12 +13,25 @@ from ..core.rows import elementwise
 from ..core.shapes import as_size, at_least_1, like_sample
 
 
-class Mul(Module):
-    """x times one learned number, any shape (``nn.Mul``).
+class _OneParameter(Module):
+    """Base of the layers with one learned tensor, uniform within 1 / sqrt(its number of values)."""
 
-    `weight` is (1,), uniform within 1 from Torch7's generator.
+    parameter_name: str
+
+    def reset(self, stdv: float | None = None) -> Any:
+        """Redraw the parameter, with standard deviation `stdv` if set, and return the layer."""
+        parameter = getattr(self, self.parameter_name)
+        draw_uniform(1 / math.sqrt(parameter.numel()), stdv, parameter)
+        return self
+
+
+class Mul(_OneParameter):
+    """Multiplies the input, of any shape, by one learned number (``nn.Mul``).
+
+    `weight` is (1,), uniform within 1, from Torch7's generator.
     """
 
+    parameter_name = "weight"
     row_wise = elementwise
 
     def __init__(self) -> None:
@@ -26,24 +39,21 @@ class Mul(Module):
         self.weight = new_parameter(1)
         self.reset()
 
-    def reset(self, stdv: float | None = None) -> Mul:
-        """Draw the factor anew, with deviation `stdv` if given."""
-        draw_uniform(1.0, stdv, self.weight)
-        return self
-
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return input * self.weight.reshape(())
 
 
-class Add(Module):
-    """x plus a learned vector, or with `scalar` one learned number (``nn.Add``).
+class Add(_OneParameter):
+    """Adds a learned vector, or with `scalar` one learned number (``nn.Add``).
 
-    `bias` is (inputSize,), or (1,) with `scalar`, uniform within 1 / sqrt(its size) from Torch7's
-    generator. The input is one sample of that many values, or a batch of them.
+    `bias` is (inputSize,), or (1,) with `scalar`, uniform within 1 / sqrt(its size), from Torch7's
+    generator. The input is one sample of `inputSize` values or a batch of samples.
 
     Raises:
-        GraphError: at run time, it is neither.
+        GraphError: If `inputSize` is not positive, or at run time if `bias` does not fit the input.
     """
+
+    parameter_name = "bias"
 
     def __init__(self, inputSize: int | None = None, scalar: bool = False) -> None:
         super().__init__()
@@ -53,66 +63,47 @@ class Add(Module):
         self.bias = new_parameter(size)
         self.reset()
 
-    def reset(self, stdv: float | None = None) -> Add:
-        """Draw the summands anew, with deviation `stdv` if given."""
-        draw_uniform(1 / math.sqrt(self.bias.numel()), stdv, self.bias)
-        return self
-
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return input + like_sample(self, self.bias, input, "bias")
 
 
-class _Componentwise(Module):
-    """Base of the layers that hold one learned number for each component of a sample."""
+class _Componentwise(_OneParameter):
+    """Base of the layers with one learned number for each component of a sample."""
 
     def __init__(self, *size: Any) -> None:
         super().__init__()
         self.size = as_size(size)
         at_least_1(self.torch7_name(), **{f"size{i}": n for i, n in enumerate(self.size)})
-
-    def drawn(self) -> torch.nn.Parameter:
-        parameter = new_parameter(*self.size)
-        draw_uniform(1 / math.sqrt(parameter.numel()), None, parameter)
-        return parameter
+        self.register_parameter(self.parameter_name, new_parameter(*self.size))
+        self.reset()
 
 
 class CMul(_Componentwise):
-    """x times a learned tensor of the shape `size` (``nn.CMul``).
+    """Multiplies the input by a learned tensor of shape `size` (``nn.CMul``).
 
-    The input is one sample of as many values, a batch of such samples, or of as many dimensions,
-    in which case sizes of 1 are repeated. `weight` is uniform within 1 / sqrt(how many) from
-    Torch7's generator.
+    The input is one sample with as many values as `size`, or a batch of samples. If the input has
+    as many dimensions as `size`, dimensions of size 1 are expanded. `weight` is uniform within
+    1 / sqrt(its number of values), from Torch7's generator.
 
     Raises:
-        GraphError: at run time, the input is none of these.
+        GraphError: If a size is not positive, or at run time if `weight` does not fit the input.
     """
 
-    def __init__(self, *size: Any) -> None:
-        super().__init__(*size)
-        self.weight = self.drawn()
-
-    def reset(self, stdv: float | None = None) -> CMul:
-        """Draw the factors anew, with deviation `stdv` if given."""
-        draw_uniform(1 / math.sqrt(self.weight.numel()), stdv, self.weight)
-        return self
+    parameter_name = "weight"
+    weight: torch.nn.Parameter
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return input * like_sample(self, self.weight, input, "weight")
 
 
 class CAdd(_Componentwise):
-    """x plus a learned tensor of the shape `size` (``nn.CAdd``); all else as in `CMul`, the
-    parameter's name being `bias`.
+    """Adds a learned tensor of shape `size` (``nn.CAdd``).
+
+    The tensor is `bias`. All else is as in `CMul`.
     """
 
-    def __init__(self, *size: Any) -> None:
-        super().__init__(*size)
-        self.bias = self.drawn()
-
-    def reset(self, stdv: float | None = None) -> CAdd:
-        """Draw the summands anew, with deviation `stdv` if given."""
-        draw_uniform(1 / math.sqrt(self.bias.numel()), stdv, self.bias)
-        return self
+    parameter_name = "bias"
+    bias: torch.nn.Parameter
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return input + like_sample(self, self.bias, input, "bias")

@@ -1,4 +1,4 @@
-"""Softmaxes: scores to probabilities over classes."""
+"""Softmax layers: scores to probabilities over classes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from ..core.shapes import expect_dims
 
 
 def _classes_dimension(layer: Module, input: torch.Tensor) -> int:
-    """Where the classes stand: in a vector and an image first, in a batch of them second."""
+    """Return the dimension of the classes: 0 in a vector or image, 1 in a batch of these."""
     expect_dims(layer, input, (1, 2, 3, 4), "a vector, a matrix, an image or a batch of images")
     return 0 if input.dim() in (1, 3) else 1
 
 
 class SoftMax(Module):
-    """Probabilities over the classes (``nn.SoftMax``).
+    """Applies softmax over the classes (``nn.SoftMax``).
 
-    (classes,), (batch, classes), (classes, height, width) or (batch, classes, height, width).
+    The input is (classes,), (batch, classes), (classes, height, width) or (batch, classes, height,
+    width).
     """
 
     sign = "softmax"
@@ -30,11 +31,11 @@ class SoftMax(Module):
 
 
 class SpatialSoftMax(SoftMax):
-    """The same as `SoftMax` (``nn.SpatialSoftMax``)."""
+    """Applies softmax over the classes, like `SoftMax` (``nn.SpatialSoftMax``)."""
 
 
 class SoftMin(Module):
-    """`SoftMax` of -x (``nn.SoftMin``)."""
+    """Applies softmax to -x; shapes as in `SoftMax` (``nn.SoftMin``)."""
 
     sign = "softmin"
     row_wise = rows_of_matrices
@@ -44,7 +45,7 @@ class SoftMin(Module):
 
 
 class LogSoftMax(Module):
-    """Log-probabilities over the classes, shapes as in `SoftMax` (``nn.LogSoftMax``)."""
+    """Applies log-softmax over the classes; shapes as in `SoftMax` (``nn.LogSoftMax``)."""
 
     sign = "log softmax"
     row_wise = rows_of_matrices
@@ -54,4 +55,4 @@ class LogSoftMax(Module):
 
 
 class SpatialLogSoftMax(LogSoftMax):
-    """The same as `LogSoftMax` (``nn.SpatialLogSoftMax``)."""
+    """Applies log-softmax over the classes, like `LogSoftMax` (``nn.SpatialLogSoftMax``)."""

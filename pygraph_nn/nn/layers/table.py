@@ -1,4 +1,4 @@
-"""Table layers: splits, joins, selections and rearrangements of lists of tensors."""
+"""Table layers: split, join, select and rearrange lists of tensors."""
 
 from __future__ import annotations
 
@@ -12,42 +12,25 @@ from ...errors import GraphError, type_name
 from ..core.module import Module
 from ..core.routes import Element, Slice, Whole, Wrapped
 from ..core.rows import elementwise
-from ..core.shapes import expect_pair, expect_table, sample_dimension
+from ..core.shapes import expect_pair, expect_table
+from .dimension import AlongDimension
 
 
 class Identity(Module):
-    """Passes its input on, whatever it is (``nn.Identity``)."""
+    """Passes its input on unchanged (``nn.Identity``)."""
 
     row_wise = elementwise
 
     def route(self) -> Whole:
+        """Return the route to the whole input."""
         return Whole()
 
     def updateOutput(self, input: Any) -> Any:
         return input
 
 
-class SplitTable(Module):
-    """The slices of a tensor along `dimension` as a table (``nn.SplitTable``).
-
-    `dimension` counts from 0; a negative one from the end. With `nInputDims`, an input of one
-    dimension more is a batch, whose first dimension does not count.
-    """
-
-    def __init__(self, dimension: int, nInputDims: int | None = None) -> None:
-        super().__init__()
-        self.dimension = dimension
-        self.nInputDims = nInputDims
-
-    def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
-        return _splits_samples(self, shapes)
-
-    def updateOutput(self, input: torch.Tensor) -> list[torch.Tensor]:
-        return list(input.unbind(sample_dimension(self, self.dimension, self.nInputDims, input)))
-
-
-def _splits_samples(layer: SplitTable | JoinTable, shapes: Sequence[torch.Size]) -> bool:
-    """Return whether `dimension` names one of a sample's dimensions, alike for all `shapes`."""
+def _along_samples(layer: AlongDimension, shapes: Sequence[torch.Size]) -> bool:
+    """Return whether `dimension` is the same dimension of a sample in all of `shapes`."""
     dimensions = {len(shape) for shape in shapes}
     return (
         layer.nInputDims is None
@@ -56,27 +39,46 @@ def _splits_samples(layer: SplitTable | JoinTable, shapes: Sequence[torch.Size])
     )
 
 
-class JoinTable(Module):
-    """A table of tensors concatenated along `dimension`, counted as in `SplitTable`."""
+class SplitTable(AlongDimension):
+    """Splits a tensor into a table of slices along `dimension` (``nn.SplitTable``).
 
-    def __init__(self, dimension: int, nInputDims: int | None = None) -> None:
-        super().__init__()
-        self.dimension = dimension
-        self.nInputDims = nInputDims
+    `dimension` counts from 0, a negative one from the end. With `nInputDims`, an input with one
+    more dimension is a batch, whose first dimension is not counted.
 
-    def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
-        return _splits_samples(self, shapes)
+    Raises:
+        GraphError: At run time, if the input does not have this dimension.
+    """
+
+    row_wise = _along_samples
+
+    def updateOutput(self, input: torch.Tensor) -> list[torch.Tensor]:
+        return list(input.unbind(self.along(input)))
+
+
+class JoinTable(AlongDimension):
+    """Concatenates a table of tensors along `dimension` (``nn.JoinTable``).
+
+    `dimension` counts as in `SplitTable`.
+
+    Raises:
+        GraphError: At run time, if the tensors do not have this dimension.
+    """
+
+    row_wise = _along_samples
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         tensors = expect_table(self, input)
-        dimension = sample_dimension(self, self.dimension, self.nInputDims, tensors[0])
-        return torch.cat(tensors, dimension)
+        return torch.cat(tensors, self.along(tensors[0]))
 
 
 class SelectTable(Module):
-    """One element of a table (``nn.SelectTable``): by index from 0, negative from the end, or key.
+    """Selects one element of a table (``nn.SelectTable``).
 
-    The other elements' gradients are zero.
+    `index` counts from 0, a negative one from the end; it may be a key of a dict. The gradients of
+    the other elements are zero.
+
+    Raises:
+        GraphError: At run time, if the table does not have this element.
     """
 
     def __init__(self, index: int | str) -> None:
@@ -84,6 +86,7 @@ class SelectTable(Module):
         self.index = index
 
     def route(self) -> Element:
+        """Return the route to element `index`."""
         return Element(self.index)
 
     def updateOutput(self, input: Any) -> Any:
@@ -98,7 +101,11 @@ class SelectTable(Module):
 
 
 class NarrowTable(Module):
-    """`length` elements of a table from index `offset` on (``nn.NarrowTable``)."""
+    """Selects `length` elements of a table, starting at index `offset` (``nn.NarrowTable``).
+
+    Raises:
+        GraphError: At run time, if the table has too few elements.
+    """
 
     def __init__(self, offset: int, length: int | None = 1) -> None:
         super().__init__()
@@ -106,43 +113,47 @@ class NarrowTable(Module):
         self.length = 1 if length is None else length
 
     def route(self) -> Slice:
+        """Return the route to these elements."""
         return Slice(self.offset, self.length)
 
     def updateOutput(self, input: Any) -> list[Any]:
         part = expect_table(self, input)[self.offset : self.offset + self.length]
         if len(part) != self.length:
             raise GraphError(
-                f"{self}: elements {self.offset}..{self.offset + self.length - 1} of a table of "
+                f"{self}: no elements {self.offset}..{self.offset + self.length - 1} in a table of "
                 f"{len(input)}"
             )
         return part
 
 
 class FlattenTable(Module):
-    """The tensors of a table of tables, at any depth, in one table (``nn.FlattenTable``)."""
+    """Flattens nested tables, of any depth, to one table of their tensors (``nn.FlattenTable``)."""
 
     def updateOutput(self, input: Any) -> list[Any]:
         return nested.leaves(expect_table(self, input, 0))
 
 
 class ZipTable(Module):
-    """A table of rows as the table of its columns (``nn.ZipTable``).
-
-    [[a1, a2], [b1, b2]] becomes [[a1, b1], [a2, b2]].
+    """Transposes a table of tables (``nn.ZipTable``): [[a1, a2], [b1, b2]] to [[a1, b1], [a2, b2]].
 
     Raises:
-        GraphError: at run time, the rows differ in length.
+        GraphError: At run time, if the inner tables differ in length.
     """
 
     def updateOutput(self, input: Any) -> list[list[Any]]:
         rows = [expect_table(self, row, 0) for row in expect_table(self, input)]
         if len({len(row) for row in rows}) > 1:
-            raise GraphError(f"{self}: the tables have {[len(row) for row in rows]} elements")
+            raise GraphError(
+                f"{self}: expecting tables of one length, got {[len(row) for row in rows]} elements"
+            )
         return [list(column) for column in zip(*rows, strict=True)]
 
 
 class ZipTableOneToMany(Module):
-    """[x, [a, b]] as [[x, a], [x, b]] (``nn.ZipTableOneToMany``)."""
+    """Pairs one element with each element of a table: [x, [a, b]] to [[x, a], [x, b]].
+
+    Torch7's ``nn.ZipTableOneToMany``.
+    """
 
     def updateOutput(self, input: Any) -> list[list[Any]]:
         one, many = expect_pair(self, input, "an element and a table")
@@ -150,14 +161,14 @@ class ZipTableOneToMany(Module):
 
 
 class MixtureTable(Module):
-    """A sum of experts weighted by a gate (``nn.MixtureTable``): the table [gate, experts].
+    """Sums experts weighted by a gate (``nn.MixtureTable``): [gate, experts] to one tensor.
 
     The gate is (experts,) for one sample or (batch, experts). The experts are a table of tensors,
-    of a batch (batch, ...), or one tensor that holds them along `dim`, counted from 0: by default
-    dimension 1 of a batch and 0 of one sample.
+    (batch, ...) each for a batch, or one tensor with the experts along `dim`. `dim` counts from 0
+    and is by default 1 for a batch and 0 for one sample.
 
     Raises:
-        GraphError: at run time, there is not one gate value for each expert.
+        GraphError: At run time, if the gate does not have one value for each expert.
     """
 
     def __init__(self, dim: int | None = None) -> None:
@@ -184,22 +195,29 @@ class MixtureTable(Module):
 
 
 class JustTable(Module):
-    """Its input as the only element of a table (``nngraph.JustTable``)."""
+    """Wraps its input in a table of one element (``nngraph.JustTable``)."""
 
     def route(self) -> Wrapped:
+        """Return the route of an input wrapped in a table."""
         return Wrapped()
 
     def updateOutput(self, input: Any) -> list[Any]:
         return [input]
 
     def torch7_name(self) -> str:
+        """Return ``nngraph.JustTable``: the class belongs to nngraph, not to nn."""
         return "nngraph.JustTable"
 
 
 class JustElement(Module):
-    """The only element of a one-element table (``nngraph.JustElement``), what split(1) makes."""
+    """Unwraps a table of one element (``nngraph.JustElement``); ``split(1)`` creates this layer.
+
+    Raises:
+        GraphError: At run time, if the table does not have exactly one element.
+    """
 
     def route(self) -> Element:
+        """Return the route to the only element."""
         return Element(0, only=True)
 
     def updateOutput(self, input: Any) -> Any:
@@ -208,4 +226,5 @@ class JustElement(Module):
         return input[0]
 
     def torch7_name(self) -> str:
+        """Return ``nngraph.JustElement``: the class belongs to nngraph, not to nn."""
         return "nngraph.JustElement"

@@ -14,18 +14,24 @@ from ..core.shapes import at_least_1, expect_dims
 
 
 class TemporalConvolution(Module):
-    """A convolution of sequences (``nn.TemporalConvolution``).
+    """Applies a 1-D convolution over time (``nn.TemporalConvolution``).
 
-    (frames, inputFrameSize) or a batch of such to (..., frames', outputFrameSize), with
+    (frames, inputFrameSize), or a batch of these, to (..., frames', outputFrameSize) with
     frames' = (frames - kW) / dW + 1, rounded down.
 
     `weight` is (outputFrameSize, kW * inputFrameSize), frame by frame, and `bias`
     (outputFrameSize,), both uniform within 1 / sqrt(kW * inputFrameSize), drawn from Torch7's
     generator in this order.
 
+    Args:
+        inputFrameSize: Number of features of an input frame.
+        outputFrameSize: Number of features of an output frame.
+        kW: Number of frames the kernel covers.
+        dW: Step of the kernel, in frames.
+
     Raises:
-        GraphError: a size is not positive; at run time, the input has another frame size, or fewer
-            frames than the kernel.
+        GraphError: If a size is not positive, or at run time if the input has another frame size or
+            fewer frames than the kernel.
     """
 
     def __init__(
@@ -47,13 +53,13 @@ class TemporalConvolution(Module):
         self.reset()
 
     def reset(self, stdv: float | None = None) -> TemporalConvolution:
-        """Draw the parameters anew, uniform with deviation `stdv` if given."""
+        """Redraw the parameters, with standard deviation `stdv` if set, and return the layer."""
         limit = 1 / math.sqrt(self.kW * self.inputFrameSize)
         draw_uniform(limit, stdv, self.weight, self.bias)
         return self
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
-        _check_sequence(self, input, -2, -1, self.inputFrameSize, self.kW)
+        _check_sequence(self, input, self.kW, self.inputFrameSize)
         weight = self.weight.view(self.outputFrameSize, self.kW, self.inputFrameSize)
         by_feature = F.conv1d(
             input.transpose(-1, -2), weight.transpose(1, 2), self.bias, self.dW
@@ -62,15 +68,16 @@ class TemporalConvolution(Module):
 
 
 class TemporalRowConvolution(Module):
-    """A convolution of each feature of a sequence alone (``nn.TemporalRowConvolution``).
+    """Convolves each feature over time by itself (``nn.TemporalRowConvolution``).
 
-    (frames, inputFrameSize), with `featFirst` (inputFrameSize, frames), or a batch of such.
+    The input is (frames, inputFrameSize), or with `featFirst` (inputFrameSize, frames), or a batch
+    of these.
 
     `weight` is (inputFrameSize, 1, kW) and `bias` (inputFrameSize,), both uniform within
     1 / sqrt(kW * inputFrameSize), drawn from Torch7's generator in this order.
 
     Raises:
-        GraphError: as in `TemporalConvolution`.
+        GraphError: As in `TemporalConvolution`.
     """
 
     bias: torch.nn.Parameter | None
@@ -88,19 +95,18 @@ class TemporalRowConvolution(Module):
         self.reset()
 
     def noBias(self) -> TemporalRowConvolution:
-        """Drop the bias; gives the layer back."""
+        """Remove the bias and return the layer."""
         self.bias = None
         return self
 
     def reset(self, stdv: float | None = None) -> TemporalRowConvolution:
-        """Draw the parameters anew, uniform with deviation `stdv` if given."""
+        """Redraw the parameters, with standard deviation `stdv` if set, and return the layer."""
         limit = 1 / math.sqrt(self.kW * self.inputFrameSize)
         draw_uniform(limit, stdv, self.weight, self.bias)
         return self
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
-        frames, features = (-1, -2) if self.featFirst else (-2, -1)
-        _check_sequence(self, input, frames, features, self.inputFrameSize, self.kW)
+        _check_sequence(self, input, self.kW, self.inputFrameSize, self.featFirst)
         by_feature = input if self.featFirst else input.transpose(-1, -2)
         output = F.conv1d(by_feature, self.weight, self.bias, self.dW, groups=self.inputFrameSize)
         return output if self.featFirst else output.transpose(-1, -2)
@@ -112,31 +118,31 @@ class TemporalRowConvolution(Module):
 
 
 class _OverTime(Module):
-    """Base of pooling over (frames, features) or a batch of such, `kW` frames at a time."""
+    """Base of the layers that pool `kW` frames of a sequence at a time."""
 
     def __init__(self, kW: int, dW: int) -> None:
         super().__init__()
         at_least_1(self.torch7_name(), kW=kW, dW=dW)
         self.kW, self.dW = kW, dW
 
-    def windows(self, input: torch.Tensor) -> torch.Tensor:
-        """The frames of each window, (..., windows, features, kW)."""
-        expect_dims(self, input, (2, 3), "(frames, features) or a batch of such")
-        if input.shape[-2] < self.kW:
-            raise GraphError(
-                f"{self}: the input sequence, {input.shape[-2]} frames, is smaller than the kernel "
-                f"size {self.kW}"
-            )
+    def windows(self, input: torch.Tensor, size: int | None = None) -> torch.Tensor:
+        """Return the frames of each window, (..., windows, features, kW).
+
+        Raises:
+            GraphError: If `input` is not a sequence of frames of `size` features, or too short.
+        """
+        _check_sequence(self, input, self.kW, size)
         return input.unfold(-2, self.kW, self.dW)
 
 
 class TemporalMaxPooling(_OverTime):
-    """Maxima over `kW` frames (``nn.TemporalMaxPooling``), by default side by side.
+    """Applies max pooling over time, `kW` frames at a time (``nn.TemporalMaxPooling``).
 
-    (frames, features) or (batch, frames, features).
+    The input is (frames, features) or (batch, frames, features). The step `dW` is `kW` by default.
 
     Raises:
-        GraphError: a size is not positive; at run time, there are fewer frames.
+        GraphError: If a size is not positive, or at run time if the input has another number of
+            dimensions or fewer frames than `kW`.
     """
 
     def __init__(self, kW: int, dW: int | None = None) -> None:
@@ -147,14 +153,14 @@ class TemporalMaxPooling(_OverTime):
 
 
 class TemporalSubSampling(_OverTime):
-    """Sums over `kW` frames times a learned factor plus a learned summand, for each feature.
+    """Sums over `kW` frames, then scales and shifts each feature (``nn.TemporalSubSampling``).
 
-    (frames, inputFrameSize) or a batch of such, where Torch7's ``nn.TemporalSubSampling`` takes
-    no batch. `weight` and `bias` are (inputFrameSize,), uniform within 1 / sqrt(kW), drawn from
+    The input is (frames, inputFrameSize), or a batch of these, which Torch7 does not accept. The
+    learned `weight` and `bias` are (inputFrameSize,), uniform within 1 / sqrt(kW), drawn from
     Torch7's generator in this order.
 
     Raises:
-        GraphError: a size is not positive; at run time, the input has another shape.
+        GraphError: If a size is not positive, or at run time if the input has another shape.
     """
 
     def __init__(self, inputFrameSize: int, kW: int, dW: int | None = 1) -> None:
@@ -166,26 +172,22 @@ class TemporalSubSampling(_OverTime):
         self.reset()
 
     def reset(self, stdv: float | None = None) -> TemporalSubSampling:
-        """Draw the parameters anew, uniform with deviation `stdv` if given."""
+        """Redraw the parameters, with standard deviation `stdv` if set, and return the layer."""
         draw_uniform(1 / math.sqrt(self.kW), stdv, self.weight, self.bias)
         return self
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
-        if input.shape[-1] != self.inputFrameSize:
-            raise GraphError(
-                f"{self}: expecting {self.inputFrameSize} features, got shape {tuple(input.shape)}"
-            )
-        return self.windows(input).sum(-1) * self.weight + self.bias
+        return self.windows(input, self.inputFrameSize).sum(-1) * self.weight + self.bias
 
 
 class TemporalDynamicKMaxPooling(Module):
-    """The k largest values of each feature, in their order in time.
+    """Keeps the k largest values of each feature in order (``nn.TemporalDynamicKMaxPooling``).
 
-    (frames, features) or a batch of such (``nn.TemporalDynamicKMaxPooling``). k is `minK`, or
-    `factor` times the number of frames, rounded up, if that is more.
+    (frames, features), or a batch of these, to (..., k, features), where k is the larger of `minK`
+    and `factor` * frames, rounded up.
 
     Raises:
-        GraphError: at run time, there are fewer than k frames.
+        GraphError: If `minK` is not positive, or at run time if there are fewer than k frames.
     """
 
     def __init__(self, minK: int, factor: float | None = 0) -> None:
@@ -195,26 +197,37 @@ class TemporalDynamicKMaxPooling(Module):
         self.factor = factor or 0
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
-        expect_dims(self, input, (2, 3), "(frames, features) or a batch of such")
+        _check_sequence(self, input)
         frames = input.shape[-2]
         k = max(self.minK, math.ceil(self.factor * frames))
         if frames < k:
             raise GraphError(
                 f"{self}: input sequence length ({frames}) too small for desired k value ({k})"
             )
-        places = input.topk(k, -2).indices.sort(-2).values
-        return input.gather(-2, places)
+        positions = input.topk(k, -2).indices.sort(-2).values
+        return input.gather(-2, positions)
 
 
 def _check_sequence(
-    layer: Module, input: torch.Tensor, frames: int, features: int, size: int, kernel: int
+    layer: Module,
+    input: torch.Tensor,
+    kernel: int = 0,
+    size: int | None = None,
+    features_first: bool = False,
 ) -> None:
-    """Raise a GraphError unless `input` has `size` features and no fewer frames than `kernel`."""
-    expect_dims(layer, input, (2, 3), "frames of features or a batch of such")
-    if input.shape[features] != size:
-        raise GraphError(f"{layer}: expecting frames of {size}, got shape {tuple(input.shape)}")
-    if input.shape[frames] < kernel:
+    """Check that `input` is a sequence or a batch of sequences.
+
+    Raises:
+        GraphError: Unless it is, with `size` features and at least `kernel` frames.
+    """
+    order = "(features, frames)" if features_first else "(frames, features)"
+    expect_dims(layer, input, (2, 3), f"{order} or a batch of these")
+    frames, features = reversed(input.shape[-2:]) if features_first else input.shape[-2:]
+    if size is not None and features != size:
         raise GraphError(
-            f"{layer}: the input sequence, {input.shape[frames]} frames, is smaller than the "
-            f"kernel size {kernel}"
+            f"{layer}: expecting frames of {size} features, got shape {tuple(input.shape)}"
+        )
+    if frames < kernel:
+        raise GraphError(
+            f"{layer}: an input sequence of {frames} frames is shorter than the kernel, {kernel}"
         )

@@ -1,4 +1,4 @@
-"""Transfer functions: the elementwise nonlinearities. With `inplace` the input is overwritten."""
+"""Transfer functions: elementwise nonlinearities. With `inplace` they overwrite the input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..core.shapes import sample_dimension
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-x)), any shape (``nn.Sigmoid``)."""
+    """Computes 1 / (1 + exp(-x)) element by element (``nn.Sigmoid``)."""
 
     sign = "σ"
     row_wise = elementwise
@@ -23,7 +23,7 @@ class Sigmoid(Module):
 
 
 class LogSigmoid(Module):
-    """log(1 / (1 + exp(-x))), any shape (``nn.LogSigmoid``)."""
+    """Computes log(1 / (1 + exp(-x))) element by element (``nn.LogSigmoid``)."""
 
     sign = "log σ"
     row_wise = elementwise
@@ -33,7 +33,7 @@ class LogSigmoid(Module):
 
 
 class Tanh(Module):
-    """Hyperbolic tangent, any shape (``nn.Tanh``)."""
+    """Computes the hyperbolic tangent element by element (``nn.Tanh``)."""
 
     sign = "tanh"
     row_wise = elementwise
@@ -43,7 +43,7 @@ class Tanh(Module):
 
 
 class TanhShrink(Module):
-    """x - tanh(x), any shape (``nn.TanhShrink``)."""
+    """Computes x - tanh(x) element by element (``nn.TanhShrink``)."""
 
     row_wise = elementwise
 
@@ -52,7 +52,7 @@ class TanhShrink(Module):
 
 
 class SoftSign(Module):
-    """x / (1 + |x|), any shape (``nn.SoftSign``)."""
+    """Computes x / (1 + |x|) element by element (``nn.SoftSign``)."""
 
     row_wise = elementwise
 
@@ -61,7 +61,13 @@ class SoftSign(Module):
 
 
 class SoftPlus(Module):
-    """log(1 + exp(beta x)) / beta, any shape (``nn.SoftPlus``); x itself where beta x > 20."""
+    """Computes log(1 + exp(beta x)) / beta element by element (``nn.SoftPlus``).
+
+    Where beta x > 20 the output is x.
+
+    Raises:
+        GraphError: If `beta` is 0.
+    """
 
     sign = "softplus"
     row_wise = elementwise
@@ -69,7 +75,7 @@ class SoftPlus(Module):
     def __init__(self, beta: float | None = 1) -> None:
         super().__init__()
         if beta == 0:
-            raise GraphError("nn.SoftPlus(0): beta must not be 0, the output is divided by it")
+            raise GraphError("nn.SoftPlus(0): beta must not be 0")
         self.beta = 1 if beta is None else beta
         self.threshold = 20
 
@@ -78,7 +84,7 @@ class SoftPlus(Module):
 
 
 class _Shrink(Module):
-    """Base of the shrinkages around 0."""
+    """Base of the shrinkage functions, which map a range around 0 to 0."""
 
     def __init__(self, lambda_: float | None = 0.5) -> None:
         super().__init__()
@@ -89,7 +95,11 @@ class _Shrink(Module):
 
 
 class HardShrink(_Shrink):
-    """x where |x| > lambda, else 0; any shape (``nn.HardShrink``)."""
+    """Sets x to 0 unless |x| > `lambda_`, element by element (``nn.HardShrink``).
+
+    Raises:
+        GraphError: If `lambda_` is negative.
+    """
 
     row_wise = elementwise
 
@@ -98,7 +108,11 @@ class HardShrink(_Shrink):
 
 
 class SoftShrink(_Shrink):
-    """x moved towards 0 by lambda, 0 where |x| <= lambda; any shape (``nn.SoftShrink``)."""
+    """Moves x towards 0 by `lambda_`, and no further than 0 (``nn.SoftShrink``).
+
+    Raises:
+        GraphError: If `lambda_` is negative.
+    """
 
     row_wise = elementwise
 
@@ -107,12 +121,12 @@ class SoftShrink(_Shrink):
 
 
 class HardTanh(Module):
-    """x kept within `min_value` and `max_value`, any shape (``nn.HardTanh``).
+    """Limits x to the range from `min_value` to `max_value` (``nn.HardTanh``).
 
-    The gradient is 0 at the bounds as well.
+    The gradient is 0 at the bounds too.
 
     Raises:
-        GraphError: `max_value` does not exceed `min_value`.
+        GraphError: If `max_value` is not larger than `min_value`.
     """
 
     sign: str | None = "hard tanh"
@@ -137,22 +151,21 @@ class HardTanh(Module):
 
 
 class Clamp(HardTanh):
-    """x kept within `min_value` and `max_value`, any shape (``nn.Clamp``)."""
+    """Limits x to the range from `min_value` to `max_value`, like `HardTanh` (``nn.Clamp``)."""
 
     sign = None
-    row_wise = elementwise
 
     def __init__(self, min_value: float, max_value: float) -> None:
         super().__init__(min_value, max_value)
 
 
 class GatedLinearUnit(Module):
-    """The first half of x times the sigmoid of the second (``nn.GatedLinearUnit``).
+    """Multiplies the first half of x by the sigmoid of the second (``nn.GatedLinearUnit``).
 
-    The halves stand along `dim`, counted from 0, the last dimension if it is not given.
+    x is halved along `dim`, counted from 0; by default the last dimension.
 
     Raises:
-        GraphError: at run time, that dimension has an odd size.
+        GraphError: At run time, if the dimension has an odd size.
     """
 
     def __init__(self, dim: int | None = None) -> None:
@@ -163,7 +176,6 @@ class GatedLinearUnit(Module):
         dim = sample_dimension(self, -1 if self.dim is None else self.dim, None, input)
         if input.shape[dim] % 2:
             raise GraphError(
-                f"{self}: the halved dimension must be even, but dimension {dim} of an input of "
-                f"shape {tuple(input.shape)} is not"
+                f"{self}: the size of dimension {dim} must be even, got shape {tuple(input.shape)}"
             )
         return F.glu(input, dim)
