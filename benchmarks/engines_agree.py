@@ -15,7 +15,7 @@ from pathlib import Path
 
 from zaremba_port import Settings, create_network
 from zaremba_port.engines.fast import make_model
-from zaremba_port.text.corpus import Vocabulary, replicate
+from zaremba_port.text import Vocabulary, replicate
 from zaremba_port.train import start_generators
 from zaremba_port.unrolled import TextState
 

@@ -316,3 +316,10 @@ class Server(http.server.ThreadingHTTPServer):
         error = sys.exc_info()[1]
         assert error is not None
         self.errors.append(error)
+
+
+def one_line(error: pytest.ExceptionInfo[Exception]) -> str:
+    """The message of `error`, which must be a single line."""
+    text = str(error.value)
+    assert "\n" not in text
+    return text

@@ -1,4 +1,4 @@
-"""`python -m zaremba_port`: the same as the command `zaremba`."""
+"""Run the command `zaremba` as `python -m zaremba_port`."""
 
 import sys
 

@@ -1,116 +1,110 @@
-"""Settings: everything that defines a network and its training, with the named presets."""
+"""Settings: everything that defines a network and its training, with the named presets.
+
+The command line reads this file before it knows which command runs, so nothing here imports torch.
+"""
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .errors import UserError
+from .errors import UserError, check_choice, did_you_mean
 
+ENGINES = ("fast", "graph")
+"""Names of the engines that train and evaluate: all time steps at once, or one after the other."""
 
-def nearest(word: str, known: Any) -> str:
-    """``; did you mean 'lr'?`` for the closest of `known`, or nothing when none is close."""
-    # Without their dashes, which would make any two options alike.
-    names = {name.lstrip("-"): name for name in known}
-    found = difflib.get_close_matches(word.lstrip("-"), names, n=1, cutoff=0.45)
-    return f"; did you mean {names[found[0]]!r}?" if found else ""
-
-
-def _check(name: str, value: Any, kind: Any, limits: Mapping[str, Any]) -> None:
-    choices = limits.get("choices")
-    if choices and value not in choices:
-        raise UserError(f"{name} is {value!r}, it must be one of {', '.join(choices)}")
-    if choices or str(kind) == "bool":
-        return
-    number = int if str(kind).startswith("int") else (int, float)
-    if isinstance(value, bool) or not isinstance(value, number) or value != value:
-        raise UserError(
-            f"{name} is {value!r}, it must be {'an integer' if number is int else 'a number'}"
-        )
-    bounds = []
-    if "least" in limits:
-        bounds.append((value >= limits["least"], f"at least {limits['least']}"))
-    if "above" in limits:
-        bounds.append((limits["above"] < value < float("inf"), "positive and finite"))
-    if "below" in limits:
-        bounds.append((value < limits["below"], f"below {limits['below']}"))
-    if not all(holds for holds, _ in bounds):
-        raise UserError(f"{name} is {value}, it must be {' and '.join(text for _, text in bounds)}")
+PRECISIONS = ("float32", "tf32", "bfloat16")
+"""Precisions in which the fast engine multiplies float32 matrices."""
 
 
 def _setting(default: Any, help: str, **limits: Any) -> Any:
+    """Declare a setting.
+
+    `limits` are `choices`, or any of `at_least` (inclusive), `above` (exclusive, and finite) and
+    `below` (exclusive).
+    """
     return field(default=default, metadata={"help": help, **limits})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the original keeps in its table `params`, under the same names, and a little more.
+    """Define a network and its training, under the names of the original's table `params`.
 
-    Frozen: `with_changes` gives a changed copy. The defaults are the preset ``small``.
+    The defaults are the preset "small". Settings are frozen: `with_changes` returns a changed copy.
 
     Raises:
-        UserError: a value is out of its range; it names the setting, the value and the range.
+        UserError: a value is out of range. The message names the setting, the value and the range.
     """
 
-    layers: int = _setting(2, "recurrent layers", least=1)
-    rnn_size: int = _setting(200, "units of a layer", least=1)
+    layers: int = _setting(2, "number of recurrent layers", at_least=1)
+    rnn_size: int = _setting(200, "units per layer", at_least=1)
     embedding_size: int | None = _setting(
-        None, "values of a word's embedding; rnn_size if not given", least=1
+        None, "size of a word embedding; default rnn_size", at_least=1
     )
     cell: str = _setting("lstm", "recurrent cell", choices=("lstm", "gru"))
-    vocab_size: int = _setting(10000, "words that the network can tell apart", least=2)
-    dropout: float = _setting(0.0, "probability that a value is dropped", least=0, below=1)
+    vocab_size: int = _setting(10000, "maximum number of different words", at_least=2)
+    dropout: float = _setting(0.0, "dropout probability", at_least=0, below=1)
     init_weight: float = _setting(
-        0.1, "parameters start uniform in [-init_weight, init_weight]", above=0
+        0.1, "initial parameters are uniform in [-init_weight, init_weight]", above=0
     )
-    batch_size: int = _setting(20, "texts read side by side", least=1)
-    seq_length: int = _setting(20, "words that backpropagation reaches back", least=1)
-    lr: float = _setting(1.0, "learning rate at the start", above=0)
-    max_epoch: int = _setting(4, "the learning rate falls after later epochs", least=0)
-    max_max_epoch: int = _setting(13, "epochs in all", least=1)
-    decay: float = _setting(2.0, "what the learning rate is divided by", above=0)
-    max_grad_norm: float = _setting(5.0, "norm that gradients are scaled down to", above=0)
-    seed: int = _setting(1, "seed of all random numbers", least=0)
-    dtype: str = _setting("float32", "number type", choices=("float32", "float64"))
+    batch_size: int = _setting(20, "sequences per batch", at_least=1)
+    seq_length: int = _setting(20, "time steps of truncated backpropagation", at_least=1)
+    lr: float = _setting(1.0, "initial learning rate", above=0)
+    max_epoch: int = _setting(
+        4,
+        "epochs at the initial learning rate, less one: the first cut follows epoch max_epoch + 1",
+        at_least=0,
+    )
+    max_max_epoch: int = _setting(13, "total number of epochs", at_least=1)
+    decay: float = _setting(2.0, "divisor of the learning rate at each cut", above=0)
+    max_grad_norm: float = _setting(5.0, "maximum norm of the gradient", above=0)
+    seed: int = _setting(1, "seed of the random number generators", at_least=0)
+    dtype: str = _setting("float32", "floating-point type", choices=("float32", "float64"))
     reference: bool = _setting(
-        False, "draw dropout masks as Torch7 does, to repeat a run of the Lua program"
+        False, "draw dropout masks from Torch7's generator, to reproduce a run of the Lua program"
     )
 
     def __post_init__(self) -> None:
         for setting in fields(self):
             value = getattr(self, setting.name)
             if value is not None or setting.default is not None:
-                _check(setting.name, value, setting.type, setting.metadata)
+                _check(setting.name, value, str(setting.type), setting.metadata)
 
     @property
     def input_size(self) -> int:
-        """Values of a word's embedding."""
+        """Return the size of a word embedding."""
         return self.embedding_size or self.rnn_size
 
     def with_changes(self, changes: Mapping[str, Any]) -> Settings:
-        """These settings with some changed.
+        """Return a copy in which `changes` replace settings by name.
 
         Raises:
-            UserError: a key is no setting (it names the nearest), or a value is out of range.
+            UserError: a key is not a setting (the message names the nearest), or a value is out
+                of range.
         """
-        for key in changes:
-            if key not in NAMES:
-                raise UserError(f"no setting is called {key!r}{nearest(key, NAMES)}")
+        for name in changes:
+            if name not in SETTING_NAMES:
+                raise UserError(f"no setting is called {name!r}{did_you_mean(name, SETTING_NAMES)}")
         return replace(self, **changes)
 
     def save(self, path: Path) -> None:
+        """Write the settings to `path` as JSON.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Settings:
-        """Settings that `save` wrote.
+        """Read settings that `save` wrote.
 
         Raises:
-            UserError: the file is missing, is not what `save` writes, or holds an unknown setting.
+            UserError: the file is missing, is not a JSON object, or holds an unknown setting or a
+                value out of range.
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
@@ -123,10 +117,36 @@ class Settings:
         return cls().with_changes(values)
 
 
-NAMES = tuple(setting.name for setting in fields(Settings))
+def _check(name: str, value: Any, type_name: str, limits: Mapping[str, Any]) -> None:
+    choices = limits.get("choices")
+    if choices:
+        if value not in choices:
+            raise UserError(f"{name} is {value!r}, it must be one of {', '.join(choices)}")
+    elif type_name != "bool":
+        _check_number(name, value, type_name.startswith("int"), limits)
 
-# What a saved network's parameters, and the place in its text, depend on.
-FIXED = (
+
+def _check_number(name: str, value: Any, is_integer: bool, limits: Mapping[str, Any]) -> None:
+    number_types = int if is_integer else (int, float)
+    is_nan = value != value
+    if isinstance(value, bool) or not isinstance(value, number_types) or is_nan:
+        raise UserError(
+            f"{name} is {value!r}, it must be {'an integer' if is_integer else 'a number'}"
+        )
+    bounds = []
+    if "at_least" in limits:
+        bounds.append((value >= limits["at_least"], f"at least {limits['at_least']}"))
+    if "above" in limits:
+        bounds.append((limits["above"] < value < float("inf"), "positive and finite"))
+    if "below" in limits:
+        bounds.append((value < limits["below"], f"below {limits['below']}"))
+    if not all(holds for holds, _ in bounds):
+        raise UserError(f"{name} is {value}, it must be {' and '.join(text for _, text in bounds)}")
+
+
+SETTING_NAMES = tuple(setting.name for setting in fields(Settings))
+
+FIXED_ON_RESUME = (
     "layers",
     "rnn_size",
     "embedding_size",
@@ -138,11 +158,12 @@ FIXED = (
     "dtype",
     "reference",
 )
+"""Settings that a saved network's parameters and its position in the text depend on."""
 
 _SMALL = Settings()
 _CHARS = replace(_SMALL, vocab_size=50, seq_length=50)
 PRESETS: dict[str, Settings] = {
-    # The first three are those of Zaremba et al. 2014, section 4.1.
+    # Zaremba et al. 2014, section 4.1
     "small": _SMALL,
     "medium": replace(
         _SMALL, rnn_size=650, dropout=0.5, init_weight=0.05, seq_length=35,
@@ -155,9 +176,9 @@ PRESETS: dict[str, Settings] = {
     "ward": replace(
         _SMALL, embedding_size=400, dropout=0.5, lr=0.9, max_epoch=5, max_max_epoch=20,
     ),
-    # A first success within minutes on a laptop.
+    # A first success within minutes on a laptop
     "demo": replace(_SMALL, rnn_size=150, max_epoch=1, max_max_epoch=4),
-    # Characters: a sequence of 50 is some nine words long.
+    # Characters: a sequence of 50 is about nine words long.
     "char-small": _CHARS,
     "char-large": replace(_CHARS, layers=3, rnn_size=600, dropout=0.1, init_weight=0.05),
     "char-ward": replace(
@@ -165,7 +186,7 @@ PRESETS: dict[str, Settings] = {
     ),
 }  # fmt: skip
 
-DESCRIPTIONS = {
+PRESET_DESCRIPTIONS = {
     "small": "Zaremba et al. 2014, non-regularised; the original program's default",
     "medium": "Zaremba et al. 2014, medium regularised",
     "large": "Zaremba et al. 2014, large regularised",
@@ -178,13 +199,10 @@ DESCRIPTIONS = {
 
 
 def preset(name: str) -> Settings:
-    """The settings of a preset.
+    """Return the settings of the preset `name`.
 
     Raises:
-        UserError: there is no such preset; it names the nearest and all.
+        UserError: there is no such preset. The message names the nearest, and all.
     """
-    if name not in PRESETS:
-        raise UserError(
-            f"no preset is called {name!r}{nearest(name, PRESETS)} (there are {', '.join(PRESETS)})"
-        )
+    check_choice("preset", name, PRESETS)
     return PRESETS[name]

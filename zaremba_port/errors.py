@@ -1,17 +1,47 @@
-"""What the command line reports in one line, without a traceback."""
+"""The application's errors. The command line reports each in one line, without a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
 
 
 class UserError(Exception):
-    """A user's mistake, or a failure outside the program (network, disk, a file's content).
+    """Report a mistake of the user, or a failure outside the program (network, disk, a file).
 
-    The message is one clear line: what is wrong, where, and what to do about it.
-    `exit_code` is the status with which the process ends; 2 is what `argparse` uses.
+    The message is one line. It says what is wrong, where, and what to do about it.
+
+    Attributes:
+        exit_code: exit status of the process. 2 is the status that `argparse` uses.
     """
 
     exit_code: int = 2
 
 
 class RunFailed(UserError):
-    """A run that started well and then was interrupted, or failed."""
+    """Report that a run was interrupted or failed after a good start."""
 
     exit_code = 1
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Return a hint that names the closest of `choices`, or "" if none is close.
+
+    >>> did_you_mean("--layer", ["--layers", "--seed"])
+    "; did you mean '--layers'?"
+    """
+    # Leading dashes would make any two options alike.
+    names = {choice.lstrip("-"): choice for choice in choices}
+    matches = difflib.get_close_matches(word.lstrip("-"), names, n=1, cutoff=0.45)
+    return f"; did you mean {names[matches[0]]!r}?" if matches else ""
+
+
+def check_choice(what: str, name: str, choices: Collection[str]) -> None:
+    """Check that `name` is one of `choices`; `what` is the word for one of them.
+
+    Raises:
+        UserError: it is not. The message names the nearest, and all.
+    """
+    if name not in choices:
+        hint = did_you_mean(name, choices)
+        raise UserError(f"no {what} is called {name!r}{hint} (there are {', '.join(choices)})")

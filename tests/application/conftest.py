@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from zaremba_port import Corpus, RunFolder, Settings, load_corpus, train
-from zaremba_port.text.characters import write_characters
+from zaremba_port.text import write_characters
 
 WORDS = "the a cat dog bird sat ran flew on under over mat house tree".split()
 

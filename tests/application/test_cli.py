@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import torch
 
-from zaremba_port import PRESETS, RunFolder, Settings
-from zaremba_port.cli.main import main
+import pygraph_nn as nngraph
+from zaremba_port import PRESETS, RunFailed, RunFolder, Settings, config, model
+from zaremba_port.assignment.answers import ANSWERS
+from zaremba_port.assignment.diagrams import CELL_KINDS, KINDS, NOTATIONS
+from zaremba_port.cli import answers, diagram, presets
+from zaremba_port.cli.main import COMMANDS, main
 
 SMALL = ["--vocab_size", "20", "--rnn_size", "8", "--batch_size", "4", "--seq_length", "5"]
 
@@ -157,6 +164,94 @@ def test_an_unknown_word_at_evaluation(
     for name in ("train", "valid", "test"):
         (other / f"{name}.txt").write_text((text_folder / f"{name}.txt").read_text() + "a zebra\n")
     assert "zebra" in refused(capsys, "evaluate", run, "--data", str(other))
+
+
+def test_the_names_in_options_are_the_names_in_the_rooms() -> None:
+    # The command line has its own lists, since the rooms import torch.
+    assert tuple(ANSWERS) == answers.QUESTIONS
+    assert tuple(diagram.KINDS) == KINDS
+    assert diagram.CELL_KINDS == CELL_KINDS
+    assert diagram.NOTATIONS == NOTATIONS
+    assert nngraph.Descent.precisions == config.PRECISIONS
+    (cell,) = [field for field in fields(Settings) if field.name == "cell"]
+    assert cell.metadata["choices"] == tuple(model.CELLS)
+
+
+HEAVY = {
+    "torch",
+    "pygraph_nn",
+    "numpy",
+    "pooch",
+    "matplotlib",
+    "pygments",
+    "jinja2",
+    "markdown_it",
+    "graphviz",
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [
+        ([], 0),
+        (["--help"], 0),
+        (["train", "--help"], 0),
+        (["presets"], 0),
+        (["trian"], 2),
+        (["train", "--rnn_siz", "5"], 2),
+        (["train", "--preset", "smal"], 2),
+        (["train", "--lr", "0"], 2),
+        (["complete", "run", "--beam", "2", "--argmax"], 2),
+        (["grade"], 2),
+        (["answers", "q8"], 2),
+        (["compare"], 2),
+        (["diagram", "cel"], 2),
+    ],
+)
+def test_help_and_typing_errors_load_nothing_heavy(arguments: list[str], exit_code: int) -> None:
+    # Python itself lists what it imports.
+    process = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "zaremba_port", *arguments],
+        capture_output=True,
+        text=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in process.stderr.splitlines()}
+    assert process.returncode == exit_code
+    assert "zaremba_port.cli.parser" in imported
+    assert not {name.partition(".")[0] for name in imported} & (
+        HEAVY if arguments == ["presets"] else HEAVY | {"rich"}
+    )
+
+
+@pytest.mark.parametrize("command", [module.__name__.split(".")[-1] for module in COMMANDS])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name = command.replace("_", "-")
+    with pytest.raises(SystemExit) as end:
+        main([name, "--help"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: zaremba {name}")
+
+
+def test_errors_become_exit_codes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_with(error: BaseException) -> int:
+        def run(options: argparse.Namespace) -> None:
+            raise error
+
+        monkeypatch.setattr(presets, "run", run)
+        return main(["presets"])
+
+    assert run_with(RunFailed("stopped")) == 1
+    assert run_with(KeyboardInterrupt()) == 1
+    assert run_with(torch.cuda.OutOfMemoryError("Tried to allocate\nmore")) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "zaremba: stopped",
+        "zaremba: interrupted",
+        "zaremba: out of memory: Tried to allocate",
+    ]
+    with pytest.raises(RuntimeError, match="a bug"):
+        run_with(RuntimeError("a bug"))
 
 
 def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

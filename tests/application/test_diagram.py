@@ -17,7 +17,7 @@ import pytest
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 from zaremba_port import Settings, model
-from zaremba_port.assignment.diagrams import command as diagram
+from zaremba_port.assignment.diagrams import diagram_page, diagram_source, render_diagram
 from zaremba_port.assignment.diagrams.drawing import stack_source
 from zaremba_port.assignment.diagrams.scene import stacked
 from zaremba_port.cli.main import main
@@ -66,7 +66,7 @@ def read(source: str) -> Drawing:
 
 
 def draw(kind: str, settings: Settings = SETTINGS, steps: int = 3, notation: str = "paper"):
-    return read(diagram.source(kind, settings, steps, notation))
+    return read(diagram_source(kind, settings, steps, notation))
 
 
 def draw_unrolled(settings: Settings = SETTINGS, **options):
@@ -360,7 +360,7 @@ def test_the_ending_says_the_format(ending, start, tmp_path, capsys):
 
 @pytest.mark.parametrize("kind", ["cell", "network", "unrolled"])
 def test_pages_in_both_notations(kind):
-    code, paper = (diagram.page(kind, SETTINGS, 2, notation) for notation in ("code", "paper"))
+    code, paper = (diagram_page(kind, SETTINGS, 2, notation) for notation in ("code", "paper"))
     assert '"out_gate"' in code
     assert "σ" in paper
     assert '"out_gate"' not in paper
@@ -404,4 +404,4 @@ def test_a_folder_is_no_file(tmp_path, capsys):
 
 def test_what_dot_says_of_a_broken_source_is_told():
     with pytest.raises(UserError, match=r"dot failed: .*syntax error"):
-        diagram.rendered("digraph {", "svg")
+        render_diagram("digraph {", "svg")

@@ -19,7 +19,7 @@ from zaremba_port.cli.main import main
 from zaremba_port.engines import fast
 from zaremba_port.engines.fast import ENGINES, FastModel, make_model
 from zaremba_port.evaluate import run_test, run_valid
-from zaremba_port.text.corpus import replicate, sequential
+from zaremba_port.text import replicate, sequential
 from zaremba_port.train import start_generators
 from zaremba_port.unrolled import Model, TextState
 

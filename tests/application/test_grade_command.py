@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from zaremba_port import Corpus, Model, RunFolder, TextState, create_network
-from zaremba_port.assignment.characters.grading import grade, read_character_text
+from zaremba_port.assignment.characters import grade
 from zaremba_port.cli.main import main
 from zaremba_port.evaluate import run_test
-from zaremba_port.text.characters import to_characters
-from zaremba_port.text.corpus import read_tokens, sequential
+from zaremba_port.text import read_character_text, read_tokens, sequential, to_characters
 
 
 def predict_chars(run: RunFolder) -> list[str]:
@@ -72,7 +71,7 @@ def test_without_a_text_it_is_the_treebanks(
 ) -> None:
     asked = []
     monkeypatch.setattr(
-        "zaremba_port.cli.characters.load_corpus",
+        "zaremba_port.text.load_corpus",
         lambda data, log: asked.append(data) or corpus,
     )
     uniform = "print('OK GO', flush=True)\nimport math, sys\nfor line in sys.stdin: "

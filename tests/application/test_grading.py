@@ -16,10 +16,10 @@ from zaremba_port import UserError, Vocabulary
 from zaremba_port.assignment.characters.grading import (
     BadAnswer,
     Grade,
-    check,
     grade,
-    read_character_text,
+    parse_answer,
 )
+from zaremba_port.text import read_character_text
 
 VOCABULARY = Vocabulary("a b _ <eos>".split())
 TEXT = ("a b _ b a <eos> " * 4).split()
@@ -232,13 +232,13 @@ def is_running(pid: int) -> bool:
 
 def test_the_limits_of_a_distribution() -> None:
     third = [math.log(1 / 3)] * 3
-    assert check(" ".join(map(str, third)).encode(), 3) == third
-    assert check(b"0 -inf -Infinity", 3) == [0, -math.inf, -math.inf]
-    check(f"{math.log(1.00009)} -inf".encode(), 2)
+    assert parse_answer(" ".join(map(str, third)).encode(), 3) == third
+    assert parse_answer(b"0 -inf -Infinity", 3) == [0, -math.inf, -math.inf]
+    parse_answer(f"{math.log(1.00009)} -inf".encode(), 2)
     with pytest.raises(BadAnswer, match=r"sum to 1\.00011"):
-        check(f"{math.log(1.00011)} -inf".encode(), 2)
+        parse_answer(f"{math.log(1.00011)} -inf".encode(), 2)
     with pytest.raises(BadAnswer, match="sum to 0"):
-        check(b"-inf -inf", 2)
+        parse_answer(b"-inf -inf", 2)
 
 
 def test_what_is_no_text_of_characters(tmp_path: Path) -> None:

@@ -456,7 +456,7 @@ def test_fetched_once_and_checked(
 ) -> None:
     cache, output = tmp_path / "cache", tmp_path / "page.html"
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    monkeypatch.setattr("zaremba_port.cli.compare.pooch.os_cache", lambda project: cache / project)
+    monkeypatch.setattr("pooch.os_cache", lambda project: cache / project)
     for _ in range(2):
         assert run("compare", "--fetch", "-o", output) == 0
         assert server == ["/main.lua", "/base.lua", "/data.lua"]

@@ -9,9 +9,7 @@ import torch
 from helpers import PTB, Server, needs_ptb
 
 from zaremba_port.errors import UserError
-from zaremba_port.text import fetch, ptb
-from zaremba_port.text.corpus import load_corpus
-from zaremba_port.text.ptb import SPLITS, fetch_ptb
+from zaremba_port.text import SPLITS, fetch, fetch_ptb, load_corpus, ptb
 
 TEXTS = {
     "train": " the cat saw the dog \n the dog ran \n",

@@ -23,8 +23,8 @@ from zaremba_port import (
     train,
 )
 from zaremba_port.cli.main import main
-from zaremba_port.completing.predict import beam_search, likeliest
-from zaremba_port.completing.query import PROMPT, Queries
+from zaremba_port.completing import Queries, beam_search, likeliest
+from zaremba_port.completing.query import PROMPT
 from zaremba_port.runs.folder import Progress, Saved
 
 

@@ -22,7 +22,7 @@ from pygraph_nn import nn
 from zaremba_port import Corpus, RunFailed, RunFolder, Settings, UserError, train
 from zaremba_port.engines import fast
 from zaremba_port.engines.fast import ENGINES
-from zaremba_port.text.corpus import load_corpus
+from zaremba_port.text import load_corpus
 
 NewRun = Callable[..., RunFolder]
 EPOCH_LINE = re.compile(

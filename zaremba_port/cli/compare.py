@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
-import pooch
-
-from ..assignment.lua_comparison import compare, fetch_lua, html_page
 from ..errors import UserError
+from .options import check_folder_of
+from .parser import Commands
 
-AddCommand = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]
 
-
-def add_compare(command: AddCommand) -> None:
-    """Add the command."""
-    made = command("compare", compare_command, "show the original Lua program beside this package")
-    made.add_argument(
+def add(commands: Commands) -> None:
+    """Add the command and its options."""
+    parser = commands.add("compare", run, "show the original Lua program beside this package")
+    parser.add_argument(
         "folder", nargs="?", metavar="DIR", help="your copy of it: main.lua, base.lua, data.lua"
     )
-    made.add_argument(
-        "--fetch", action="store_true", help="take the original, which is fetched once"
-    )
-    made.add_argument(
+    parser.add_argument("--fetch", action="store_true", help="take the original, fetched once")
+    parser.add_argument(
         "-o", "--output", default="lua_comparison.html", metavar="FILE", help="default %(default)s"
     )
 
 
-def compare_command(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
+    """Write the page that shows each Lua function beside the Python that does the same.
+
+    Raises:
+        UserError: neither or both of DIR and `--fetch` are given, the program cannot be read, or
+            the page cannot be written.
+    """
     if options.fetch == (options.folder is not None):
         raise UserError("give either DIR, the folder of the Lua program, or --fetch")
     output = Path(options.output)
-    if not output.parent.is_dir():
-        raise UserError(f"cannot write {output}: there is no folder {output.parent}")
-    if options.fetch:
-        folder = fetch_lua(Path(pooch.os_cache("zaremba_port")))
-    else:
-        folder = Path(options.folder).expanduser()
+    check_folder_of(output)
+
+    from ..assignment.lua_comparison import compare, fetch_lua, html_page
+    from ..text import cache_folder
+
+    folder = fetch_lua(cache_folder()) if options.fetch else Path(options.folder).expanduser()
     comparison = compare(folder)
     try:
         output.write_text(html_page(comparison), encoding="utf-8")

@@ -1,42 +1,90 @@
-"""The parser of command lines: one-line errors that name the nearest option."""
+"""The parser of the command line: errors in one line, which name the nearest option."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from ..config import nearest
-from ..errors import UserError
+from ..errors import UserError, did_you_mean
+
+Run = Callable[[argparse.Namespace], None]
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that names the option nearest to an unknown one."""
+    """Parse a command line, and raise `UserError` with the nearest option for an unknown one.
+
+    Attributes:
+        takes_program: the commands that are followed by ``--`` and the command line of another
+            program, which becomes the option `program`.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.takes_program: set[str] = set()
 
     def error(self, message: str) -> NoReturn:
+        """Raise `UserError` instead of ending the process."""
         raise UserError(f"{message} (see {self.prog} --help)")
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        args = sys.argv[1:] if args is None else list(args)
-        program: list[str] = []
-        if args[:1] == ["grade"] and "--" in args:  # what follows is another program's
-            program = args[args.index("--") + 1 :]
-            args = args[: args.index("--")]
+        """Parse `args`, by default those of the process.
+
+        Raises:
+            UserError: an argument is unknown, missing or malformed.
+        """
+        args, program = self._without_program(sys.argv[1:] if args is None else list(args))
         options, unknown = self.parse_known_args(args, namespace)
         if program:
             options.program = program
         if unknown:
-            known = [name for parser in _parsers(self) for name in parser._option_string_actions]
             word = unknown[0].split("=")[0]
             if not word.startswith("-"):
                 self.error(f"unexpected argument {word!r}")
-            self.error(f"no option is called {word}{nearest(word, known)}")
+            names = [name for parser in _parsers(self) for name in parser._option_string_actions]
+            self.error(f"no option is called {word}{did_you_mean(word, names)}")
         return options
+
+    def _without_program(self, args: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Split off the command line of another program."""
+        args = list(args)
+        if args and args[0] in self.takes_program and "--" in args:
+            separator = args.index("--")
+            return args[:separator], args[separator + 1 :]
+        return args, []
+
+
+class Commands:
+    """Add commands to a parser."""
+
+    def __init__(self, parser: Parser) -> None:
+        self._parser = parser
+        self._subparsers = parser.add_subparsers(
+            title="commands", metavar="COMMAND", parser_class=Parser
+        )
+
+    def add(self, name: str, run: Run, help: str, *, takes_program: bool = False) -> Parser:
+        """Add a command, and return its parser, to which its options are added.
+
+        `run` is called with the parsed options. `takes_program` is for a command that is followed
+        by ``--`` and the command line of another program; see `Parser`.
+        """
+        parser: Parser = self._subparsers.add_parser(
+            name, help=help, description=help, allow_abbrev=False
+        )
+        parser.set_defaults(command=run)
+        if takes_program:
+            self._parser.takes_program.add(name)
+            parser.usage = "%(prog)s [options] -- COMMAND [ARGUMENT ...]"
+            parser.set_defaults(program=[])
+        return parser
 
 
 def _parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
-    found = [parser]
+    """Return `parser` and the parsers of its commands."""
+    parsers = [parser]
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            found += action.choices.values()
-    return found
+            parsers += action.choices.values()
+    return parsers

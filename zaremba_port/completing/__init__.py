@@ -1,11 +1,20 @@
-"""Next-word predictions, completed sentences, and the query loop."""
+"""Next-word predictions, completed sentences, and queries answered one line at a time.
 
-from .predict import Predictor, Sampling, complete
-from .query import Queries
+This room reads run folders and evaluates their networks. It trains nothing and writes no file.
+"""
+
+from .completion import complete
+from .predict import Predictor, likeliest
+from .query import Queries, QueryRefused
+from .sampling import Sampling
+from .search import beam_search
 
 __all__ = [
     "Predictor",
-    "Queries",
+    "likeliest",
     "Sampling",
+    "beam_search",
     "complete",
+    "Queries",
+    "QueryRefused",
 ]

@@ -1,4 +1,4 @@
-"""Completing sentences in a conversation: queries are read from a stream, answered to another."""
+"""Queries: sentences to complete are read from one stream, and answered on another."""
 
 from __future__ import annotations
 
@@ -10,26 +10,34 @@ from typing import TextIO
 from pygraph_nn import torch7_random
 
 from ..errors import UserError
-from .predict import Predictor, Sampling, complete, likeliest
+from .completion import complete
+from .predict import Predictor, likeliest
+from .sampling import Sampling
 
 PROMPT = "Query: len word1 word2 etc"
 LONGEST = 100_000  # words; more is a slip of the finger
 
 
-class Refused(UserError):
-    """A query that cannot be answered as it is, and is to be asked again."""
+class QueryRefused(UserError):
+    """Report a query that the user must correct before it can be answered."""
 
 
 @dataclass
 class Queries:
-    """Answers queries with one network, drawing from one generator as they come.
+    """Answer queries with one network, drawing from one generator for all of them.
+
+    A query is a line: the number of words to generate, then the words to complete.
 
     Attributes:
-        sampling, beam: how words are chosen, as `predict.complete` takes them.
-        seed: of all that is drawn; by chance if not given.
-        total_length: the number of a query counts the given words, too.
+        predictor: the network.
+        sampling, beam: how words are chosen, as in `complete`.
+        seed: seed of the generator; random if None.
+        total_length: the number of a query includes the words of the query.
         map_unknown: read unknown words as <unk>.
-        show: print the five likeliest words at each step.
+        show: add the five likeliest words at each step to the answer.
+
+    Raises:
+        UserError: `beam` is below 1.
     """
 
     predictor: Predictor
@@ -55,77 +63,79 @@ class Queries:
                 return
             try:
                 print(*self.answer(line), sep="\n", file=out, flush=True)
-            except Refused as refused:
-                print(refused, file=out, flush=True)
+            except QueryRefused as refusal:
+                print(refusal, file=out, flush=True)
             except BrokenPipeError:
                 raise
-            except Exception as error:  # a conversation goes on whatever one query did
+            except Exception as error:  # one failed query does not end the conversation
                 print(error, "Failed, try again", sep="\n", file=out, flush=True)
 
     def answer_all(self, name: str, lines: TextIO, out: TextIO, err: TextIO) -> int:
-        """Answer every line of `lines` that is not blank; the number of those that failed.
+        """Answer every line of `lines` that is not blank, and return the number of failures.
 
-        These get an empty line, so that answers stay beside their queries, and `err` the reason.
+        A failed query gets an empty line, so that answers stay beside their queries, and its
+        reason goes to `err`. `name` is the name of the file there.
         """
-        failed = 0
+        failures = 0
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
                 print(*self.answer(line), sep="\n", file=out, flush=True)
             except UserError as error:
-                failed += 1
+                failures += 1
                 print(file=out, flush=True)
                 reason = str(error).replace("\n", "; ")
                 print(f"{name}, line {number}: {reason}", file=err, flush=True)
-        return failed
+        return failures
 
     def answer(self, line: str) -> list[str]:
-        """The lines that answer one query: the words, and what `show` adds.
+        """Return the lines that answer one query: the completed words, and what `show` adds.
 
         Raises:
-            Refused: it does not start with a number, or has an unknown word.
-            UserError: the number is no length.
+            QueryRefused: the query does not start with a number, or has an unknown word.
+            UserError: the number is not a length.
         """
         first, *words = line.split() or [""]
         length = self._length(first, len(words))
         if not self.map_unknown:
-            self._check_known(words)
+            self._check_words(words)
         completed = complete(
             self.predictor, words, length, sampling=self.sampling, beam=self.beam,
             seed=self._generator, map_unknown=self.map_unknown,
         )  # fmt: skip
-        shown = self._steps(completed, len(words)) if self.show else []
-        return [" ".join(completed), *shown]
+        steps = self._steps(completed, len(words)) if self.show else []
+        return [" ".join(completed), *steps]
 
-    def _length(self, token: str, given: int) -> int:
-        """How many words to generate."""
+    def _length(self, token: str, prompt_length: int) -> int:
+        """Return the number of words to generate."""
         try:
             number = float(token)
         except ValueError:
-            raise Refused("Start with a number") from None
+            raise QueryRefused("Start with a number") from None
         if not number.is_integer():
             raise UserError(f"{token} is no whole number of words")
         if not 0 <= number <= LONGEST:
             raise UserError(f"{token} is no length: it must be from 0 to {LONGEST}")
-        return max(0, int(number) - given) if self.total_length else int(number)
+        return max(0, int(number) - prompt_length) if self.total_length else int(number)
 
-    def _check_known(self, words: list[str]) -> None:
+    def _check_words(self, words: list[str]) -> None:
         vocabulary = self.predictor.vocabulary
         lines = []
         for word in dict.fromkeys(words):
             if word not in vocabulary:
                 lines.append(f"Word not in vocabulary: {word}")
-                near = difflib.get_close_matches(word, vocabulary.words, n=3)
-                if near:
-                    lines.append(f"Near it: {', '.join(near)}")
+                similar = difflib.get_close_matches(word, vocabulary.words, n=3)
+                if similar:
+                    lines.append(f"Near it: {', '.join(similar)}")
         if lines:
-            raise Refused("\n".join(lines))
+            raise QueryRefused("\n".join(lines))
 
-    def _steps(self, completed: list[str], given: int) -> list[str]:
-        steps = likeliest(self.predictor, completed, given)
+    def _steps(self, completed: list[str], start: int) -> list[str]:
+        """Format the five likeliest words at each step from `start` on, one step a line."""
+        steps = likeliest(self.predictor, completed, start)
         return [
             f"  {word:<15} | "
-            + "   ".join(f"{likely} {probability:.4f}" for likely, probability in step)
-            for word, step in zip(completed[given:], steps, strict=True)
+            + "   ".join(f"{candidate} {probability:.4f}" for candidate, probability in step)
+            for word, step in zip(completed[start:], steps, strict=True)
         ]

@@ -10,13 +10,10 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nested
 
-from ..config import Settings
+from ..config import ENGINES, PRECISIONS, Settings
 from ..errors import RunFailed, UserError
 from ..model import Cell, zero_state
 from ..unrolled import Model, Steps, TextState
-
-ENGINES = ("fast", "graph")
-PRECISIONS = nngraph.Descent.precisions
 
 
 def check_engine(engine: str | None, settings: Settings) -> None:

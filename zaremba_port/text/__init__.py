@@ -1,8 +1,10 @@
-"""Texts as token ids: the corpora, the vocabulary, characters, and fetching.
+"""Texts as token ids: corpora, vocabularies, characters, and fetching what is not there.
 
-No network and no training here.
+This room reads files, fetches them into the user's cache, and makes tensors of ids. It knows
+neither the network nor its training, and imports only the application's errors.
 """
 
+from .batches import replicate, sequential
 from .characters import (
     CHARACTERS,
     COURSE_FACTOR,
@@ -10,38 +12,48 @@ from .characters import (
     SPACE,
     WORDS,
     bits,
+    character_text,
     characters_per_word,
     count_words,
+    read_character_text,
     to_characters,
     unit_of,
     write_characters,
 )
-from .corpus import EOS, Corpus, Vocabulary, load_corpus, read_tokens, replicate, sequential
-from .fetch import fetch_file
-from .ptb import PTB_URL, SPLITS
-from .pydoc import UNK
+from .corpus import SPLITS, Corpus, load_corpus
+from .fetch import cache_folder, fetch_file
+from .ptb import PTB_URL, fetch_ptb
+from .pydoc import pydoc_texts
+from .tokens import EOS, UNK, read_tokens, tokenize
+from .vocabulary import Vocabulary
 
 __all__ = [
+    "Corpus",
+    "SPLITS",
+    "load_corpus",
+    "EOS",
+    "UNK",
+    "read_tokens",
+    "tokenize",
+    "Vocabulary",
+    "replicate",
+    "sequential",
     "CHARACTERS",
     "COURSE_FACTOR",
     "COURSE_VOCABULARY",
-    "Corpus",
-    "EOS",
-    "PTB_URL",
     "SPACE",
-    "SPLITS",
-    "UNK",
-    "Vocabulary",
     "WORDS",
     "bits",
+    "character_text",
     "characters_per_word",
     "count_words",
-    "fetch_file",
-    "load_corpus",
-    "read_tokens",
-    "replicate",
-    "sequential",
+    "read_character_text",
     "to_characters",
     "unit_of",
     "write_characters",
+    "PTB_URL",
+    "cache_folder",
+    "fetch_file",
+    "fetch_ptb",
+    "pydoc_texts",
 ]

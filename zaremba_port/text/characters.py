@@ -1,8 +1,7 @@
-"""Texts of characters: derived from texts of words, recognised, and counted back into words.
+"""Texts of characters: made from texts of words, read, recognised, and counted back into words.
 
-The format is the course's: one sentence a line, every character followed by a space, a space of
-the sentence written `_`. Read as words are, such a file gives one token a character, and `<eos>`
-for every newline.
+The format is the course's: one sentence a line, a space after every character, and `_` for every
+space of the sentence. `read_tokens` reads one character a token, and `<eos>` for every newline.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import RunFailed, UserError
-from .corpus import EOS, Vocabulary
-from .ptb import SPLITS
+from .corpus import SPLITS
+from .tokens import EOS, read_tokens
+from .vocabulary import Vocabulary
 
 SPACE = "_"
 WORDS, CHARACTERS = "words", "characters"
@@ -30,27 +30,27 @@ COURSE_VOCABULARY = Vocabulary(
 
 
 def to_characters(words: Iterable[str]) -> Iterator[str]:
-    """The characters of a text given word by word, `<eos>` for the end of a line.
+    """Yield the characters of a text of words, with `<eos>` for the end of a line.
 
-    Between two words of a line stands one `_`, however many spaces stood there; none stands
-    before its first word or after its last. `<unk>` is the five characters it is written with.
+    One `_` separates two words of a line. No `_` precedes the first word or follows the last.
+    `<unk>` becomes the five characters that it is written with.
 
     >>> " ".join(to_characters("a <unk> <eos> be".split()))
     'a _ < u n k > <eos> b e'
     """
-    before = EOS
+    previous = EOS
     for word in words:
         if word == EOS:
             yield EOS
         else:
-            if before != EOS:
+            if previous != EOS:
                 yield SPACE
             yield from word
-        before = word
+        previous = word
 
 
 def character_text(words: Iterable[str]) -> str:
-    """What the file of a text of characters holds, of a text given word by word.
+    """Return the content of a file of characters, made from a text of words.
 
     >>> character_text("a <unk> <eos> be <eos>".split())
     'a _ < u n k > \\nb e \\n'
@@ -61,11 +61,13 @@ def character_text(words: Iterable[str]) -> str:
 def write_characters(
     folder: Path, texts: Mapping[str, Sequence[str]], *, force: bool = False
 ) -> None:
-    """Write train.txt, valid.txt and test.txt, from `texts` of words by the names of the three.
+    """Write train.txt, valid.txt and test.txt as characters, from texts of words.
+
+    `texts` holds the words of each part, by "train", "valid" and "test".
 
     Raises:
-        UserError: one of them exists, and `force` is not given.
-        RunFailed: the disk refuses.
+        UserError: one of the files exists, and `force` is not set.
+        RunFailed: a file cannot be written.
     """
     for split in SPLITS:
         if (folder / f"{split}.txt").exists() and not force:
@@ -79,18 +81,43 @@ def write_characters(
         raise RunFailed(f"{folder} could not be written: {error.strerror}") from None
 
 
+def read_character_text(path: str | Path, vocabulary: Vocabulary) -> list[str]:
+    """Read the tokens of a text of characters, all of which must be in `vocabulary`.
+
+    Raises:
+        UserError: the file cannot be read, is not a text of characters, has fewer than two, or
+            holds a character outside the vocabulary.
+    """
+    tokens = read_tokens(path)
+    for number, token in enumerate(tokens, 1):
+        if len(token) > 1 and token != EOS:
+            raise UserError(
+                f"{path} is no text of characters (token {number} is {token!r}): "
+                "zaremba data chars makes one"
+            )
+        if token not in vocabulary:
+            hint = " of the course: give --vocabulary" if vocabulary is COURSE_VOCABULARY else ""
+            raise UserError(
+                f"{path}: {token!r} (token {number}) is not among the "
+                f"{len(vocabulary)} symbols{hint}"
+            )
+    if len(tokens) < 2:
+        raise UserError(f"{path} has one character: it takes two, one to predict the other from")
+    return tokens
+
+
 def unit_of(vocabulary: Vocabulary) -> str:
-    """Whether a text of these words is one of "words" or of "characters".
+    """Return the unit of a text with this vocabulary, "words" or "characters".
 
     >>> unit_of(COURSE_VOCABULARY), unit_of(Vocabulary(["a", "cat", "_"]))
     ('characters', 'words')
     """
-    single = all(len(word) == 1 for word in vocabulary.words if word != EOS)
-    return CHARACTERS if single and SPACE in vocabulary else WORDS
+    is_single = all(len(word) == 1 for word in vocabulary.words if word != EOS)
+    return CHARACTERS if is_single and SPACE in vocabulary else WORDS
 
 
 def count_words(characters: Iterable[str]) -> int:
-    """Words in a text of characters, every `<eos>` counted as one, as texts of words count it.
+    """Count the words of a text of characters. Every `<eos>` is one, as in texts of words.
 
     >>> count_words("a _ c a t <eos>".split())
     3
@@ -102,11 +129,11 @@ def count_words(characters: Iterable[str]) -> int:
 
 
 def characters_per_word(characters: Sequence[str]) -> float:
-    """What one word of the text takes, its `_` or `<eos>` included; infinite without words."""
+    """Return the mean length of a word, its `_` or `<eos>` included; infinity without words."""
     words = count_words(characters)
     return len(characters) / words if words else math.inf
 
 
 def bits(nats: float) -> float:
-    """Bits, of nats."""
+    """Convert nats to bits."""
     return nats / math.log(2)

@@ -1,4 +1,4 @@
-"""Fetching one file into a cache folder: whole and with the right checksum, or not at all."""
+"""Fetching one file into the cache: whole and with the right checksum, or not at all."""
 
 from __future__ import annotations
 
@@ -13,30 +13,35 @@ from ..errors import UserError
 CONNECT_TIMEOUT, READ_TIMEOUT = 10, 30  # seconds
 
 
+def cache_folder() -> Path:
+    """Return the folder in the user's cache for downloads and for texts that were built."""
+    return Path(pooch.os_cache("zaremba_port"))
+
+
 def fetch_file(
     url: str, checksum: str, cache: Path, *, instead: str, progress: bool = True
 ) -> Path:
-    """The file at `url`, under its name in `cache`; fetched if `cache` lacks an intact one.
+    """Return the file at `url`, under its name in `cache`; fetch it if there is no intact one.
 
-    `checksum` is written "md5:..." or "sha256:...". `progress` shows a bar meanwhile, on a
+    `checksum` is written "md5:..." or "sha256:...". `progress` shows a bar while fetching, on a
     terminal only.
 
     Raises:
-        UserError: the download failed, and left nothing of itself in the cache. It ends with what
-            can be done `instead`.
+        UserError: the download failed. It leaves nothing of the file in the cache. The message
+            ends with `instead`, which says what the user can do without a download.
     """
-    pooch.get_logger().setLevel("WARNING")  # it announces every download on standard error
+    pooch.get_logger().setLevel("WARNING")  # pooch announces every download on standard error
     name = url.rpartition("/")[2]
-    show = progress and Console(stderr=True).is_terminal
+    show_bar = progress and Console(stderr=True).is_terminal
 
     def download(url: str, output_file: str, owner: object) -> None:
-        # Unpacked on the way, a file would have another length than the server announced.
         options = {
             "timeout": (CONNECT_TIMEOUT, READ_TIMEOUT),
+            # A compressed file would not have the length that the server announces.
             "headers": {"Accept-Encoding": "identity"},
             "chunk_size": 1 << 16,
         }
-        if show:
+        if show_bar:
             bar = _Bar(name)
             with bar.progress:
                 pooch.HTTPDownloader(progressbar=bar, **options)(url, output_file, owner)
@@ -46,17 +51,17 @@ def fetch_file(
     try:
         return Path(pooch.retrieve(url, checksum, fname=name, path=cache, downloader=download))
     except (OSError, ValueError) as error:
-        # pooch downloads through requests, whose errors are OSErrors which carry a response.
+        # pooch downloads with requests, whose errors are OSErrors that have a response.
         if isinstance(error, OSError) and not hasattr(error, "response"):
             reason = error.strerror or str(error).partition("\n")[0]
             raise UserError(f"cannot write to the cache folder {cache}: {reason}") from error
         raise UserError(
-            f"cannot fetch {url}: {_failure(error, checksum)}; check the network, or {instead}"
+            f"cannot fetch {url}: {_reason(error, checksum)}; check the network, or {instead}"
         ) from error
 
 
 class _Bar:
-    """The progress bar which pooch asks for, drawn by rich."""
+    """Draw the progress bar that pooch asks for with rich."""
 
     def __init__(self, name: str) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
@@ -81,16 +86,17 @@ class _Bar:
         self.progress.refresh()
 
 
-def _failure(error: OSError | ValueError, checksum: str) -> str:
+def _reason(error: OSError | ValueError, checksum: str) -> str:
+    """Say in a few words why a download failed."""
     response = getattr(error, "response", None)
     if response is not None:
         return f"the server answered {response.status_code} {response.reason}"
-    kind = type(error).__name__
-    if kind == "ChunkedEncodingError":
+    error_name = type(error).__name__
+    if error_name == "ChunkedEncodingError":
         return "the connection was cut before the end of the file"
-    if kind in ("ConnectTimeout", "ReadTimeout"):
+    if error_name in ("ConnectTimeout", "ReadTimeout"):
         return "the server did not answer in time"
     if isinstance(error, OSError):
-        return f"no connection to the server ({kind})"
+        return f"no connection to the server ({error_name})"
     algorithm, _, digest = checksum.partition(":")
     return f"its {algorithm.upper()} checksum is not {digest}"

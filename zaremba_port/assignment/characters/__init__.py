@@ -1,12 +1,16 @@
-"""The character exercise: the prediction protocol, the grader, and the child process it grades."""
+"""The character exercise: the prediction protocol, and the grader of programs that speak it.
 
-from .grading import grade, raise_if_stopped, read_character_text, summary
-from .protocol import serve
+This room runs other programs as child processes, and reads and writes streams. It writes no file.
+"""
+
+from .grading import Grade, grade, raise_if_stopped, summary
+from .protocol import READY, serve
 
 __all__ = [
+    "READY",
+    "serve",
+    "Grade",
     "grade",
     "raise_if_stopped",
-    "read_character_text",
-    "serve",
     "summary",
 ]

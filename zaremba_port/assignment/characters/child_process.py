@@ -1,4 +1,4 @@
-"""A program that answers line by line, run so that nothing it does can block or outlive us."""
+"""A child process that answers line by line. Nothing that it does can block or outlive us."""
 
 from __future__ import annotations
 
@@ -13,28 +13,32 @@ from types import TracebackType
 
 from ...errors import UserError
 
-CHUNK = 1 << 16
-LONGEST_LINE = 1 << 20  # bytes; what is longer will not end
-KEPT_ERRORS = 2000  # bytes of standard error
-GRACE = 2.0  # seconds to end by itself once its input has ended
+CHUNK = 1 << 16  # bytes read at once
+LONGEST_LINE = 1 << 20  # bytes; a longer line is taken to be endless
+STDERR_TAIL = 2000  # bytes of standard error that are kept
+GRACE = 2.0  # seconds that the program has to end once its input has ended
 
 
 class Stopped(Exception):
-    """The program cannot go on: `kind` is "died" or "hung", the text says how."""
+    """Report that the program cannot go on.
 
-    def __init__(self, kind: str, how: str) -> None:
-        super().__init__(how)
+    Attributes:
+        kind: "died" or "hung". The message says how.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
         self.kind = kind
 
 
 class Program:
-    """A running program, its three streams read and written without ever waiting on one alone.
+    """Run a program, and read and write its three streams without waiting on one alone.
 
-    Whatever stands on standard error is read at once, and its end kept, so that a program that
-    writes much there does not stop. As a context, it leaves nothing running.
+    Standard error is read as soon as it is written, and its end is kept, so that a program cannot
+    block by writing much there. Leaving the context kills the program and its children.
 
     Raises:
-        UserError: it cannot be started.
+        UserError: the program cannot be started.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -62,55 +66,57 @@ class Program:
             os.set_blocking(stream.fileno(), False)
         self._selector.register(self._stdout, selectors.EVENT_READ)
         self._selector.register(self._stderr, selectors.EVENT_READ)
-        self._open = True  # standard output
+        self._stdout_is_open = True
         self._unsent = b""
         self._unread = b""
-        self._errors = b""
+        self._stderr_tail = b""
 
     def __enter__(self) -> Program:
         return self
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         self.close(grace=GRACE if error is None else 0)
 
     def send(self, line: str) -> None:
-        """Write one line; what the program does not take yet is written as it reads on."""
+        """Send one line. What the program does not read now is written while it answers."""
         self._unsent += line.encode() + b"\n"
         self._write()
 
     def read_line(self, seconds: float) -> bytes:
-        """The next line that it prints, without its newline.
+        """Return the next line that the program prints, without its newline.
 
         Raises:
-            Stopped: it ended, closed its output, or printed no line within `seconds`.
+            Stopped: the program ended, closed its output, or printed no line within `seconds`.
         """
         return self._read_line(time.monotonic() + seconds, seconds)
 
     def wait_for(self, text: str, seconds: float) -> None:
-        """Read up to the line `text`, which must come within `seconds`; `Stopped` as above."""
+        """Read lines up to and including the line `text`.
+
+        Raises:
+            Stopped: the program ended, closed its output, or did not print `text` within
+                `seconds`.
+        """
         deadline = time.monotonic() + seconds
         while self._read_line(deadline, seconds).strip() != text.encode():
             if time.monotonic() > deadline:
                 raise Stopped("hung", f"other lines only within {seconds:g} s")
 
-    def surplus(self) -> int:
-        """Drop the whole lines that it has printed already; how many there were."""
-        if self._open:
+    def discard_lines(self) -> int:
+        """Discard the complete lines that the program has printed, and return their number."""
+        if self._stdout_is_open:
             self._transfer(0)
-        if not self._unread:
-            return 0
-        lines, newline, rest = self._unread.rpartition(b"\n")
-        self._unread = rest
+        lines, newline, self._unread = self._unread.rpartition(b"\n")
         return lines.count(b"\n") + 1 if newline else 0
 
     def close(self, grace: float = 0) -> None:
-        """End its input, wait `grace` seconds for it to end, and kill its process group."""
-        if self._selector.get_map() is None:  # done already; its number may be another's now
+        """End the input, wait up to `grace` seconds for the end, and kill the process group."""
+        if self._selector.get_map() is None:  # closed before; another process may have the id now
             return
         for stream in (self._stdin, self._stdout):
             with contextlib.suppress(OSError):
@@ -118,7 +124,7 @@ class Program:
         if grace:
             self._wait(grace)
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            # Also where it has ended: its own children may go on.
+            # Its children may go on after it has ended.
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._selector.close()
@@ -126,20 +132,20 @@ class Program:
 
     def _read_line(self, deadline: float, seconds: float) -> bytes:
         while b"\n" not in self._unread:
-            if not self._open:
+            if not self._stdout_is_open:
                 raise Stopped("died", self._how_it_ended())
             if len(self._unread) > LONGEST_LINE:
                 raise Stopped("hung", f"printed {LONGEST_LINE} bytes and no end of a line")
-            left = deadline - time.monotonic()
-            if left <= 0:
-                how = f"no line within {seconds:g} s (does it flush its output?)"
-                raise Stopped("hung", how + self._last_error())
-            self._transfer(left)
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                message = f"no line within {seconds:g} s (does it flush its output?)"
+                raise Stopped("hung", message + self._last_error())
+            self._transfer(remaining)
         line, _, self._unread = self._unread.partition(b"\n")
         return line
 
     def _transfer(self, seconds: float) -> None:
-        """Wait up to `seconds` until a stream is ready; read and write what is possible."""
+        """Wait up to `seconds` until a stream is ready. Read and write what is possible."""
         for key, _ in self._selector.select(seconds):
             if key.fileobj is self._stdin:
                 self._write()
@@ -150,26 +156,29 @@ class Program:
                 continue
             if not chunk:
                 self._selector.unregister(key.fileobj)
-                self._open = self._open and key.fileobj is not self._stdout
+                if key.fileobj is self._stdout:
+                    self._stdout_is_open = False
             elif key.fileobj is self._stdout:
                 self._unread += chunk
             else:
-                self._errors = (self._errors + chunk)[-KEPT_ERRORS:]
+                self._stderr_tail = (self._stderr_tail + chunk)[-STDERR_TAIL:]
 
     def _write(self) -> None:
-        waiting = self._stdin in self._selector.get_map()
+        """Write what the pipe takes. The selector watches the pipe while anything is unsent."""
+        is_watched = self._stdin in self._selector.get_map()
         try:
             self._unsent = self._unsent[os.write(self._stdin.fileno(), self._unsent) :]
         except BlockingIOError:
             pass
-        except OSError:  # it reads no more; whether it still answers is read_line's to see
+        except OSError:  # it reads no more; `read_line` finds out whether it still answers
             self._unsent = b""
-        if self._unsent and not waiting:
+        if self._unsent and not is_watched:
             self._selector.register(self._stdin, selectors.EVENT_WRITE)
-        elif waiting and not self._unsent:
+        elif is_watched and not self._unsent:
             self._selector.unregister(self._stdin)
 
     def _wait(self, seconds: float) -> int | None:
+        """Return the exit status, or None if the program runs on for `seconds`."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._process.wait(seconds)
         return None
@@ -178,7 +187,7 @@ class Program:
         status = self._wait(0.5)
         if status is None:
             return f"closed its output without ending{self._last_error()}"
-        # What it wrote last may not be read yet.
+        # Its last words on standard error may not have been read yet.
         for _ in range(16):
             self._transfer(0)
         if status < 0:
@@ -186,6 +195,7 @@ class Program:
         return f"ended with exit status {status}{self._last_error()}"
 
     def _last_error(self) -> str:
-        lines = self._errors.decode(errors="replace").split("\n")
-        said = [line.strip() for line in lines if line.strip()]
-        return f"; the last it said on standard error: {said[-1][:200]}" if said else ""
+        """Quote the last line on standard error; "" if there is none."""
+        lines = self._stderr_tail.decode(errors="replace").split("\n")
+        lines = [line.strip() for line in lines if line.strip()]
+        return f"; the last it said on standard error: {lines[-1][:200]}" if lines else ""

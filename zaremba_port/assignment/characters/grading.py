@@ -1,4 +1,4 @@
-"""Grading any program that predicts characters, one line of log-probabilities a character."""
+"""Grading a program that predicts characters: one line of log-probabilities a character."""
 
 from __future__ import annotations
 
@@ -6,41 +6,39 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TextIO
 
-from ...errors import RunFailed, UserError
+from ...errors import RunFailed
 from ...evaluate import character_lines, character_note, perplexity
-from ...text import (
-    CHARACTERS,
-    COURSE_VOCABULARY,
-    EOS,
-    Vocabulary,
-    read_tokens,
-)
+from ...text import CHARACTERS, Vocabulary
 from .child_process import Program, Stopped
 from .protocol import READY
 
 TOLERANCE = 1e-4
+"""Largest distance from 1 of the sum of an answer's probabilities."""
 
 
 class BadAnswer(Exception):
-    """An answer that is no distribution: `kind` for the count, the text says what it was."""
+    """Report an answer that is not a distribution.
 
-    def __init__(self, kind: str, what: str) -> None:
-        super().__init__(what)
+    Attributes:
+        kind: the kind of failure, under which it is counted. The message describes the answer.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
         self.kind = kind
 
 
 @dataclass
 class Grade:
-    """What a program has reached so far.
+    """Hold the result of a program so far.
 
     Attributes:
-        answers: characters that it was to predict.
-        nats: the sum of their negative log-likelihoods; a failed answer counts as uniform.
-        failures: failed answers by kind.
-        stopped: how it died or hung, if it did.
+        answers: number of characters to predict.
+        nats: sum of their negative log-likelihoods. A failed answer counts as uniform.
+        failures: number of failed answers by kind.
+        stopped: how the program died or hung; "" if it did neither.
     """
 
     answers: int = 0
@@ -50,7 +48,7 @@ class Grade:
 
     @property
     def mean(self) -> float:
-        """Nats per character."""
+        """Return the mean negative log-likelihood in nats per character; NaN before the first."""
         return self.nats / self.answers if self.answers else math.nan
 
     def __str__(self) -> str:
@@ -72,55 +70,52 @@ def grade(
 ) -> Grade:
     """Run `command`, feed it `text`, and measure how well it predicts each next character.
 
-    The first failure of each kind is told at once; after every `every` characters, and at the
-    end, the grade so far. A character is sent only after the answer before it has come, so that
-    no answer can know it.
+    A character is sent only after the previous answer has come, so that no answer can depend on
+    it. `out` gets the first failure of each kind, and the grade after every `every` characters.
+    The program has `start_seconds` to print `OK GO`, and `answer_seconds` for each answer. The
+    characters left when it dies or hangs count as failed.
 
     Raises:
-        UserError: the program cannot be started.
+        UserError: the program cannot be started, or a character is not in `vocabulary`.
     """
     ids = vocabulary.encode(text).tolist()
     result = Grade()
-    uniform = math.log(len(vocabulary))
-
-    def fail(kind: str, what: str) -> float:
-        if not result.failures[kind]:
-            print(f"answer {result.answers + 1}: {kind}: {what}", file=out, flush=True)
-        result.failures[kind] += 1
-        return uniform
-
+    uniform = math.log(len(vocabulary))  # nats
     with Program(command) as program:
         try:
             wait_until_ready(program, start_seconds)
-            for token, following in zip(text, ids[1:], strict=False):
-                program.send(token)
-                line = program.read_line(answer_seconds)
-                extra = program.surplus()
+            for token, next_id in zip(text, ids[1:], strict=False):
                 try:
-                    if extra:
-                        # Which of them was the answer, nobody can say.
-                        raise BadAnswer("extra lines", f"{extra + 1} lines instead of one")
-                    result.nats -= check(line, len(vocabulary))[following]
-                except BadAnswer as bad:
-                    result.nats += fail(bad.kind, str(bad))
-                result.answers += 1
+                    result.nats -= _ask(program, token, answer_seconds, len(vocabulary))[next_id]
+                    result.answers += 1
+                except BadAnswer as failure:
+                    _count_failures(result, failure, 1, uniform, out)
                 if result.answers % every == 0:
                     print(result, file=out, flush=True)
-        except Stopped as stopped:
-            result.stopped = f"{stopped.kind}: {stopped}"
-            left = len(ids) - 1 - result.answers
-            result.nats += fail(stopped.kind, str(stopped)) * left
-            result.failures[stopped.kind] += left - 1
-            result.answers += left
+        except Stopped as failure:
+            result.stopped = f"{failure.kind}: {failure}"
+            unanswered = len(ids) - 1 - result.answers
+            _count_failures(result, failure, unanswered, uniform, out)
             program.close()
     return result
+
+
+def _count_failures(
+    result: Grade, failure: BadAnswer | Stopped, count: int, nats: float, out: TextIO
+) -> None:
+    """Add `count` failed answers of `nats` each, and report the first of their kind."""
+    if failure.kind not in result.failures:
+        print(f"answer {result.answers + 1}: {failure.kind}: {failure}", file=out, flush=True)
+    result.failures[failure.kind] += count
+    result.nats += nats * count
+    result.answers += count
 
 
 def wait_until_ready(program: Program, seconds: float) -> None:
     """Skip what the program prints up to its `OK GO`.
 
     Raises:
-        Stopped: it ended, or did not say so within `seconds`.
+        Stopped: the program ended, or did not print `OK GO` within `seconds`.
     """
     try:
         program.wait_for(READY, seconds)
@@ -128,11 +123,22 @@ def wait_until_ready(program: Program, seconds: float) -> None:
         raise Stopped(stopped.kind, f"before it said {READY}: {stopped}") from None
 
 
-def check(line: bytes, size: int) -> list[float]:
-    """The `size` log-probabilities on a line.
+def _ask(program: Program, token: str, seconds: float, size: int) -> list[float]:
+    """Send `token`, and return the `size` log-probabilities of the next."""
+    program.send(token)
+    line = program.read_line(seconds)
+    extra = program.discard_lines()
+    if extra:  # nobody can say which of the lines is the answer
+        raise BadAnswer("extra lines", f"{extra + 1} lines instead of one")
+    return parse_answer(line, size)
+
+
+def parse_answer(line: bytes, size: int) -> list[float]:
+    """Return the `size` log-probabilities on a line.
 
     Raises:
-        BadAnswer: they are not numbers, not as many, not a number, or do not sum to one.
+        BadAnswer: the line does not hold `size` numbers, one is NaN, or the probabilities do not
+            sum to one.
     """
     try:
         log_p = [float(word) for word in line.split()]
@@ -143,7 +149,7 @@ def check(line: bytes, size: int) -> list[float]:
         raise BadAnswer("wrong length", f"{len(log_p)} numbers instead of {size}")
     if any(math.isnan(value) for value in log_p):
         raise BadAnswer("NaN", "a value that is not a number")
-    # Where one alone is above one, exp might overflow.
+    # exp of a large number would overflow.
     total = math.inf if max(log_p) > 1 else math.fsum(map(math.exp, log_p))
     if abs(total - 1) > TOLERANCE:
         raise BadAnswer("not normalised", f"the probabilities sum to {total:.6g}")
@@ -151,7 +157,7 @@ def check(line: bytes, size: int) -> list[float]:
 
 
 def summary(result: Grade, text: Sequence[str]) -> list[str]:
-    """The lines at the end of a grading."""
+    """Return the lines that report the grade of a program on `text`."""
     kinds = ", ".join(f"{kind} {n}" for kind, n in result.failures.items())
     lines = [str(result), *character_lines(result.mean, text), character_note(text)]
     if kinds:
@@ -163,31 +169,11 @@ def summary(result: Grade, text: Sequence[str]) -> list[str]:
     return lines
 
 
-def read_character_text(path: str | Path, vocabulary: Vocabulary) -> list[str]:
-    """The tokens of a text of characters.
+def raise_if_stopped(result: Grade) -> None:
+    """Do nothing if the program ran to the end of the text.
 
     Raises:
-        UserError: it is none, is too short, or has a character outside the vocabulary.
+        RunFailed: the program died or hung.
     """
-    tokens = read_tokens(path)
-    for place, token in enumerate(tokens, 1):
-        if len(token) > 1 and token != EOS:
-            raise UserError(
-                f"{path} is no text of characters (token {place} is {token!r}): "
-                "zaremba data chars makes one"
-            )
-        if token not in vocabulary:
-            hint = " of the course: give --vocabulary" if vocabulary is COURSE_VOCABULARY else ""
-            raise UserError(
-                f"{path}: {token!r} (token {place}) is not among the "
-                f"{len(vocabulary)} symbols{hint}"
-            )
-    if len(tokens) < 2:
-        raise UserError(f"{path} has one character: it takes two, one to predict the other from")
-    return tokens
-
-
-def raise_if_stopped(result: Grade) -> None:
-    """A program that died or hung makes the grading a failed run."""
     if result.stopped:
         raise RunFailed(f"the program {result.stopped}")

@@ -1,6 +1,7 @@
-"""Predicting characters over streams: one token a line in, one line of log-probabilities out.
+"""The protocol of the course's grader: predicting characters over streams.
 
-The protocol that the course's grader speaks: `OK GO` first, then an answer to every line.
+The program first prints `OK GO`. Then it reads one token a line, and answers each with one line:
+the log-probabilities of the next token.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from ...errors import UserError
 from ...text import CHARACTERS
 
 READY = "OK GO"
+DIGITS = {"float32": 9, "float64": 17}
+"""Significant digits that identify every number of a type."""
 
 
 def serve(predictor: Predictor, lines: TextIO, out: TextIO, err: TextIO) -> None:
     """Answer every line of `lines` with the log-probabilities of the next character.
 
-    They stand in the order of the vocabulary, separated by spaces, with all digits of their
-    number type. The state is carried over the whole stream. A token outside the vocabulary is
-    reported on `err` and not read: the answer is the one before it, uniform if there was none.
+    An answer holds one number, in nats, for each symbol in the order of the vocabulary, separated
+    by spaces and with all digits. The recurrent state is carried over the whole stream. A token
+    outside the vocabulary is reported on `err` and not read: it gets the previous answer again, or
+    the uniform distribution if there is none.
 
     Raises:
         UserError: the network was trained on words.
@@ -31,22 +35,21 @@ def serve(predictor: Predictor, lines: TextIO, out: TextIO, err: TextIO) -> None
     if run.unit != CHARACTERS:
         raise UserError(f"{run.path} was trained on words: predict-chars takes one on characters")
     size = len(vocabulary)
-    digits = 9 if run.settings.dtype == "float32" else 17
-    row = " ".join([f"%.{digits}g"] * size) + "\n"
-    # A network made for more symbols than its text had gives the others something, too.
-    spare = run.settings.vocab_size > size
+    row = " ".join([f"%.{DIGITS[run.settings.dtype]}g"] * size) + "\n"
+    # A network made for more symbols than its text had gives the others a probability, too.
+    has_spare_outputs = run.settings.vocab_size > size
     answer = row % ((-math.log(size),) * size)
     predictor.reset()
     print(READY, file=out, flush=True)
-    # Not `for line in lines`, which may read ahead of what is answered.
+    # `for line in lines` might read more lines before it hands out the first.
     while line := lines.readline():
         token = line.strip()
-        id = vocabulary.index.get(token)
-        if id is None:
+        token_id = vocabulary.index.get(token)
+        if token_id is None:
             print(f"not in the vocabulary: {token!r}", file=err, flush=True)
         else:
-            log_p = predictor.read(id)
-            if spare:
+            log_p = predictor.read(token_id)  # (size,)
+            if has_spare_outputs:
                 log_p = torch.log_softmax(log_p, 0)
             answer = row % tuple(log_p.tolist())
         out.write(answer)

@@ -8,8 +8,8 @@ from ....text import (
     read_tokens,
     replicate,
     sequential,
+    tokenize,
 )
-from ....text import corpus as data
 from ....train import text_states
 from .pair import OUTSIDE, Pair
 
@@ -52,10 +52,10 @@ DATA: tuple[Pair, ...] = (
     Pair(
         "data.lua",
         ("load_data",),
-        (read_tokens, data._tokens, Vocabulary.encode, load_corpus),
+        (read_tokens, tokenize, Vocabulary.encode, load_corpus),
         (
             ("load_data (", "def read_tokens"),
-            ("file . read (", "tokens = _tokens ( _read_text"),
+            ("file . read (", "tokens = tokenize ( read_text"),
             ("stringx . replace (", "return text . replace"),
             ("stringx . split (", "return text . replace"),
             ("print (", "log ( f"),

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from zaremba_port.errors import UserError
+from zaremba_port.text import UNK, load_corpus, pydoc_texts
 from zaremba_port.text import pydoc as pydoc_text
-from zaremba_port.text.corpus import load_corpus
-from zaremba_port.text.pydoc import UNK, pydoc_texts
 
 ROOT = Path(__file__).resolve().parents[2]
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
@@ -20,7 +19,7 @@ STDLIB = Path(sysconfig.get_paths()["stdlib"])
 PRINT_TEXTS = """
 import sys
 from pathlib import Path
-from zaremba_port.text.pydoc import pydoc_texts
+from zaremba_port.text import pydoc_texts
 sys.stdout.buffer.write("\\f".join(pydoc_texts(Path(sys.argv[1]), Path(sys.argv[2]))).encode())
 """
 

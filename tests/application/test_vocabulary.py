@@ -1,0 +1,85 @@
+"""Vocabularies: ids, unknown words, and files."""
+
+import pytest
+import torch
+from helpers import one_line
+
+from zaremba_port.errors import UserError
+from zaremba_port.text import EOS, UNK, Vocabulary
+
+
+def test_ids_are_given_in_order_of_first_appearance():
+    vocabulary = Vocabulary()
+    ids = vocabulary.encode(["b", "a", "b", "c"], grow=True)
+    assert ids.dtype == torch.int64
+    assert ids.tolist() == [0, 1, 0, 2]
+    assert vocabulary.encode(["c", "d"], grow=True).tolist() == [2, 3]
+    assert vocabulary.words == ["b", "a", "c", "d"]
+    assert vocabulary.index == {"b": 0, "a": 1, "c": 2, "d": 3}
+    assert len(vocabulary) == 4
+    assert "a" in vocabulary
+    assert "z" not in vocabulary
+    assert vocabulary.decode(ids) == ["b", "a", "b", "c"]
+    assert vocabulary.decode([3, 0]) == ["d", "b"]
+    assert vocabulary.encode([]).dtype == torch.int64
+
+
+@pytest.mark.parametrize("number", [-1, 2])
+def test_decoding_an_id_without_a_word(number):
+    with pytest.raises(UserError) as error:
+        Vocabulary(["a", "b"]).decode([0, number])
+    assert one_line(error) == f"no word has the id {number}: the ids are 0..1"
+
+
+def test_an_unknown_word_is_named_with_its_place_and_its_neighbours():
+    vocabulary = Vocabulary(["the", "house", "horse", EOS])
+    with pytest.raises(UserError) as error:
+        vocabulary.encode(["the", "house", EOS, "the", "hourse"])
+    assert one_line(error) == (
+        "unknown word 'hourse' (word 5, line 2): not among the 4 words of the vocabulary; "
+        "near it: house, horse"
+    )
+    assert len(vocabulary) == 4
+    with pytest.raises(UserError) as error:
+        Vocabulary(["the", UNK]).encode(["xylophone"])
+    assert one_line(error) == (
+        "unknown word 'xylophone' (word 1, line 1): not among the 2 words of the vocabulary; "
+        "or write <unk> in its place"
+    )
+
+
+def test_a_vocabulary_is_saved_one_word_a_line_and_loaded_again(tmp_path):
+    words = ["the", "na\u00efve", EOS, UNK, "\u65e5\u672c"]
+    path = tmp_path / "words.txt"
+    Vocabulary(words).save(path)
+    assert path.read_bytes() == "".join(word + "\n" for word in words).encode("utf-8")
+    assert Vocabulary.load(path).words == words
+    path.write_bytes(b"one\r\ntwo\r\n")
+    assert Vocabulary.load(path).words == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"a\nb c\n", "words.txt is not a vocabulary: line 2 is not one word"),
+        (b"a\n\nb\n", "words.txt is not a vocabulary: line 2 is not one word"),
+        (b"", "words.txt is not a vocabulary: line 1 is not one word"),
+        (b"a\nb\na\n", "words.txt is not a vocabulary: 'a' stands on line 1 and on line 3"),
+        (b"a\n\xff\n", "words.txt is not UTF-8 text: bad byte 0xff at offset 2"),
+    ],
+)
+def test_loading_what_is_no_vocabulary(tmp_path, content, says):
+    path = tmp_path / "words.txt"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as error:
+        Vocabulary.load(path)
+    assert one_line(error).endswith(says)
+
+
+def test_a_vocabulary_that_is_missing_or_cannot_be_written(tmp_path):
+    with pytest.raises(UserError) as error:
+        Vocabulary.load(tmp_path / "none.txt")
+    assert one_line(error) == f"no such file: {tmp_path / 'none.txt'}"
+    with pytest.raises(UserError) as error:
+        Vocabulary(["a"]).save(tmp_path / "no" / "folder.txt")
+    assert one_line(error).startswith(f"cannot write {tmp_path / 'no' / 'folder.txt'}: ")

@@ -1,0 +1,98 @@
+"""The kinds of diagrams: the graphs that each shows, as Graphviz source and as a page."""
+
+from __future__ import annotations
+
+import pygraph_nn as nngraph
+from pygraph_nn import nn
+
+from ... import model
+from ...config import Settings
+from ...errors import check_choice
+from .drawing import cell_source, stack_source
+from .scene import merge_chains, only_leading_to, stacked
+from .symbols import NOTATIONS, Symbol, symbol
+
+KINDS = ("cell", "network", "unrolled", "gru")
+"""Names of the diagrams."""
+
+CELL_KINDS = ("cell", "gru")
+"""Diagrams of a single cell at one step; the others show all layers."""
+
+
+def diagram_source(kind: str, settings: Settings, steps: int = 3, notation: str = "paper") -> str:
+    """Return the diagram in Graphviz's language, for a slide.
+
+    "cell" shows a layer at one step, "gru" the GRU cell, "network" all layers at one step, and
+    "unrolled" all layers at `steps` steps. The notation "paper" counts steps from the middle one,
+    t; "code" counts them from 0.
+
+    Raises:
+        UserError: there is no such kind or notation.
+    """
+    check_choice("notation", notation, NOTATIONS)
+    graphs = diagram_graphs(kind, settings, steps)
+    if kind in CELL_KINDS:
+        return cell_source(graphs[0], notation, settings.rnn_size)
+    first = -(steps // 2) if kind == "unrolled" and notation == "paper" else 0
+    scene = stacked(graphs, first)
+    if kind == "unrolled":
+        only_leading_to(scene, "pred")
+    merge_chains(scene)
+    return stack_source(scene, notation)
+
+
+def diagram_page(kind: str, settings: Settings, steps: int = 3, notation: str = "code") -> str:
+    """Return the diagram as one HTML page, to zoom, unfold and walk through.
+
+    The kinds are those of `diagram_source`.
+
+    Raises:
+        UserError: there is no such kind or notation.
+    """
+    check_choice("notation", notation, NOTATIONS)
+    graphs = diagram_graphs(kind, settings, steps)
+    if notation == "paper":
+        for graph in graphs:
+            _use_paper_names(graph, is_cell=kind in CELL_KINDS)
+    cell = settings.cell.upper()
+    titles = {"network": f"{cell} network", "unrolled": f"{cell} network, {steps} steps"}
+    title = titles.get(kind, f"{cell} cell")
+    return nngraph.html_page(graphs if kind == "unrolled" else graphs[0], title=title)
+
+
+def diagram_graphs(kind: str, settings: Settings, steps: int) -> list[nngraph.gModule]:
+    """Return the graphs that a diagram shows: one for each step of "unrolled", else a single one.
+
+    Raises:
+        UserError: there is no such kind.
+    """
+    check_choice("diagram", kind, KINDS)
+    if kind in CELL_KINDS:
+        return [cell_graph(model.CELLS[settings.cell], settings)]
+    if kind == "network":
+        return [model.create_network(settings)]
+    return nngraph.clone_many_times(model.create_network(settings, predictions=True), steps)
+
+
+def cell_graph(cell: model.Cell, settings: Settings) -> nngraph.gModule:
+    """Return the graph of one use of `cell`, from x and the previous state to the next state."""
+    names = ["x", *(f"prev_{name}" for name in model.state_names(cell))]
+    inputs = [nn.Identity()().annotate(name=name) for name in names]
+    sizes = {"input_size": settings.input_size, "rnn_size": settings.rnn_size}
+    outputs = cell(*inputs, **sizes)
+    for name, node in zip(model.state_names(cell), outputs, strict=True):
+        node.annotate(name=f"next_{name}")
+    return nngraph.gModule(inputs, list(outputs))
+
+
+def _use_paper_names(graph: nngraph.gModule, is_cell: bool) -> None:
+    """Rename the graph's nodes as in the paper. The tables prev_s and next_s keep their names."""
+    for node in graph.forwardnodes:
+        if not node.name:
+            continue
+        group = node.group or next((n.group for n in graph.fg.children(node) if n.group), ())
+        if is_cell:
+            paper = Symbol("h", "t", "l−1") if node.name == "x" else symbol(node.name, "paper")
+            node.annotate(name=str(paper), is_state=node.name.startswith(("prev_", "next_")))
+        elif group:
+            node.annotate(name=str(symbol(node.name, "paper", group[0].split()[-1])))

@@ -1,0 +1,112 @@
+"""The command `zaremba diagram`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+
+from ..config import PRESETS, Settings, preset
+from ..errors import UserError, check_choice, did_you_mean
+from .options import add_setting, changed_settings, check_folder_of
+from .parser import Commands
+
+KINDS = {
+    "cell": "one layer at one step, from the graph of the recurrent cell",
+    "network": "all layers at one step, from the graph of create_network",
+    "unrolled": "clones of the network, one for each step",
+    "gru": "the GRU cell",
+}
+"""The kinds of diagrams and what each shows, repeated here because the diagrams import torch."""
+
+CELL_KINDS = ("cell", "gru")
+NOTATIONS = ("paper", "code")
+ENDINGS = ("svg", "png", "pdf", "html")
+SETTINGS = ("layers", "rnn_size", "embedding_size", "vocab_size", "dropout", "cell")
+NETWORK_SETTINGS = ("layers", "vocab_size", "dropout")
+"""Settings that a diagram of a single cell does not show."""
+
+
+def add(commands: Commands) -> None:
+    """Add the command and its options."""
+    parser = commands.add("diagram", run, "draw the cell, the network, or it unrolled in time")
+    parser.add_argument(
+        "kind", metavar="|".join(KINDS), help="; ".join(map(": ".join, KINDS.items()))
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help=f"file to write, ending in {', '.join('.' + e for e in ENDINGS)}; "
+        "default diagram-NAME.svg",
+    )
+    parser.add_argument(
+        "--notation",
+        metavar="|".join(NOTATIONS),
+        help="names as in Zaremba et al. 2014 or as in the code; default code for html, else paper",
+    )
+    parser.add_argument("--steps", type=int, metavar="N", help="time steps of unrolled; default 3")
+    parser.add_argument("--preset", help=f"{', '.join(PRESETS)}; default medium")
+    for setting in fields(Settings):
+        if setting.name in SETTINGS:
+            add_setting(parser, setting)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write a diagram.
+
+    Raises:
+        UserError: an unknown kind, notation, preset or ending; an option that the kind has no use
+            for; the file cannot be written; the program dot is missing.
+    """
+    check_choice("diagram", options.kind, KINDS)
+    path = Path(options.output or f"diagram-{options.kind}.svg")
+    ending = _checked_ending(path)
+    notation = options.notation or ("code" if ending == "html" else "paper")
+    check_choice("notation", notation, NOTATIONS)
+    settings, steps = _settings(options), _steps(options)
+
+    from ..assignment.diagrams import diagram_page, diagram_source, render_diagram
+
+    if ending == "html":
+        content = diagram_page(options.kind, settings, steps, notation).encode()
+    else:
+        content = render_diagram(diagram_source(options.kind, settings, steps, notation), ending)
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    print(f"the diagram is {path}")
+
+
+def _checked_ending(path: Path) -> str:
+    ending = path.suffix.removeprefix(".").lower()
+    if ending not in ENDINGS:
+        choices = ", ".join(f".{choice}" for choice in ENDINGS)
+        hint = did_you_mean(ending, ENDINGS)
+        raise UserError(f"{path}: the ending must be one of {choices}{hint}")
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder")
+    check_folder_of(path)
+    return ending
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    changes = changed_settings(options)
+    for name in NETWORK_SETTINGS if options.kind in CELL_KINDS else ():
+        if name in changes:
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} is for network and unrolled, not for {options.kind}")
+    if options.kind == "gru" and changes.setdefault("cell", "gru") != "gru":
+        raise UserError(f"--cell {changes['cell']} is not for gru, which is the GRU cell")
+    return preset(options.preset or "medium").with_changes(changes)
+
+
+def _steps(options: argparse.Namespace) -> int:
+    if options.steps is None:
+        return 3
+    if options.kind != "unrolled":
+        raise UserError(f"--steps is for unrolled, not for {options.kind}")
+    if options.steps < 1:
+        raise UserError(f"--steps is {options.steps}, it must be at least 1")
+    return int(options.steps)

@@ -1,0 +1,73 @@
+"""Completing a sentence, one word at a time."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from pygraph_nn import torch7_random
+
+from ..errors import UserError
+from ..runs import RunFolder
+from ..text import EOS, UNK
+from .predict import Predictor
+from .sampling import Sampling
+from .search import beam_search
+
+
+def complete(
+    run: RunFolder | str | Path | Predictor,
+    words: Sequence[str],
+    length: int,
+    *,
+    sampling: Sampling | None = None,
+    beam: int | None = None,
+    seed: int | torch7_random.Generator | None = None,
+    map_unknown: bool = False,
+) -> list[str]:
+    """Return `words` followed by `length` words that the network chooses.
+
+    The network reads `words` from a state of zeros. Without any, the completion starts a sentence,
+    after <eos>. `sampling` says how each word is chosen; the default is at random, by its
+    probability. `beam` chooses nothing at random: it returns the likeliest completion that a beam
+    search of that width finds, and heeds only `no_unk` of `sampling`. The same `seed` gives the
+    same words; a generator continues its sequence. `map_unknown` reads unknown words as <unk>.
+
+    Raises:
+        UserError: a word is not in the vocabulary, `length` is negative, or `beam` is below 1.
+    """
+    predictor = run if isinstance(run, Predictor) else Predictor(run)
+    vocabulary, sampling = predictor.vocabulary, sampling or Sampling()
+    if length < 0:
+        raise UserError(f"cannot complete with {length} words")
+    if map_unknown:
+        words = [word if word in vocabulary else UNK for word in words]
+    unk = vocabulary.index.get(UNK)
+    prompt = vocabulary.encode(words or [EOS]).tolist()
+    if beam is not None:
+        ids = beam_search(predictor, prompt, length, beam, unk if sampling.no_unk else None)
+    else:
+        if not isinstance(seed, torch7_random.Generator):
+            seed = torch7_random.Generator(secrets.randbits(32) if seed is None else seed)
+        ids = _draw(predictor, prompt, length, sampling, seed, unk)
+    return [*words, *vocabulary.decode(ids)]
+
+
+def _draw(
+    predictor: Predictor,
+    prompt: Sequence[int],
+    length: int,
+    sampling: Sampling,
+    generator: torch7_random.Generator,
+    unk: int | None,
+) -> list[int]:
+    ids: list[int] = []
+    unread = prompt
+    predictor.reset()
+    for _ in range(length):
+        for word in unread:
+            log_p = predictor.read(word)
+        ids.append(sampling.choose(log_p, generator, unk))
+        unread = ids[-1:]
+    return ids
