@@ -27,6 +27,7 @@ from .graph import (
     observing,
 )
 from .nn.core import (
+    blocked_norm,
     function,
     module,
     reference_mode,
@@ -68,6 +69,7 @@ __all__ = [
     "Trace",
     "Wire",
     "annotateNodes",
+    "blocked_norm",
     "clone_many_times",
     "detect_anomaly",
     "dot",
@@ -77,6 +79,7 @@ __all__ = [
     "group",
     "html_page",
     "initialSeed",
+    "kernels_unavailable",
     "manualSeed",
     "module",
     "nest",
@@ -97,3 +100,8 @@ __all__ = [
 setattr(nn, "gModule", gModule)  # noqa: B010
 
 draw_failures_with(draw_failure)
+
+
+def kernels_unavailable() -> str | None:
+    """Return None. A stand-in until `recurrent.native` exports the function of this name."""
+    return None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 
-from .engines import FastModel
+from .language_model import LanguageModel, TextState
 from .text import (
     CHARACTERS,
     COURSE_FACTOR,
@@ -15,10 +15,9 @@ from .text import (
     bits,
     characters_per_word,
 )
-from .unrolled import Model, TextState
 
 
-def run_valid(model: Model | FastModel, state: TextState) -> float:
+def run_valid(model: LanguageModel, state: TextState) -> float:
     """Mean loss in nats, read in batches with carried state, as the original validates.
 
     As there, floor(len) sequences are read and their sum is divided by the fractional len.
@@ -32,30 +31,15 @@ def run_valid(model: Model | FastModel, state: TextState) -> float:
     return total / length
 
 
-def run_test(model: Model | FastModel, state: TextState) -> float:
+def run_test(model: LanguageModel, state: TextState) -> float:
     """Mean loss in nats, read one word at a time with carried state."""
     model.reset_state(state)
     model.disable_dropout()
     total = torch.zeros((), dtype=torch.float64, device=state.data.device)
-    if isinstance(model, FastModel):
-        steps = model.many_steps(state.data)
-    else:
-        steps = single_steps(model, state.data)
-    for err, _ in steps:
+    for err, _ in model.read_words(state.data):
         total += err.sum(dtype=torch.float64)
     model.enable_dropout()
     return total.item() / (len(state.data) - 1)
-
-
-def single_steps(
-    model: Model, data: torch.Tensor
-) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
-    """The loss of every word, (1,), and the state after it, read one row of `data` at a time."""
-    state = model.zero_state(data.shape[1])
-    with torch.no_grad():
-        for i in range(len(data) - 1):
-            err, state = model.core_network.forward([data[i], data[i + 1], state])[:2]
-            yield err, state
 
 
 def perplexity(loss: float, unit: str = WORDS) -> float:

@@ -26,6 +26,7 @@ from ..engines import (
 )
 from ..errors import UserError
 from ..evaluate import character_note, report_lines, run_test, run_valid
+from ..language_model import TextState, text_states
 from ..model import create_network
 from ..runs import (
     RunFolder,
@@ -38,8 +39,7 @@ from ..text import (
     replicate,
     sequential,
 )
-from ..train import text_states, train
-from ..unrolled import TextState
+from ..train import train
 from . import characters as assignment_commands
 from .answers import add_answers
 from .compare import add_compare

@@ -7,6 +7,7 @@ wraps PyTorch modules and functions; the rest are helpers that several layers sh
 
 from .calling import calls_are_watched
 from .criterion import Criterion, CriterionTable, ModuleFromCriterion
+from .flat_parameters import blocked_norm
 from .foreign import function, module
 from .inplace import writable
 from .module import Module, run_module
@@ -17,6 +18,7 @@ __all__ = [
     "CriterionTable",
     "Module",
     "ModuleFromCriterion",
+    "blocked_norm",
     "calls_are_watched",
     "function",
     "in_reference_mode",
