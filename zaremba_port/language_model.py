@@ -36,7 +36,7 @@ class TextState:
     pos: int = 0
 
     def ends_within(self, length: int) -> bool:
-        """Return whether fewer than `length` rows remain that another row follows."""
+        """Return whether no `length` rows are left that all have a next row to predict."""
         return self.pos + length + 1 > len(self.data)
 
     def rows(self, start: int, length: int) -> torch.Tensor:
@@ -90,7 +90,7 @@ class Diverged(RunFailed):
 
 
 class StepQueue(Protocol):
-    """A device that computes whole training steps while the host goes on."""
+    """Whole training steps that a device computes while the host goes on."""
 
     def run(self, text: TextState, lr: float, at_most: int) -> Iterator[tuple[float, float]]:
         """Train on up to `at_most` sequences of `text`, at least one, at the learning rate `lr`.
@@ -99,7 +99,8 @@ class StepQueue(Protocol):
             The loss in nats per word, and the gradient's norm before clipping, of each step.
 
         Raises:
-            Diverged: a step diverged; everything is as before it, and later steps had no effect.
+            Diverged: a step diverged. Parameters, state and `text` are as before it; the steps
+                queued behind it had no effect.
         """
 
 
@@ -139,23 +140,22 @@ def has_diverged(loss: float | torch.Tensor, norm: float | torch.Tensor) -> bool
 class LanguageModel(ABC):
     """A network that reads `seq_length` words at a time, learns from them, and keeps its state.
 
-    Both engines implement this interface. `fp` and `bp` are one training step; what an engine adds
-    is how to run the network forward and backward over a sequence, and how to move parameters.
+    Both engines implement this interface. `fp` and `bp` together are one training step. An engine
+    adds how the network runs forward and backward over a sequence, and how its parameters move.
 
     Attributes:
-        settings, cell: what the network was made with; `cell` is None for ``settings.cell``.
+        settings, cell: those of the network; `cell` is None for ``settings.cell``.
         core_network: the network for one time step.
-        rnns: its clones, one for each time step, which share its parameters; the fast engine
-            has none.
+        rnns: its clones, one for each time step, with shared parameters; empty in the fast engine.
         paramx, paramdx: all parameters and all gradients, (n,), in the engine's own order.
-        s: states, each a table of (batch, rnn_size). s[0] precedes the sequence that was read last;
-            the graph engine keeps the state after every time step behind it.
-        start_s: the state that the next sequence starts from. As in Lua there is one for training,
-            validation and test.
+        s: states, each a table of (batch, rnn_size). s[0] is the state before the last sequence;
+            in the graph engine s[t] is the state after t time steps.
+        start_s: the state before the next sequence. As in Lua, training, validation and test share
+            it.
         err: the loss of every time step, (seq_length,), in nats per word.
         loss: their mean, from the last `fp`.
         norm_dw: the 2-norm of the gradient before clipping, from the last `bp`.
-        queue: computes whole training steps on a device; None where `fp` and `bp` do.
+        queue: runs whole training steps on a device; None if `fp` and `bp` run them.
     """
 
     queue: StepQueue | None = None

@@ -27,7 +27,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def start_generators(seed: int) -> None:
-    """Seed all generators, and draw one number as g_make_deterministic of the original does."""
+    """Seed PyTorch's and Torch7's generators, and draw one number, as g_make_deterministic does."""
     torch.manual_seed(seed)
     nngraph.manualSeed(seed)
     torch7_random.uniform()

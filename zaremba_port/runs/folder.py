@@ -46,8 +46,7 @@ FILES = (
 class RunFolder:
     """One training on disk. `create` starts a new folder, `open` reads an existing one.
 
-    Every method that writes raises RunFailed if the disk does not take it; the file is then as
-    before.
+    Methods that write raise RunFailed if the file system refuses; what was saved before is kept.
 
     Attributes:
         path: the folder.

@@ -66,7 +66,7 @@ def save(training: Training) -> None:
     """Write ``last.safetensors``: all that the next step depends on.
 
     Raises:
-        RunFailed: the disk does not take it; what was saved before is kept.
+        RunFailed: the file could not be written; what was saved before is kept.
     """
     model, progress = training.model, training.progress
     progress.pos = training.text.pos
