@@ -126,13 +126,14 @@ def train_epochs(
         for perp, norm_dw in train_steps(model, training.text, progress.lr, at_most):
             training.add_step(perp, norm_dw)
             on_step(progress.step, last_step)
+        epoch = progress.step / epoch_size
         if report_every > 0 and progress.step % report_every == 10:
             report(training)
         elif settings.reference:
             write_step(training)
         if progress.step % epoch_size == 0:
             validate(training, state_valid)
-            if training.epoch > settings.max_epoch:
+            if epoch > settings.max_epoch:
                 progress.lr /= settings.decay
             save(training)
         if interrupted.is_set():
