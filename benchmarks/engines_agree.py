@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 
 from zaremba_port import Settings, create_network
-from zaremba_port.engines.fast import make_model
+from zaremba_port.engines import make_model, start_generators
+from zaremba_port.language_model import TextState
 from zaremba_port.text import Vocabulary, replicate
-from zaremba_port.train import start_generators
-from zaremba_port.unrolled import TextState
+from zaremba_port.train import train_steps
 
 ALLOWED = {10: 1e-11, 50: 1e-6}
 
@@ -44,8 +44,7 @@ def main() -> int:
     for step in range(1, options.steps + 1):
         found = []
         for model, text in zip(models, texts, strict=True):
-            model.train_step(text, settings.lr)
-            found += model.finished()
+            found += train_steps(model, text, settings.lr, at_most=1)
         losses, norms = zip(*found, strict=True)
         loss_apart = abs(losses[0] - losses[1]) / losses[0]
         norm_apart = abs(norms[0] - norms[1]) / norms[0]

@@ -14,8 +14,9 @@ import torch.nn.functional as F
 
 import pygraph_nn as nngraph
 from zaremba_port import Settings, create_network
-from zaremba_port.engines.fast import ENGINES, PRECISIONS, make_model
-from zaremba_port.unrolled import TextState
+from zaremba_port.config import ENGINES, PRECISIONS
+from zaremba_port.engines import make_model
+from zaremba_port.language_model import TextState
 
 Step = Callable[[], object]
 
@@ -118,15 +119,21 @@ def engine_step(settings: Settings, name: str, device: torch.device) -> Step:
     network = create_network(settings).to(device)
     model = make_model(engine, network, settings, precision=precision)
     state = TextState(text(settings, 50 * settings.seq_length + 1).to(device))
-    steps = 0
+    queue = model.queue
+    queued = 0
 
     def step() -> object:
-        nonlocal steps
-        model.train_step(state, 0.1)
-        steps += 1
-        return model.finished() if steps % model.ahead == 0 else None
+        model.fp(state)
+        model.bp(state, 0.1)
+        return model.norm_dw
 
-    return step
+    def queued_step() -> object:
+        nonlocal queued
+        queue.start(state, 0.1)
+        queued += 1
+        return queue.collect() if queued % queue.capacity == 0 else None
+
+    return step if queue is None else queued_step
 
 
 def products_step(settings: Settings, device: torch.device) -> Step:

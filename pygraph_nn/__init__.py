@@ -27,6 +27,7 @@ from .graph import (
     observing,
 )
 from .nn.core import (
+    blocked_norm,
     function,
     module,
     reference_mode,
@@ -68,6 +69,7 @@ __all__ = [
     "Trace",
     "Wire",
     "annotateNodes",
+    "blocked_norm",
     "clone_many_times",
     "detect_anomaly",
     "dot",

@@ -40,6 +40,7 @@ FLOORS = {
         "config",
         "text",
         "model",
+        "language_model",
         "unrolled",
         "engines",
         "evaluate",

@@ -38,7 +38,7 @@ _ROOMS = {
     "RunFolder": "runs",
     "Sampling": "completing",
     "Settings": "config",
-    "TextState": "unrolled",
+    "TextState": "language_model",
     "UserError": "errors",
     "Vocabulary": "text",
     "complete": "completing",
@@ -54,11 +54,12 @@ if TYPE_CHECKING:
     from .completing import Predictor, Sampling, complete
     from .config import PRESETS, Settings, preset
     from .errors import RunFailed, UserError
+    from .language_model import TextState
     from .model import create_network, gru, lstm
     from .runs import RunFolder
     from .text import Corpus, Vocabulary, load_corpus
     from .train import train
-    from .unrolled import Model, TextState
+    from .unrolled import Model
 else:
 
     def __getattr__(name: str) -> object:

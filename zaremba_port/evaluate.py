@@ -1,13 +1,13 @@
-"""Perplexity of texts: validation in batches, test one word or character at a time."""
+"""Perplexity: `run_valid` reads a text in batches, `run_test` one word or character at a time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 
-from .engines import FastModel
+from .language_model import LanguageModel, TextState
 from .text import (
     CHARACTERS,
     COURSE_FACTOR,
@@ -15,13 +15,13 @@ from .text import (
     bits,
     characters_per_word,
 )
-from .unrolled import Model, TextState
 
 
-def run_valid(model: Model | FastModel, state: TextState) -> float:
-    """Mean loss in nats, read in batches with carried state, as the original validates.
+def run_valid(model: LanguageModel, state: TextState) -> float:
+    """Return the mean loss of a text in nats, read in batches with carried state.
 
-    As there, floor(len) sequences are read and their sum is divided by the fractional len.
+    Source: `run_valid` of main.lua. As there, floor(length) sequences are read, and the sum of
+    their losses is divided by the fractional length.
     """
     model.reset_state(state)
     model.disable_dropout()
@@ -32,36 +32,25 @@ def run_valid(model: Model | FastModel, state: TextState) -> float:
     return total / length
 
 
-def run_test(model: Model | FastModel, state: TextState) -> float:
-    """Mean loss in nats, read one word at a time with carried state."""
+def run_test(model: LanguageModel, state: TextState) -> float:
+    """Return the mean loss of a text in nats, read one word at a time with carried state.
+
+    Source: `run_test` of main.lua.
+    """
     model.reset_state(state)
     model.disable_dropout()
     total = torch.zeros((), dtype=torch.float64, device=state.data.device)
-    if isinstance(model, FastModel):
-        steps = model.many_steps(state.data)
-    else:
-        steps = single_steps(model, state.data)
-    for err, _ in steps:
+    for err, _ in model.read_words(state.data):
         total += err.sum(dtype=torch.float64)
     model.enable_dropout()
     return total.item() / (len(state.data) - 1)
 
 
-def single_steps(
-    model: Model, data: torch.Tensor
-) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
-    """The loss of every word, (1,), and the state after it, read one row of `data` at a time."""
-    state = model.zero_state(data.shape[1])
-    with torch.no_grad():
-        for i in range(len(data) - 1):
-            err, state = model.core_network.forward([data[i], data[i + 1], state])[:2]
-            yield err, state
-
-
 def perplexity(loss: float, unit: str = WORDS) -> float:
-    """exp of a mean loss in nats, of 5.6 times that for characters, as the course counts it.
+    """Return the perplexity for a mean loss in nats: its exponential, infinite on overflow.
 
-    Infinite where that is too large for a number.
+    For characters the loss is first multiplied by 5.6, the characters per word that the course
+    assumes.
     """
     if unit == CHARACTERS:
         loss *= COURSE_FACTOR
@@ -69,7 +58,14 @@ def perplexity(loss: float, unit: str = WORDS) -> float:
 
 
 def report_lines(title: str, how: str, loss: float, characters: Sequence[str] = ()) -> list[str]:
-    """What to tell of a mean loss in nats; for a text of characters, what it means for words."""
+    """Return lines that report a mean loss in nats as a perplexity.
+
+    Args:
+        title: what was measured, such as "Test set perplexity".
+        how: how the text was read.
+        loss: the mean loss, in nats per word or character.
+        characters: the tokens of a text of characters, for its measures per word; else empty.
+    """
     if not characters:
         return [f"{title} : {perplexity(loss):.3f}  ({how}, {loss:.6f} nats per word)"]
     return [
@@ -79,7 +75,7 @@ def report_lines(title: str, how: str, loss: float, characters: Sequence[str] = 
 
 
 def character_lines(loss: float, characters: Sequence[str]) -> list[str]:
-    """What a mean loss in nats per character is in bits, and for the words of the text."""
+    """Return lines with a mean loss in nats per character in bits, and as perplexity of words."""
     real = characters_per_word(characters)
     return [
         f"  bits per character : {bits(loss):.4f}",
@@ -88,7 +84,7 @@ def character_lines(loss: float, characters: Sequence[str]) -> list[str]:
 
 
 def character_note(characters: Sequence[str]) -> str:
-    """Why there are two perplexities of a text of characters."""
+    """Return the sentence that explains the two perplexities of a text of characters."""
     return (
         f"The course counts exp({COURSE_FACTOR} * nats). A word of this text takes "
         f"{characters_per_word(characters):.4f} characters, its _ or <eos> included, not "

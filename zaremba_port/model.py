@@ -1,6 +1,6 @@
 """The network of Zaremba et al. 2014, https://arxiv.org/abs/1409.2329, for one time step.
 
-Read it beside `lstm` and `create_network` of the original main.lua: the lines are the same.
+Read it beside `lstm` and `create_network` of main.lua: the lines are the same.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 
@@ -18,7 +17,7 @@ from pygraph_nn import nn, torch7_random
 from .config import Settings
 
 Cell = Callable[..., tuple[nngraph.Node, ...]]
-"""``cell(x, *prev_state, input_size=, rnn_size=)`` giving the next state, its output last."""
+"""``cell(x, *prev_state, input_size=, rnn_size=)``, which returns the next state, output last."""
 
 
 def lstm(
@@ -29,9 +28,9 @@ def lstm(
     input_size: int,
     rnn_size: int,
 ) -> tuple[nngraph.Node, nngraph.Node]:
-    """One step of long short-term memory: the next c and h (section 3 of the paper).
+    """Add one step of long short-term memory to the graph; return the next c and h.
 
-    `x` is (batch, input_size), everything else (batch, rnn_size).
+    Section 3.1 of the paper. `x` is (batch, input_size), everything else (batch, rnn_size).
     """
     # All four gates in one go
     i2h = nn.Linear(input_size, 4 * rnn_size)(x)
@@ -59,10 +58,11 @@ def lstm(
 def gru(
     x: nngraph.Node, prev_h: nngraph.Node, *, input_size: int, rnn_size: int
 ) -> tuple[nngraph.Node]:
-    """One step of a gated recurrent unit (Cho et al. 2014, https://arxiv.org/abs/1406.1078).
+    """Add one step of a gated recurrent unit to the graph; return the next h.
 
-    The reset gate acts on `prev_h` before its product, and the next h is
-    z * candidate + (1 - z) * prev_h. Shapes as in `lstm`.
+    Cho et al. 2014, https://arxiv.org/abs/1406.1078. The reset gate acts on `prev_h` before the
+    product with its weights; the next h is z * candidate + (1 - z) * prev_h, with z the update
+    gate. Shapes are as in `lstm`.
     """
     i2h = nn.Linear(input_size, 3 * rnn_size)(x)
     x_update, x_reset, x_candidate = nn.SplitTable(1)(nn.Reshape(3, rnn_size)(i2h)).split(3)
@@ -89,7 +89,10 @@ CELLS: dict[str, Cell] = {"lstm": lstm, "gru": gru}
 
 
 def state_names(cell: Cell) -> list[str]:
-    """What `cell` carries from step to step, by the names of its parameters: ["c", "h"]."""
+    """Return the names of the state that `cell` carries from step to step, such as ["c", "h"].
+
+    They are the names of its positional parameters after the first, without "prev_".
+    """
     parameters = list(inspect.signature(cell).parameters.values())[1:]
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     named = [p.name for p in parameters if p.kind in positional]
@@ -99,15 +102,17 @@ def state_names(cell: Cell) -> list[str]:
 def create_network(
     settings: Settings, *, predictions: bool = False, cell: Cell | None = None
 ) -> nngraph.gModule:
-    """The network for one time step, its parameters drawn from Torch7's generator.
+    """Create the network for one time step; draw its parameters from Torch7's generator.
 
-    Inputs are x and y, the ids of the words and of the words after them, (batch,), and prev_s, a
-    table of the state, (batch, rnn_size) each: c and h of the first layer, of the second, ...
-    Outputs are err, the mean negative log-likelihood in nats, (1,); next_s, a table like prev_s;
-    and with `predictions` the log-probabilities, (batch, vocab_size).
+    Its inputs are x and y, the ids of the words and of the words after them, (batch,); and prev_s,
+    the state, a table of (batch, rnn_size): c and h of the first layer, of the second, and so on.
+    Its outputs are err, the mean negative log-likelihood in nats, (1,); and next_s, a table like
+    prev_s.
 
-    Another recurrent cell takes the place of `lstm` by name, ``settings.cell``, or as a function,
-    `cell`: of x and its state, giving its next state, output last.
+    Args:
+        settings: sizes, dropout, dtype, and the range of the initial parameters.
+        predictions: add an output, the log-probabilities of all words, (batch, vocab_size).
+        cell: a recurrent cell of your own instead of ``settings.cell``.
     """
     cell = cell or CELLS[settings.cell]
     states = len(state_names(cell))
@@ -138,12 +143,13 @@ def create_network(
 
 
 def parts(table: nngraph.Node, n: int) -> list[nngraph.Node]:
-    """The `n` elements of a node's table, as a list also when there is one."""
+    """Return nodes for the `n` elements of the table that `table` outputs; `n` may be 1."""
     return list(table.split(n)) if n > 1 else [table.split(1)]
 
 
 @contextlib.contextmanager
 def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Make `dtype` the type of new parameters."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -152,7 +158,12 @@ def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def zero_state(settings: Settings, batch: int, like: torch.Tensor, cell: Any = None) -> list[Any]:
-    """The state before the first word: zeros, (batch, rnn_size) each."""
+def zero_state(
+    settings: Settings, batch: int, like: torch.Tensor, cell: Cell | None = None
+) -> list[torch.Tensor]:
+    """Return the state before the first word: zeros, (batch, rnn_size) each.
+
+    `like` is a tensor of the network's dtype and device.
+    """
     n = settings.layers * len(state_names(cell or CELLS[settings.cell]))
     return [like.new_zeros(batch, settings.rnn_size) for _ in range(n)]

@@ -1,11 +1,11 @@
-"""The unrolled network and its buffers: `model` of the original, with fp and bp."""
+"""The graph engine: the network unrolled over a sequence by clones, as `setup` of main.lua does.
+
+What it shares with the other engine is in `language_model`: `fp`, `bp`, `reset_state`.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import torch
 
@@ -13,139 +13,56 @@ import pygraph_nn as nngraph
 from pygraph_nn import nested
 
 from .config import Settings
-from .errors import RunFailed
-from .model import Cell, zero_state
+from .language_model import LanguageModel, TextState
+from .model import Cell
+
+__all__ = ["Model", "TextState"]
 
 
-@dataclass
-class TextState:
-    """A text and the place that reading it has reached (state_train, state_valid, ... in Lua).
-
-    Attributes:
-        data: word ids, (rows, batch).
-        pos: the row to be read next, from 0.
-    """
-
-    data: torch.Tensor
-    pos: int = 0
-
-
-class Steps:
-    """Steps of training, of which each is known when it is over; see `FastModel` for others.
-
-    A step whose loss or gradient is infinite or NaN changes no parameter.
+class Model(LanguageModel):
+    """The network unrolled over `seq_length` steps by clones, which run one after the other.
 
     Attributes:
-        ahead: after how many steps at most `finished` must be asked what they found.
-    """
-
-    ahead = 1
-    norm_dw: float
-    fp: Callable[[TextState], float]
-    bp: Callable[[TextState, float], None]
-
-    def __init__(self) -> None:
-        self._found: list[tuple[float, float]] = []
-
-    def train_step(self, text: TextState, lr: float) -> None:
-        """Learn from the next `seq_length` words of `text`, at the rate `lr`."""
-        loss = self.fp(text)
-        self.norm_dw = math.nan
-        if math.isfinite(loss):
-            with contextlib.suppress(RunFailed):
-                self.bp(text, lr)
-        self._found.append((loss, self.norm_dw))
-
-    def finished(self) -> list[tuple[float, float]]:
-        """The loss and the gradient's norm of every step since the last call; waits for them."""
-        found, self._found = self._found, []
-        return found
-
-
-class Model(Steps):
-    """The network unrolled over `seq_length` steps by clones (`setup` in Lua).
-
-    Attributes:
-        core_network: the network for one step; rnns: its clones, which share its parameters.
-        paramx, paramdx: all parameters, all gradients, (n,), which the clones view.
-        s: the state before step t, s[0] .. s[seq_length]: tables of (batch, rnn_size).
-        start_s: the state that the next sequence starts from; train, valid and test share it.
-        ds: the gradient of the objective with respect to the state.
-        err: the loss of every step, (seq_length,), in nats per word.
-        norm_dw: the gradient's norm before it was limited.
-        dpred: the gradient of the predictions, where the network gives them: zeros, (batch,
+        ds: the gradient of the objective with respect to the state, a table of (batch, rnn_size).
+        dpred: the gradient of the predictions, where the network outputs them: zeros, (batch,
             vocab_size), made once by the first `bp`; None before.
     """
 
     def __init__(
         self, core_network: nngraph.gModule, settings: Settings, cell: Cell | None = None
     ) -> None:
-        super().__init__()
-        self.settings = settings
-        self.cell = cell
-        self.core_network = core_network
-        self.paramx, self.paramdx = core_network.getParameters()
+        paramx, paramdx = core_network.getParameters()
+        super().__init__(core_network, settings, cell, paramx, paramdx)
         steps, batch = settings.seq_length, settings.batch_size
         self.s = [self.zero_state(batch) for _ in range(steps + 1)]
-        self.start_s = self.zero_state(batch)
         self.ds = self.zero_state(batch)
         self.rnns = nngraph.clone_many_times(core_network, steps)
-        self.norm_dw = 0.0
-        self.err = self.paramx.new_zeros(steps)
         self._derr = self.paramx.new_ones(1)
         self.dpred: torch.Tensor | None = None
 
-    def zero_state(self, batch: int) -> list[torch.Tensor]:
-        """A state of zeros: what is remembered before the first word."""
-        return zero_state(self.settings, batch, self.paramx, self.cell)
-
-    def reset_state(self, state: TextState) -> None:
-        """Back to the start of the text, with nothing remembered."""
-        state.pos = 0
-        for start in self.start_s:
-            start.zero_()
-
     def reset_ds(self) -> None:
+        """Set the gradient of the state to zeros."""
         for d in self.ds:
             d.zero_()
 
-    def fp(self, state: TextState) -> float:
-        """Read the next `seq_length` words; their mean loss in nats."""
-        nested.copy(self.s[0], self.start_s)
-        # As in the original, s[0] is filled before a text that ends is started anew: the first
-        # sequence after the wrap still starts from the state that was reached.
-        if state.pos + self.settings.seq_length + 1 > len(state.data):
-            self.reset_state(state)
+    def forward(self, words: torch.Tensor) -> None:
+        """Run one clone after the other; see `LanguageModel.forward`."""
         for i, rnn in enumerate(self.rnns):
-            x, y = state.data[state.pos], state.data[state.pos + 1]
+            x, y = words[i], words[i + 1]  # (batch,)
             self.err[i], self.s[i + 1] = rnn.forward([x, y, self.s[i]])[:2]
-            state.pos += 1
         nested.copy(self.start_s, self.s[-1])
-        return self.err.mean(dtype=torch.float64).item()
 
-    def bp(self, state: TextState, lr: float) -> None:
-        """Go back through what `fp` read, and step against the gradient, limited in norm.
-
-        Raises:
-            RunFailed: the norm is infinite or NaN; the parameters are as before.
-        """
+    def backward(self, words: torch.Tensor) -> None:
+        """Run the clones backward, the last one first; see `LanguageModel.backward`."""
         self.paramdx.zero_()
         self.reset_ds()
         for i, rnn in reversed(list(enumerate(self.rnns))):
-            state.pos -= 1
-            x, y = state.data[state.pos], state.data[state.pos + 1]
+            x, y = words[i], words[i + 1]
             tmp = rnn.backward([x, y, self.s[i]], self._grad_output(rnn))[2]
             nested.copy(self.ds, tmp)
-        state.pos += self.settings.seq_length
-        self.norm_dw = norm(self.paramdx)
-        if not math.isfinite(self.norm_dw):
-            raise RunFailed(f"the gradient's norm is {self.norm_dw}")
-        if self.norm_dw > self.settings.max_grad_norm:
-            self.paramdx.mul_(self.settings.max_grad_norm / self.norm_dw)
-        self.paramx.add_(self.paramdx.mul_(-lr))
 
     def _grad_output(self, rnn: nngraph.gModule) -> list[object]:
-        """The gradients of err, next_s and, where the network gives them, the predictions."""
+        """Return the gradients of err, next_s and, if the network outputs them, the predictions."""
         outputs = rnn.output
         if len(outputs) == 2:
             return [self._derr, self.ds]
@@ -153,22 +70,20 @@ class Model(Steps):
             self.dpred = torch.zeros_like(outputs[2])
         return [self._derr, self.ds, self.dpred]
 
-    def disable_dropout(self) -> None:
-        for rnn in (self.core_network, *self.rnns):
-            rnn.evaluate()
+    def gradient_norm(self) -> torch.Tensor:
+        """Return the 2-norm of `paramdx`; see `LanguageModel.gradient_norm`."""
+        return nngraph.blocked_norm(self.paramdx)
 
-    def enable_dropout(self) -> None:
-        for rnn in (self.core_network, *self.rnns):
-            rnn.train()
+    def update(self, lr: float, shrink: float) -> None:
+        """Step against the gradient, and leave the step in `paramdx`, as Lua does."""
+        if shrink < 1:
+            self.paramdx.mul_(shrink)
+        self.paramx.add_(self.paramdx.mul_(-lr))
 
-
-def norm(flat: torch.Tensor) -> float:
-    """The 2-norm of `flat`, (n,), summed in double precision as Torch7 does.
-
-    Block by block, which costs no copy of `flat` in double precision.
-    """
-    block = 4096
-    whole = len(flat) // block * block
-    norms = torch.linalg.vector_norm(flat[:whole].view(-1, block), dim=1).double()
-    rest = torch.linalg.vector_norm(flat[whole:]).double()
-    return torch.linalg.vector_norm(torch.cat([norms, rest[None]])).item()
+    def read_words(self, data: torch.Tensor) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
+        """Read one row at a time, with the one-step network; see `LanguageModel.read_words`."""
+        state = self.zero_state(data.shape[1])
+        for i in range(len(data) - 1):
+            with torch.no_grad():
+                err, state = self.core_network.forward([data[i], data[i + 1], state])[:2]
+            yield err, state

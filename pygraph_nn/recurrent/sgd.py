@@ -11,6 +11,7 @@ import torch
 
 from .. import nested, nn
 from ..errors import GraphError
+from ..nn.core import blocked_norm
 from .executor import Recurrent
 from .functions import Workspace
 
@@ -219,16 +220,9 @@ class Descent(Workspace):
         self._version = self.gradients._version
 
     def norm(self) -> Tensor:
-        """The 2-norm of all gradients, (), its blocks' squares summed in double precision."""
-        dense = self.gradients[self._dense :]
-        block = 4096
-        whole = len(dense) // block * block
-        norms = [torch.linalg.vector_norm(dense[:whole].view(-1, block), dim=1).double()]
-        norms.append(torch.linalg.vector_norm(dense[whole:]).double()[None])
-        for table, rows in self._touched():
-            touched = self._grads[id(table)].index_select(0, rows)
-            norms.append(torch.linalg.vector_norm(touched, dim=1).double())
-        return torch.linalg.vector_norm(torch.cat(norms))
+        """Return the 2-norm of all gradients, (), in double precision; see `blocked_norm`."""
+        rows = (self._grads[id(table)].index_select(0, rows) for table, rows in self._touched())
+        return blocked_norm(self.gradients[self._dense :], *rows)
 
     def update(self, rate: float | Tensor, unless: Tensor | None = None) -> None:
         """Take `rate` times the gradient from every parameter.

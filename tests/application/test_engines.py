@@ -13,15 +13,23 @@ import torch
 from helpers import PTB, needs_ptb
 
 import pygraph_nn as nngraph
-from pygraph_nn import nn
+from pygraph_nn import nested, nn
 from zaremba_port import Corpus, RunFolder, Settings, UserError, create_network, train
 from zaremba_port.cli.main import main
-from zaremba_port.engines import fast
-from zaremba_port.engines.fast import ENGINES, FastModel, make_model
+from zaremba_port.config import ENGINES
+from zaremba_port.engines import FastModel, fast, make_model, start_generators
+from zaremba_port.engines.device_queue import DeviceQueue
 from zaremba_port.evaluate import run_test, run_valid
+from zaremba_port.language_model import (
+    Diverged,
+    LanguageModel,
+    TextState,
+    has_diverged,
+    shrink_factor,
+)
 from zaremba_port.text import replicate, sequential
-from zaremba_port.train import start_generators
-from zaremba_port.unrolled import Model, TextState
+from zaremba_port.train import train_steps
+from zaremba_port.unrolled import Model
 
 NewRun = Callable[..., RunFolder]
 
@@ -176,10 +184,67 @@ def test_products_are_as_exact_as_float32(tiny: Settings, corpus: Corpus) -> Non
     assert torch.get_float32_matmul_precision() == "highest"
 
 
+def test_the_rules_of_a_step_are_the_same_for_numbers_and_tensors() -> None:
+    values = [0.0, 1e-300, 0.3, 5.0, 5.0000001, 1e300, math.inf, math.nan]
+    for norm in values:
+        tensor = torch.tensor(norm, dtype=torch.float64)
+        for loss in values:
+            failed = has_diverged(loss, norm)
+            assert failed == (math.isinf(loss + norm) or math.isnan(loss + norm))
+            on_device = has_diverged(torch.tensor(loss, dtype=torch.float64), tensor)
+            assert on_device.item() == failed
+        if math.isfinite(norm):
+            factor = shrink_factor(norm, 5.0)
+            assert factor * norm == pytest.approx(min(norm, 5.0))
+            assert factor == (1.0 if norm <= 5.0 else pytest.approx(5.0 / norm))
+            assert shrink_factor(tensor, 5.0).item() == factor
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("at_fault", ["loss", "gradient"])
+def test_a_diverging_step_changes_nothing(
+    tiny: Settings, corpus: Corpus, engine: str, at_fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model(engine, create_network(tiny), tiny)
+    text = TextState(replicate(corpus.train, tiny.batch_size))
+    model.fp(text)
+    model.bp(text, 0.1)
+    before, state, pos = model.paramx.clone(), nested.clone(model.start_s), text.pos
+    if at_fault == "loss":  # infinite, where the gradient is finite
+        monkeypatch.setattr(model, "mean_loss", lambda: torch.tensor(math.inf))
+    else:
+        monkeypatch.setattr(model, "gradient_norm", lambda: torch.tensor(math.nan))
+    model.fp(text)
+    assert text.pos == pos + tiny.seq_length
+    with pytest.raises(Diverged, match="loss is inf" if at_fault == "loss" else "norm is nan"):
+        model.bp(text, 0.1)
+    assert torch.equal(model.paramx, before)
+    assert text.pos == pos
+    for a, b in zip(model.start_s, state, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_reading_words_leaves_autograd_on(tiny: Settings, corpus: Corpus, engine: str) -> None:
+    model = make_model(engine, create_network(tiny), tiny)
+    steps = 0
+    for losses, state in model.read_words(sequential(corpus.test)):
+        assert torch.is_grad_enabled()
+        assert not losses.requires_grad
+        assert [tuple(s.shape) for s in state] == [(1, tiny.rnn_size)] * 4
+        steps += len(losses)
+    assert steps == len(corpus.test) - 1
+
+
 @pytest.fixture
-def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps of training are queued as on a CUDA device; here only the graph is missing."""
-    monkeypatch.setattr(fast, "runs_ahead", lambda device: True)
+def queued(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queue training steps as on a CUDA device; only the CUDA graph is missing here."""
+    monkeypatch.setattr(fast, "queues_steps", lambda device: True)
+
+
+def queue_of(model: LanguageModel) -> DeviceQueue:
+    assert isinstance(model.queue, DeviceQueue)
+    return model.queue
 
 
 def test_the_step_of_a_device_is_the_same_step(
@@ -188,24 +253,23 @@ def test_the_step_of_a_device_is_the_same_step(
     settings = tiny.with_changes({"dtype": "float64", "dropout": 0.3, "max_grad_norm": 0.5})
     results = []
     for on_device in (False, True):
-        monkeypatch.setattr(fast, "runs_ahead", lambda device, answer=on_device: answer)
+        monkeypatch.setattr(fast, "queues_steps", lambda device, answer=on_device: answer)
         start_generators(1)
         model = FastModel(create_network(settings), settings)
         text = TextState(replicate(corpus.train[:200], settings.batch_size))
-        found = []
-        for step in range(20):
-            model.train_step(text, 0.5 if step < 10 else 0.25)
-            if not on_device or step in (7, 19):
-                found += model.finished()
-        assert any(norm > settings.max_grad_norm for _, norm in found)
-        results.append((found, model.norm_dw, text.pos, model.err, model.start_s, model.paramx))
+        steps: list[tuple[float, float]] = []
+        for lr, until in ((0.5, 8), (0.5, 10), (0.25, 20)):
+            while len(steps) < until:
+                steps += train_steps(model, text, lr, at_most=until - len(steps))
+        assert any(norm > settings.max_grad_norm for _, norm in steps)
+        results.append((steps, model.norm_dw, text.pos, model.err, model.start_s, model.paramx))
     torch.testing.assert_close(results[1], results[0], rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_nothing_waits_for_the_device(
-    tiny: Settings, ahead: None, cell: str, precision: str
+    tiny: Settings, queued: None, cell: str, precision: str
 ) -> None:
     """On a device without values, whoever asks for one fails."""
     settings = tiny.with_changes({"dropout": 0.3, "cell": cell})
@@ -213,10 +277,10 @@ def test_nothing_waits_for_the_device(
     words = torch.zeros(40, settings.batch_size, dtype=torch.long, device="meta")
     text = TextState(words)
     for _ in range(9):
-        model.train_step(text, 1.0)
+        queue_of(model).start(text, 1.0)
     assert text.pos == 10
     with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
-        model.finished()
+        queue_of(model).collect()
 
 
 def test_a_run_ahead_is_the_same_run(
@@ -224,7 +288,7 @@ def test_a_run_ahead_is_the_same_run(
 ) -> None:
     runs = []
     for on_device in (False, True):
-        monkeypatch.setattr(fast, "runs_ahead", lambda device, answer=on_device: answer)
+        monkeypatch.setattr(fast, "queues_steps", lambda device, answer=on_device: answer)
         run = new_run(f"ahead {on_device}", dtype="float64", dropout=0.2, max_max_epoch=2)
         log: list[str] = []
         progress = train(run, corpus, log=log.append)
@@ -237,22 +301,23 @@ def test_a_run_ahead_is_the_same_run(
     torch.testing.assert_close(runs[1][3].buffers["perps"], runs[0][3].buffers["perps"])
 
 
-def test_a_step_that_fails_changes_nothing_on_a_device(
-    tiny: Settings, corpus: Corpus, ahead: None
+def test_a_step_that_diverges_changes_nothing_on_a_device(
+    tiny: Settings, corpus: Corpus, queued: None
 ) -> None:
     model = FastModel(create_network(tiny), tiny)
     text = TextState(replicate(corpus.train, tiny.batch_size))
-    model.train_step(text, 0.1)
+    queue = queue_of(model)
+    queue.start(text, 0.1)
     before = model.paramx.clone()
-    model.train_step(text, 0.1)
+    queue.start(text, 0.1)
     assert not torch.equal(model.paramx, before)
-    state = [start.clone() for start in model.start_s]
+    state = nested.clone(model.start_s)
     before = model.paramx.clone()
     model.start_s[0][0, 0] = torch.nan
     state[0][0, 0] = torch.nan
     for _ in range(2):
-        model.train_step(text, 0.1)
-    (_, good), (_, bad) = model.finished()[1:3]
+        queue.start(text, 0.1)
+    (_, good), (_, bad) = queue.collect()[1:3]
     assert math.isfinite(good)
     assert math.isnan(bad)
     assert torch.equal(model.paramx, before)
@@ -260,15 +325,43 @@ def test_a_step_that_fails_changes_nothing_on_a_device(
         assert torch.equal(a.nan_to_num(7), b.nan_to_num(7))
 
 
-def test_more_steps_than_are_kept(tiny: Settings, corpus: Corpus, ahead: None) -> None:
+@pytest.mark.parametrize("engine", [*ENGINES, "fast, queued"])
+def test_training_yields_the_steps_before_one_that_diverges(
+    tiny: Settings, corpus: Corpus, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then everything is as that step found it."""
+    monkeypatch.setattr(fast, "queues_steps", lambda device: engine == "fast, queued")
+    start_generators(1)
+    model = make_model(engine.partition(",")[0], create_network(tiny), tiny)
+    text = TextState(replicate(corpus.train, tiny.batch_size))
+    steps: list[tuple[float, float]] = []
+
+    def train_on() -> None:
+        while True:
+            for step in train_steps(model, text, 1e38, at_most=20):
+                steps.append(step)  # one by one: what came before the failure counts
+
+    with pytest.raises(Diverged) as failure:
+        train_on()
+    assert steps
+    assert all(math.isfinite(loss) and math.isfinite(norm) for loss, norm in steps)
+    assert has_diverged(failure.value.loss, failure.value.norm)
+    assert text.pos == len(steps) * tiny.seq_length
+    assert all(torch.isfinite(start).all() for start in model.start_s)
+    assert torch.isfinite(model.paramx).all()
+
+
+def test_a_queue_has_a_capacity(tiny: Settings, corpus: Corpus, queued: None) -> None:
     model = FastModel(create_network(tiny), tiny)
     text = TextState(replicate(corpus.train, tiny.batch_size))
-    for _ in range(model.ahead):
-        model.train_step(text, 0.1)
-    with pytest.raises(RuntimeError, match=r"finished\(\) must be asked"):
-        model.train_step(text, 0.1)
-    assert len(model.finished()) == model.ahead
-    assert model.finished() == []
+    queue = queue_of(model)
+    for _ in range(queue.capacity):
+        queue.start(text, 0.1)
+    with pytest.raises(RuntimeError, match=r"call collect\(\) first"):
+        queue.start(text, 0.1)
+    assert len(queue.collect()) == queue.capacity
+    assert queue.collect() == []
+    assert len(list(queue.run(text, 0.1, at_most=1000))) == queue.capacity
 
 
 def test_precisions(tiny: Settings, corpus: Corpus) -> None:
@@ -285,8 +378,8 @@ def test_precisions(tiny: Settings, corpus: Corpus) -> None:
     assert norms["bfloat16"] == pytest.approx(norms["float32"], rel=0.02)
     assert norms["bfloat16"] != pytest.approx(norms["float32"], rel=1e-5)
     for precision, engine, message in (
-        ("tf32", "fast", "of CUDA devices"),
-        ("bfloat16", "graph", "of the fast engine"),
+        ("tf32", "fast", "needs a CUDA device"),
+        ("bfloat16", "graph", "needs the fast engine"),
         ("float8", "fast", "must be one of float32, tf32, bfloat16"),
     ):
         with pytest.raises(UserError, match=message):

@@ -11,7 +11,6 @@ from helpers import assert_close, golden, golden_names, needs_golden, value
 import pygraph_nn as nngraph
 from pygraph_nn import nn, torch7_random
 from zaremba_port.config import Settings
-from zaremba_port.evaluate import single_steps
 from zaremba_port.model import create_network
 from zaremba_port.unrolled import Model, TextState
 
@@ -121,7 +120,7 @@ def check_evaluation(case: Case) -> None:
     assert loss == pytest.approx(case.data["eval_loss_first_window"], rel=case.tolerance * 10)
     case.close(model.err, "eval_errors_first_window")
     steps = [
-        next_step for _, next_step in zip(range(6), single_steps(model, state.data), strict=False)
+        next_step for _, next_step in zip(range(6), model.read_words(state.data), strict=False)
     ]
     case.close([err.item() for err, _ in steps], "test_loop_errors_first_6")
     case.close(steps[-1][1], "test_loop_state_after")

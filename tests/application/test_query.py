@@ -25,7 +25,7 @@ from zaremba_port import (
 from zaremba_port.cli.main import main
 from zaremba_port.completing import Queries, beam_search, likeliest
 from zaremba_port.completing.query import PROMPT
-from zaremba_port.runs.folder import Progress, Saved
+from zaremba_port.runs import Progress, Saved
 
 
 @pytest.fixture

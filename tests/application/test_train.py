@@ -20,9 +20,10 @@ from helpers import PTB, golden, needs_golden, needs_ptb
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 from zaremba_port import Corpus, RunFailed, RunFolder, Settings, UserError, train
+from zaremba_port.config import ENGINES
 from zaremba_port.engines import fast
-from zaremba_port.engines.fast import ENGINES
 from zaremba_port.text import load_corpus
+from zaremba_port.train import steps_to_event
 
 NewRun = Callable[..., RunFolder]
 EPOCH_LINE = re.compile(
@@ -39,7 +40,7 @@ def quiet(line: str) -> None:
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param in ENGINES:
         return request.param
-    monkeypatch.setattr(fast, "runs_ahead", lambda device: True)
+    monkeypatch.setattr(fast, "queues_steps", lambda device: True)
     return "fast"
 
 
@@ -156,6 +157,22 @@ def test_divergence_after_an_epoch_keeps_that_epoch(
     assert train(run, corpus, log=quiet, engine=engine, resume=True, new_lr=0.1).step == 360
 
 
+@pytest.mark.parametrize("epoch_size", [1, 4, 5, 30, 120, 2323])
+def test_a_queue_of_steps_ends_where_the_loop_acts(epoch_size: int) -> None:
+    report_every = math.floor(epoch_size / 10 + 0.5)
+    last_step = 3 * epoch_size - 1
+    for step in range(last_step):
+        events = (
+            later
+            for later in range(step + 1, last_step + 1)
+            if later % epoch_size == 0
+            or later == last_step
+            or (report_every and later % report_every == 10 % report_every)
+        )
+        first = next(events)
+        assert steps_to_event(step, epoch_size, report_every, last_step) == first - step
+
+
 def test_texts_too_short(new_run: NewRun, corpus: Corpus) -> None:
     run = new_run("r", batch_size=60)
     with pytest.raises(UserError, match=r"the valid text has \d+ words, shorter than one batch"):
@@ -249,6 +266,49 @@ def test_torch7s_own_run(tmp_path: Path) -> None:
         for mine, golden_step in zip(ours, theirs, strict=False):
             assert mine["loss"] == pytest.approx(golden_step["loss"], rel=tolerance)
             assert mine["grad_norm"] == pytest.approx(golden_step["dw_norm"], rel=tolerance)
+
+
+REASON = "there is no compiler"
+
+
+@pytest.mark.parametrize(
+    ("engine", "dtype", "reason", "times"),
+    [
+        ("fast", "float32", REASON, 1),
+        ("fast", "float32", None, 0),
+        ("fast", "float64", REASON, 0),
+        ("graph", "float32", REASON, 0),
+    ],
+)
+def test_missing_kernels_are_logged_once(
+    new_run: NewRun,
+    corpus: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+    dtype: str,
+    reason: str | None,
+    times: int,
+) -> None:
+    monkeypatch.setattr(nngraph, "kernels_unavailable", lambda: reason)
+    run, lines = new_run("r", dtype=dtype), []
+    train(run, corpus, log=lines.append, engine=engine, max_steps=130, device="cpu")
+    for log in (lines, (run.path / "train.log").read_text().splitlines()):
+        assert [REASON in line for line in log].count(True) == times
+        assert log.index("Starting training.") > times  # at the start
+
+
+def test_a_process_without_kernels_says_why(text_folder: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        command("train", tmp_path / "run", "--data", text_folder, *SMALL, "--max-steps", 3),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYGRAPH_NN_NATIVE": "0"},
+    )
+    assert done.returncode == 0, done.stderr
+    for log in (done.stdout, (tmp_path / "run" / "train.log").read_text()):
+        lines = [line for line in log.splitlines() if "without compiled kernels" in line]
+        assert len(lines) == 1
+        assert "PYGRAPH_NN_NATIVE" in lines[0]
 
 
 def test_progress_is_told(new_run: NewRun, corpus: Corpus) -> None:

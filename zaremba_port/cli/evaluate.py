@@ -13,8 +13,8 @@ from .parser import Commands
 if TYPE_CHECKING:
     import torch
 
+    from ..language_model import TextState
     from ..runs import RunFolder
-    from ..unrolled import TextState
 
 SPLIT_NAMES = {"train": "Training", "valid": "Validation", "test": "Test"}
 
@@ -95,7 +95,7 @@ def _words(options: argparse.Namespace, folder: RunFolder) -> Sequence[str]:
 
 def _text_state(data: torch.Tensor, rows: int, device: torch.device) -> TextState:
     """Check that `data`, (rows, batch), has at least `rows` rows, and put it on the device."""
-    from ..unrolled import TextState
+    from ..language_model import TextState
 
     if len(data) < rows:
         raise UserError(f"the text has {data.numel()} words, it takes {rows * data.shape[1]}")

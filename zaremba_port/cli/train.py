@@ -96,9 +96,9 @@ def _check_resume(options: argparse.Namespace) -> None:
 
 def _new_run(options: argparse.Namespace, settings: Settings, log: Log) -> tuple[RunFolder, Corpus]:
     """Check the settings against the text, then make the run folder."""
+    from ..language_model import text_states
     from ..runs import RunFolder, check_free
     from ..text import load_corpus
-    from ..train import text_states
 
     _check_engine(options, settings)
     path = Path(options.run or f"runs/{options.preset or 'small'}")

@@ -1,7 +1,12 @@
-"""The fast engine, and the choice between it and the unrolled graph."""
+"""The fast engine, the choice between it and the graph engine, and the device they run on.
 
-from .device import pick_device
-from .fast import FastModel, check_engine, check_precision, make_model
+An engine is a `LanguageModel`: it computes a training step and reads texts, and knows nothing of
+epochs, files or reports. The graph engine is `unrolled.Model`, beside the Lua program.
+"""
+
+from .choice import check_engine, check_precision, make_model
+from .device import pick_device, start_generators
+from .fast import FastModel
 
 __all__ = [
     "FastModel",
@@ -9,4 +14,5 @@ __all__ = [
     "check_precision",
     "make_model",
     "pick_device",
+    "start_generators",
 ]

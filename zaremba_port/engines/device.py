@@ -1,17 +1,20 @@
-"""The device that tensors are on."""
+"""The device that tensors are on, and the generators of random numbers."""
 
 from __future__ import annotations
 
 import torch
 
+import pygraph_nn as nngraph
+from pygraph_nn import torch7_random
+
 from ..errors import UserError
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is CUDA when present, else the CPU.
+    """Return the device called `name`; "auto" is CUDA if there is any, else the CPU.
 
     Raises:
-        UserError: there is no such device here.
+        UserError: this computer has no such device, or PyTorch cannot use it.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -21,3 +24,10 @@ def pick_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
     return device
+
+
+def start_generators(seed: int) -> None:
+    """Seed PyTorch's and Torch7's generators, and draw one number, as g_make_deterministic does."""
+    torch.manual_seed(seed)
+    nngraph.manualSeed(seed)
+    torch7_random.uniform()

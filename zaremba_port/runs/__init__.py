@@ -1,12 +1,30 @@
-"""The run folder: what a training keeps on disk, and the curves drawn from it."""
+"""A training on disk: its folder, its reports and curves, and how it is saved, resumed, stopped.
 
+`train.py` holds the loop, which calls these functions. The room may use the language model and
+`evaluate`, but knows no engine.
+"""
+
+from .checkpoint import Progress, Saved
 from .curves import draw_curves
-from .folder import Progress, RunFolder, Saved, check_free
+from .folder import Log, RunFolder, check_free
+from .report import report, report_evaluation, write_step
+from .resume import Training, restore, save
+from .stopping import interruptible, stop_diverged, stop_interrupted
 
 __all__ = [
+    "Log",
     "Progress",
     "RunFolder",
     "Saved",
+    "Training",
     "check_free",
     "draw_curves",
+    "interruptible",
+    "report",
+    "report_evaluation",
+    "restore",
+    "save",
+    "stop_diverged",
+    "stop_interrupted",
+    "write_step",
 ]

@@ -1,75 +1,95 @@
-"""Pictures of a training: perplexity, gradient norm and learning rate over the epochs."""
+"""The curves of a training: perplexity, gradient norm and learning rate over the epochs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError
 from ..text import CHARACTERS
 from .folder import RunFolder
 
+Line = dict[str, Any]
+"""A line of ``metrics.jsonl``."""
+
 
 def draw_curves(run: RunFolder) -> list[Path]:
-    """Write ``curves.png`` and ``curves.svg`` into the run folder; gives their paths.
+    """Draw ``curves.png`` and ``curves.svg`` into the run folder; return their paths.
+
+    Above: perplexity in training, validation and test; below: gradient norm and learning rate.
 
     Raises:
         UserError: matplotlib is not installed, or nothing has been measured yet.
     """
     try:
         from matplotlib.figure import Figure
-        from matplotlib.ticker import LogLocator, NullLocator
     except ImportError:
         raise UserError("the curves need matplotlib: pip install 'zaremba-port[plot]'") from None
     lines = run.metrics()
-    steps = [line for line in lines if "grad_norm" in line]
-    reports = [line for line in steps if "train_perplexity" in line]
-    valid = [line for line in lines if line.get("split") == "valid"]
-    test = [line for line in lines if line.get("split") == "test"]
-    if not steps:
+    if not any("grad_norm" in line for line in lines):
         raise UserError(f"{run.path} has no metrics to draw yet: train longer")
     settings = run.settings
     figure = Figure(figsize=(8, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    if reports:
-        x, y = _points(reports, "train_perplexity")
-        above.plot(x, y, color="tab:blue", label="training (mean of the last epoch)")
-    if valid:
-        x, y = _points(valid, "perplexity")
-        above.plot(x, y, "o-", color="tab:orange", label=f"validation: {y[-1]:.1f}")
-    if test:
-        level = test[-1]["perplexity"]
-        above.axhline(level, color="tab:green", linestyle="--", label=f"test: {level:.1f}")
-    above.set_yscale("log")
-    above.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    above.yaxis.set_minor_locator(NullLocator())
-    above.yaxis.set_major_formatter("{x:g}")
+    _draw_perplexity(above, lines)
     above.set_ylabel("perplexity" if run.unit == CHARACTERS else "perplexity per word")
-    above.grid(alpha=0.25)
-    if reports or valid or test:
-        above.legend()
     above.set_title(
         f"{settings.cell.upper()} {settings.layers} × {settings.rnn_size}, "
         f"dropout {settings.dropout:g}, trained on {Path(run.data).name}"
     )
-    below.plot(*_points(steps, "grad_norm"), color="tab:gray", label="gradient norm")
-    below.axhline(settings.max_grad_norm, color="tab:red", linewidth=1.2, label="its limit")
-    below.set_ylabel("gradient norm")
+    _draw_steps(below, lines, settings.max_grad_norm)
     below.set_xlabel("epoch")
-    below.set_yscale("log")
-    below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    below.yaxis.set_minor_locator(NullLocator())
-    below.yaxis.set_major_formatter("{x:g}")
-    below.grid(alpha=0.25)
-    below.legend(loc="upper right", fontsize=8)
-    rate = below.twinx()
-    rate.step(*_points(steps, "lr"), where="post", color="tab:purple")
-    rate.set_ylabel("learning rate", color="tab:purple")
-    rate.set_ylim(bottom=0)
     paths = [run.path / "curves.png", run.path / "curves.svg"]
     for path in paths:
         figure.savefig(path, dpi=150)
     return paths
 
 
-def _points(lines: list[dict[str, float]], key: str) -> tuple[list[float], list[float]]:
+def _draw_perplexity(axes: Any, lines: Sequence[Line]) -> None:
+    """Draw the perplexities that the metrics hold: reports, validations, and the test's level."""
+    reports = [line for line in lines if "train_perplexity" in line]
+    valid = [line for line in lines if line.get("split") == "valid"]
+    test = [line for line in lines if line.get("split") == "test"]
+    if reports:
+        x, y = _points(reports, "train_perplexity")
+        axes.plot(x, y, color="tab:blue", label="training (mean of the last epoch)")
+    if valid:
+        x, y = _points(valid, "perplexity")
+        axes.plot(x, y, "o-", color="tab:orange", label=f"validation: {y[-1]:.1f}")
+    if test:
+        level = test[-1]["perplexity"]
+        axes.axhline(level, color="tab:green", linestyle="--", label=f"test: {level:.1f}")
+    _use_log_scale(axes)
+    if reports or valid or test:
+        axes.legend()
+
+
+def _draw_steps(axes: Any, lines: Sequence[Line], max_grad_norm: float) -> None:
+    """Draw the gradient norm with its limit, and the learning rate on an axis of its own."""
+    steps = [line for line in lines if "grad_norm" in line]
+    axes.plot(*_points(steps, "grad_norm"), color="tab:gray", label="gradient norm")
+    axes.axhline(max_grad_norm, color="tab:red", linewidth=1.2, label="its limit")
+    axes.set_ylabel("gradient norm")
+    _use_log_scale(axes)
+    axes.legend(loc="upper right", fontsize=8)
+    rate = axes.twinx()
+    rate.step(*_points(steps, "lr"), where="post", color="tab:purple")
+    rate.set_ylabel("learning rate", color="tab:purple")
+    rate.set_ylim(bottom=0)
+
+
+def _use_log_scale(axes: Any) -> None:
+    """Scale y logarithmically, labelled with plain numbers at 1, 2 and 5 times powers of ten."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(alpha=0.25)
+
+
+def _points(lines: Sequence[Line], key: str) -> tuple[list[float], list[float]]:
+    """Return the epochs of `lines`, and the values of `key`."""
     return [line["epoch"] for line in lines], [line[key] for line in lines]

@@ -8,6 +8,7 @@ wraps PyTorch modules and functions; the rest are helpers that several layers sh
 from .additions import add_class, added_classes
 from .calling import calls_are_watched
 from .criterion import Criterion, CriterionTable, ModuleFromCriterion
+from .flat_parameters import blocked_norm
 from .foreign import Function, as_layer, function, module, unwrapped
 from .inplace import writable
 from .module import Module, run_module
@@ -23,6 +24,7 @@ __all__ = [
     "add_class",
     "added_classes",
     "as_layer",
+    "blocked_norm",
     "calls_are_watched",
     "cut_off",
     "detached",

@@ -1,4 +1,4 @@
-"""getParameters: all parameters of a module in one flat tensor, and all gradients in another."""
+"""getParameters: all parameters of a module in one flat tensor, all gradients in another."""
 
 from __future__ import annotations
 
@@ -59,6 +59,28 @@ def is_flat(module: torch.nn.Module) -> bool:
             return False
         end = (storage, parameter.storage_offset() + parameter.numel())
     return len(parameters) > 0
+
+
+def blocked_norm(flat: torch.Tensor, *tables: torch.Tensor) -> torch.Tensor:
+    """Return the 2-norm of `flat` and all `tables` together, as a tensor in double precision.
+
+    Torch7 sums squares in double precision. Here blocks of 4096 values of `flat`, and the rows of
+    each table, are measured in their own precision, and these norms are combined in double
+    precision: no copy of `flat` in double precision is made.
+
+    Args:
+        flat: (n,).
+        tables: any number of (rows, width).
+
+    Returns:
+        A tensor, (), which is not waited for.
+    """
+    block = 4096
+    whole = len(flat) // block * block
+    norms = [torch.linalg.vector_norm(flat[:whole].view(-1, block), dim=1).double()]
+    norms.append(torch.linalg.vector_norm(flat[whole:]).double()[None])
+    norms += [torch.linalg.vector_norm(table, dim=1).double() for table in tables]
+    return torch.linalg.vector_norm(torch.cat(norms))
 
 
 def _check_sharing(parameters: list[torch.nn.Parameter]) -> None:

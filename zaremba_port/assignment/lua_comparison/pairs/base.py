@@ -5,16 +5,15 @@ from __future__ import annotations
 import pygraph_nn as nngraph
 from pygraph_nn import nested
 
-from ....engines import pick_device
-from ....train import start_generators
-from ....unrolled import Model
+from ....engines import pick_device, start_generators
+from ....language_model import LanguageModel
 from .pair import Pair
 
 BASE: tuple[Pair, ...] = (
     Pair(
         "base.lua",
         ("g_disable_dropout", "g_enable_dropout"),
-        (Model.disable_dropout, Model.enable_dropout),
+        (LanguageModel.disable_dropout, LanguageModel.enable_dropout),
         (
             ("function g_disable_dropout", "def disable_dropout"),
             (". train = false", "rnn . evaluate ("),
@@ -57,7 +56,7 @@ BASE: tuple[Pair, ...] = (
         (
             "A device is a name, such as `cuda:0`, counted from 0 where Lua counts from 1, and "
             "without a GPU the CPU serves. There is no current device that must be set first.",
-            "Lua seeds the generators on the way; here `train` does it by `start_generators`.",
+            "Lua seeds the generators on the way; here `setup` does it by `start_generators`.",
         ),
     ),
     Pair(

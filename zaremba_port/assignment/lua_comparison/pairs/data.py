@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....language_model import text_states
 from ....text import (
     Vocabulary,
     load_corpus,
@@ -10,7 +11,6 @@ from ....text import (
     sequential,
     tokenize,
 )
-from ....train import text_states
 from .pair import OUTSIDE, Pair
 
 DATA: tuple[Pair, ...] = (

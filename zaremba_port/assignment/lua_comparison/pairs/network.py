@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from ....config import Settings
+from ....language_model import LanguageModel
 from ....model import create_network, lstm, parts
+from ....train import setup
 from ....unrolled import Model
 from .pair import OUTSIDE, Pair
 
@@ -115,16 +117,18 @@ NETWORK: tuple[Pair, ...] = (
     Pair(
         "main.lua",
         ("setup",),
-        (Model.__init__, Model.zero_state),
+        (setup, LanguageModel.__init__, Model.__init__, LanguageModel.zero_state),
         (
-            ("setup ( )", "def __init__ ("),
-            ("paramx , paramdx =", "self . paramx , self . paramdx ="),
-            ("for j =", "self . s ="),
-            ("model . s [ j ] [ d ] =", "self . s ="),
+            ("setup ( )", "def setup ("),
+            ('"Creating a RNN LSTM network."', "Creating a RNN"),
+            ("core_network = create_network", "core_network = create_network"),
+            ("paramx , paramdx =", "paramx , paramdx = core_network"),
+            ("for j =", "self . zero_state ( batch ) for"),
+            ("model . s [ j ] [ d ] =", "self . zero_state ( batch ) for"),
             ("model . start_s [ d ] =", "self . start_s ="),
             ("model . ds [ d ] =", "self . ds ="),
             ("model . core_network =", "self . core_network ="),
-            ("model . rnns =", "self . rnns ="),
+            ("model . rnns =", "self . rnns = nngraph"),
             ("model . norm_dw =", "self . norm_dw ="),
             ("model . err =", "self . err ="),
         ),
@@ -133,8 +137,9 @@ NETWORK: tuple[Pair, ...] = (
             "what changes in one changes in the other, without a copy. So it is in Torch7.",
             "`model.s` runs from 0 to `seq_length` in both: the state before the first step, and "
             "the one after each.",
-            "The network is made by the caller and handed in, so that tests and experiments can "
-            "hand in another.",
+            "`make_model` makes the `Model` shown here or, by default, a `FastModel`, which "
+            "computes the same for many time steps at once. Both are a `LanguageModel`.",
+            "A `Model` takes any network, so that tests and experiments can bring another.",
             "`_derr`, the gradient of the loss with respect to itself, is made once; the original "
             "makes its `derr` anew in every step.",
         ),

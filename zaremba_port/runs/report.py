@@ -1,0 +1,57 @@
+"""The lines that a training logs, and the metrics that it writes beside them."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from ..evaluate import perplexity
+from .resume import Training
+
+TITLES = {"valid": "Validation", "test": "Test"}
+
+
+def report(training: Training) -> None:
+    """Log the line that the original prints ten times an epoch; write the metrics of the step.
+
+    `wps`, words per second, and the minutes count from the beginning of the training.
+    """
+    progress, settings = training.progress, training.model.settings
+    seconds = time.monotonic() - training.beginning_time
+    train_perplexity = perplexity(training.perps.mean().item(), training.run.unit)
+    words_per_step = settings.seq_length * settings.batch_size
+    wps = math.floor(progress.step * words_per_step / seconds)
+    training.log(
+        f"epoch = {training.epoch:.3f}, train perp. = {train_perplexity:.3f}, wps = {wps}, "
+        f"dw:norm() = {training.norm_dw:.3f}, lr = {progress.lr:.3f}, "
+        f"since beginning = {math.floor(seconds / 60 + 0.5)} mins."
+    )
+    write_step(training, train_perplexity=train_perplexity, wps=wps)
+
+
+def write_step(training: Training, **more: float) -> None:
+    """Write a line of metrics for the last step: its loss, gradient norm and rate, and `more`."""
+    training.run.add_metrics(
+        step=training.progress.step,
+        epoch=training.epoch,
+        loss=training.loss,
+        grad_norm=training.norm_dw,
+        lr=training.progress.lr,
+        **more,
+    )
+
+
+def report_evaluation(training: Training, split: str, loss: float) -> None:
+    """Log the perplexity of the text `split`, "valid" or "test", and write it to the metrics.
+
+    `loss` is its mean loss, in nats per word or character.
+    """
+    shown = perplexity(loss, training.run.unit)
+    training.log(f"{TITLES[split]} set perplexity : {shown:.3f}")
+    training.run.add_metrics(
+        step=training.progress.step,
+        epoch=training.epoch,
+        split=split,
+        loss=loss,
+        perplexity=shown,
+    )

@@ -1,0 +1,114 @@
+"""A training under way: what the next step depends on, saved and put back exactly."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import torch
+
+from pygraph_nn import torch7_random
+
+from ..errors import UserError
+from ..language_model import LanguageModel, TextState
+from .checkpoint import Progress, Saved, copy_parameters
+from .folder import Log, RunFolder
+
+
+@dataclass
+class Training:
+    """The variables of the training loop: the locals of `main` in Lua.
+
+    Attributes:
+        run: the folder that the training writes to.
+        model: the network, with its parameters and its state.
+        text: the training text, and the place that reading it has reached.
+        log: receives the lines of the log.
+        perps: the losses of the last steps, (epoch_size,), in nats per word: the loss of step n is
+            at n % epoch_size. The first loss fills them all, as in Lua.
+        progress: the step, the learning rate, and the best validation loss.
+        loss, norm_dw: the mean loss of the last step, and the norm of its gradient.
+        beginning_time: the time, by `time.monotonic`, at which the training would have begun had
+            it run in one piece.
+    """
+
+    run: RunFolder
+    model: LanguageModel
+    text: TextState
+    log: Log
+    perps: torch.Tensor = field(init=False)
+    progress: Progress = field(init=False)
+    loss: float = 0.0
+    norm_dw: float = 0.0
+    beginning_time: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        epoch_size = len(self.text.data) // self.model.settings.seq_length
+        self.perps = torch.zeros(epoch_size, dtype=torch.float64)
+        self.progress = Progress(step=0, lr=self.model.settings.lr)
+
+    @property
+    def epoch(self) -> float:
+        """The epochs trained, a fraction within an epoch."""
+        return self.progress.step / len(self.perps)
+
+    def add_step(self, loss: float, norm_dw: float) -> None:
+        """Count a training step with its mean loss and the norm of its gradient."""
+        if self.progress.step == 0:
+            self.perps.fill_(loss)
+        self.perps[self.progress.step % len(self.perps)] = loss
+        self.progress.step += 1
+        self.progress.test = None  # an earlier test was one of other parameters
+        self.loss, self.norm_dw = loss, norm_dw
+
+
+def save(training: Training) -> None:
+    """Write ``last.safetensors``: all that the next step depends on.
+
+    Raises:
+        RunFailed: the file could not be written; what was saved before is kept.
+    """
+    model, progress = training.model, training.progress
+    progress.pos = training.text.pos
+    progress.seconds = time.monotonic() - training.beginning_time
+    buffers = {f"start_s.{d}": start for d, start in enumerate(model.start_s)}
+    buffers["perps"] = training.perps
+    buffers["torch_rng"] = torch.get_rng_state()
+    if model.paramx.is_cuda:
+        buffers["cuda_rng"] = torch.cuda.get_rng_state(model.paramx.device)
+    state = torch7_random.getRNGState().to_bytes()
+    buffers["torch7_rng"] = torch.frombuffer(bytearray(state), dtype=torch.uint8)
+    parameters = dict(model.core_network.named_parameters())
+    training.run.save_last(Saved(parameters, buffers, progress))
+
+
+def restore(training: Training, new_lr: float | None = None) -> None:
+    """Return to what `save` wrote; go on at the learning rate `new_lr` if given.
+
+    Metrics of later steps are removed from the run folder.
+
+    Raises:
+        UserError: nothing is saved, or it does not fit the network or the text.
+    """
+    run, model = training.run, training.model
+    saved = run.load_last()
+    copy_parameters(model.core_network, saved.parameters, run.path)
+    perps = saved.buffers["perps"]
+    if perps.shape != training.perps.shape:
+        raise UserError(
+            f"{run.path}: the training text has {len(training.perps)} steps an epoch, it had "
+            f"{len(perps)}: it is another text"
+        )
+    training.perps.copy_(perps)
+    for d, start in enumerate(model.start_s):
+        start.copy_(saved.buffers[f"start_s.{d}"])
+    torch.set_rng_state(saved.buffers["torch_rng"])
+    if model.paramx.is_cuda and "cuda_rng" in saved.buffers:
+        torch.cuda.set_rng_state(saved.buffers["cuda_rng"], model.paramx.device)
+    state = bytes(saved.buffers["torch7_rng"].tolist())
+    torch7_random.setRNGState(torch7_random.RNGState.from_bytes(state))
+    run.drop_metrics_after(saved.progress.step)
+    training.progress = saved.progress
+    training.progress.lr = new_lr or saved.progress.lr
+    training.text.pos = saved.progress.pos
+    training.beginning_time = time.monotonic() - saved.progress.seconds
