@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import html
 import html.parser
 import itertools
@@ -16,6 +17,7 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 import torch
+from pygments.lexers import PythonLexer
 from rich.console import Console
 
 import pygraph_nn as nngraph
@@ -27,14 +29,15 @@ from zaremba_port.assignment.answers import (
     ClaimFailed,
     checks,
     gru,
-    page,
+    markdown,
+    print_answer,
     q1,
     q2,
     q6,
-    report,
     warm_up,
 )
 from zaremba_port.assignment.answers import answer as answer_module
+from zaremba_port.assignment.markup import highlighted, inline_html, prose_html
 from zaremba_port.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +84,7 @@ def test_an_answer_as_text(
 def test_text_for_a_terminal_has_colours(answers: dict[str, Answer]) -> None:
     console = Console(force_terminal=True, width=60, highlight=False, color_system="standard")
     with console.capture() as captured:
-        report.print_answer(answers["q2"], console)
+        print_answer(answers["q2"], console)
     text = captured.get()
     assert "\x1b[1m" in text
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
@@ -238,7 +241,7 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
 def test_the_page_in_docs_is_not_stale(answers: dict[str, Answer]) -> None:
     """Numbers may differ in what depends on the machine's rounding."""
     file = ROOT / "docs/answers.md"
-    now = report.markdown(answers, lambda name, svg: f"{file.stem}_pictures/{name}.svg")
+    now = markdown(answers, lambda name, svg: f"{file.stem}_pictures/{name}.svg")
     kept = file.read_text(encoding="utf-8")
     drawn = re.compile(r"^!\[.*\n\n\*.*\*\n|^\*\(No picture.*\n", re.MULTILINE)
     kept_lines, lines = (drawn.sub("", text).splitlines() for text in (kept, now))
@@ -440,17 +443,35 @@ def test_a_wrong_program_is_noticed(
 def test_highlighting_keeps_the_code(answers: dict[str, Answer]) -> None:
     for answer in answers.values():
         for section in answer.sections:
-            marked = page.highlighted(section.code)
-            assert html.unescape(re.sub(r"</?span[^>]*>", "", marked)) == section.code
-    assert page.highlighted("x < 1  # <b>") == (
-        'x &lt; <span class="n">1</span>  <span class="c"># &lt;b&gt;</span>'
+            spans = highlighted(section.code, PythonLexer)
+            assert html.unescape(re.sub(r"</?span[^>]*>", "", spans)) == section.code
+    assert highlighted("x < 1  # <b>", PythonLexer) == (
+        'x &lt; <span class="m">1</span>  <span class="c"># &lt;b&gt;</span>'
     )
 
 
 def test_indices_above_each_other() -> None:
-    assert page._inline("hₜ₋₁ˡ and `a<b`, **so** cₜˡ") == (
+    assert inline_html("hₜ₋₁ˡ and `a<b`, **so** cₜˡ") == (
         'h<span class="indices"><sup>l</sup><sub>t−1</sub></span> and <code>a&lt;b</code>, '
         '<strong>so</strong> c<span class="indices"><sup>l</sup><sub>t</sub></span>'
+    )
+
+
+def test_prose_has_paragraphs_lists_and_formulas() -> None:
+    text = "One\nparagraph.\n\n- `a`\n- b\n  c\n\nThen:\n\n    x = 1 * y < z\n    hₜˡ = x_1 * y_1"
+    assert prose_html(text) == (
+        "<p>One\nparagraph.</p>\n"
+        "<ul>\n<li><code>a</code></li>\n<li>b\nc</li>\n</ul>\n"
+        "<p>Then:</p>\n"
+        '<p class="formula">x = 1 * y &lt; z\n'
+        'h<span class="indices"><sup>l</sup><sub>t</sub></span> = x_1 * y_1</p>\n'
+    )
+
+
+@pytest.mark.parametrize("text", ["<b>no</b> & <!-- --> &amp; \0", "# no", "[a](b)", "a_b_c"])
+def test_nothing_else_in_prose_is_markup(text: str) -> None:
+    assert html.unescape(re.fullmatch(r"<p>(.*)</p>\n", prose_html(text))[1]) == text.replace(
+        "\0", "\ufffd"
     )
 
 
@@ -458,6 +479,6 @@ def test_a_call_is_shown_with_its_arguments() -> None:
     def add(a: int, b: int = 0) -> None:
         print(a + b)
 
-    section = answer_module.shown("Sum", "Text.", run=answer_module.functools.partial(add, 1, b=2))
-    assert section.code.endswith("\n\n\nadd(1, b=2)")
-    assert section.output == "3"
+    sum = answer_module.section("Sum", "Text.", run=functools.partial(add, 1, b=2))
+    assert sum.code.endswith("\n\n\nadd(1, b=2)")
+    assert sum.output == "3"

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 from . import gru, q1, q2, q3, q4, q5, q6, q7, warm_up
-from .answer import Answer, Picture, Section
+from .answer import Answer, Section
 from .checks import ClaimFailed
+from .figure import Figure
+from .markdown import markdown
 from .page import html_page
-from .report import markdown, print_answer
+from .terminal import print_answer
 
 ANSWERS: dict[str, Callable[..., Answer]] = {
     "q1": q1.answer,
@@ -25,7 +27,7 @@ __all__ = [
     "ANSWERS",
     "Answer",
     "ClaimFailed",
-    "Picture",
+    "Figure",
     "Section",
     "html_page",
     "markdown",

@@ -6,39 +6,15 @@ import contextlib
 import functools
 import inspect
 import io
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-import pygraph_nn as nngraph
 from pygraph_nn import torch7_random
 
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of `graph`, drawn from the graph itself when it is asked for.
-
-    With `values`, a `nngraph.Trace`, it shows the shapes of what a run computed.
-    """
-
-    caption: str
-    graph: nngraph.gModule
-    values: nngraph.Trace | None = None
-
-    def svg(self) -> str:
-        """The picture as an SVG document.
-
-        Raises:
-            GraphError: the program ``dot``, which draws it, is not installed.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "picture.svg")
-            nngraph.dot(self.graph, fname=path, values=self.values)
-            return path.read_text(encoding="utf-8")
+from .figure import Figure
 
 
 @dataclass(frozen=True)
@@ -55,7 +31,7 @@ class Section:
     text: str
     code: str = ""
     output: str = ""
-    pictures: tuple[Picture, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,12 +50,12 @@ class Answer:
         object.__setattr__(self, "statement", inspect.cleandoc(self.statement))
 
 
-def shown(
+def section(
     heading: str,
     text: str,
     *code: Callable[..., Any],
     run: functools.partial[Any] | None = None,
-    pictures: Sequence[Picture] = (),
+    figures: Sequence[Figure] = (),
 ) -> Section:
     """A section with the source of `code`, and with `run`, a call: what it prints.
 
@@ -91,27 +67,27 @@ def shown(
     sources = [inspect.getsource(function).rstrip() for function in listed]
     output = ""
     if run is not None:
-        sources.append(_call(run))
-        output = _printed(run)
-    return Section(heading, inspect.cleandoc(text), "\n\n\n".join(sources), output, tuple(pictures))
+        sources.append(_call_text(run))
+        output = _output_of(run)
+    return Section(heading, inspect.cleandoc(text), "\n\n\n".join(sources), output, tuple(figures))
 
 
-def _call(run: functools.partial[Any]) -> str:
+def _call_text(run: functools.partial[Any]) -> str:
     """`run` as a line of Python."""
     arguments = [repr(value) for value in run.args]
     arguments += [f"{name}={value!r}" for name, value in run.keywords.items()]
     return f"{run.func.__name__}({', '.join(arguments)})"
 
 
-def _printed(run: Callable[[], Any]) -> str:
+def _output_of(run: Callable[[], Any]) -> str:
     stream = io.StringIO()
-    with generators_kept(), contextlib.redirect_stdout(stream):
+    with fork_generators(), contextlib.redirect_stdout(stream):
         run()
     return stream.getvalue().rstrip("\n")
 
 
 @contextlib.contextmanager
-def generators_kept() -> Iterator[None]:
+def fork_generators() -> Iterator[None]:
     """Put PyTorch's and Torch7's random generators back into the state that they are in."""
     before = torch7_random.getRNGState()
     try:

@@ -10,12 +10,13 @@ import pygraph_nn as nngraph
 from pygraph_nn import nn
 
 from ... import model
-from .answer import Answer, Picture, generators_kept, shown
+from .answer import Answer, fork_generators, section
 from .checks import CLOSE, Array, array, claim, normal, side_by_side, sigm, slope
+from .figure import Figure
 
 
 def answer() -> Answer:
-    with generators_kept():
+    with fork_generators():
         picture = cell(3, 4)
     return Answer(
         title="The GRU cell as a graph",
@@ -36,16 +37,16 @@ def answer() -> Answer:
             and U_r are one. 1 - z is `nn.AddConstant(1)` of `nn.MulConstant(-1)`.
             """,
         sections=(
-            shown(
+            section(
                 "The equations beside the cell, term by term",
                 "`nngraph.trace` keeps what every node gave.",
                 model.gru,
                 cell,
                 equations,
                 run=partial(term_by_term, batch=2, width=3, size=4),
-                pictures=[Picture("The GRU cell.", picture)],
+                figures=[Figure("The GRU cell.", picture)],
             ),
-            shown(
+            section(
                 "Backward",
                 """
                 The gradient of the sum of dh * h', for some dh, with respect to x and h: from the

@@ -10,19 +10,20 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 
-from .answer import Answer, Picture, generators_kept, shown
+from .answer import Answer, fork_generators, section
 from .checks import CLOSE, Array, apart, array, claim, normal, side_by_side
+from .figure import Figure
 
 
 def answer(batch: int = 2, size: int = 3, width: int = 4) -> Answer:
     """The answer for `batch` rows, x1, x2 and z of `size` values, and x3 of `width`."""
-    with generators_kept():
+    with fork_generators():
         nngraph.manualSeed(1)
         one, other = from_identities(size, width), from_linear(size, width)
         x3 = torch.zeros(batch, width)
         x1 = x2 = torch.zeros(batch, size)
         pictures = [
-            Picture(caption, g, nngraph.trace(g, [x1, x2, x3]))
+            Figure(caption, g, nngraph.trace(g, [x1, x2, x3]))
             for caption, g in [
                 ("z = x1 + x2 * linear(x3) with three Identities as inputs.", one),
                 ("The same graph with the Linear itself as its third input.", other),
@@ -41,7 +42,7 @@ def answer(batch: int = 2, size: int = 3, width: int = 4) -> Answer:
                 dz/dx1 = 1,   dz/dx2 = linear(x3),   dz/dlinear = x2
             """,
         sections=(
-            shown(
+            section(
                 "Two ways of building it",
                 """
                 An input can be an `nn.Identity()()`, which stands for a value that comes from
@@ -51,9 +52,9 @@ def answer(batch: int = 2, size: int = 3, width: int = 4) -> Answer:
                 """,
                 from_identities,
                 from_linear,
-                pictures=pictures,
+                figures=pictures,
             ),
-            shown(
+            section(
                 "Forward and backward, beside the same by hand",
                 """
                 The right side is written out in NumPy, from the chain rule: with dz, the gradient
@@ -70,7 +71,7 @@ def answer(batch: int = 2, size: int = 3, width: int = 4) -> Answer:
                 by_hand,
                 run=partial(compare, batch=batch, size=size, width=width),
             ),
-            shown(
+            section(
                 "Any sizes",
                 "Nothing in the graph depends on the sizes: they are those of the `nn.Linear`.",
                 run=partial(any_sizes),

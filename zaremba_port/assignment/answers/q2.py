@@ -13,12 +13,13 @@ from pygraph_nn import nn
 from ...config import Settings
 from ...model import create_network, lstm
 from ...unrolled import Model, TextState
-from .answer import Answer, Picture, generators_kept, shown
+from .answer import Answer, fork_generators, section
 from .checks import CLOSE, Array, apart, array, claim, normal, side_by_side, sigm
+from .figure import Figure
 
 
 def answer() -> Answer:
-    with generators_kept():
+    with fork_generators():
         picture = cell(4)
     return Answer(
         title="Question 2: i, prev_c and prev_h in the paper's terms",
@@ -36,7 +37,7 @@ def answer() -> Answer:
             do with the paper's i, which is the input gate: `in_gate` in the code.
             """,
         sections=(
-            shown(
+            section(
                 "The paper's equations beside the cell, term by term",
                 """
                 The paper writes all four gates as one affine map T of the two vectors:
@@ -53,11 +54,11 @@ def answer() -> Answer:
                 paper,
                 affine_map,
                 run=partial(term_by_term, batch=2, size=4),
-                pictures=[
-                    Picture("The cell: x is hₜˡ⁻¹, prev_h is hₜ₋₁ˡ, prev_c is cₜ₋₁ˡ.", picture)
+                figures=[
+                    Figure("The cell: x is hₜˡ⁻¹, prev_h is hₜ₋₁ˡ, prev_c is cₜ₋₁ˡ.", picture)
                 ],
             ),
-            shown(
+            section(
                 "The indices l and t in the whole network",
                 """
                 That the three arguments are those symbols is a statement about how cells are wired.

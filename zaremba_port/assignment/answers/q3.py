@@ -12,12 +12,13 @@ import pygraph_nn as nngraph
 from ...config import Settings
 from ...model import create_network
 from ...unrolled import Model, TextState
-from .answer import Answer, Picture, generators_kept, shown
+from .answer import Answer, fork_generators, section
 from .checks import CLOSE, apart, claim
+from .figure import Figure
 
 
 def answer() -> Answer:
-    with generators_kept():
+    with fork_generators():
         network = create_network(new_settings())
     return Answer(
         title="Question 3: what create_network returns",
@@ -31,7 +32,7 @@ def answer() -> Answer:
             copies use the same parameters and gather their gradients in the same place.
             """,
         sections=(
-            shown(
+            section(
                 "One time step",
                 """
                 The input is one word for each text of the batch, not a sequence; there is one loss,
@@ -42,17 +43,17 @@ def answer() -> Answer:
                 new_settings,
                 words,
                 run=partial(one_step),
-                pictures=[
-                    Picture("What create_network returns: two layers, one time step.", network)
+                figures=[
+                    Figure("What create_network returns: two layers, one time step.", network)
                 ],
             ),
-            shown(
+            section(
                 "Cloning unrolls it",
                 "Counted before and after cloning for a sequence of five words:",
                 counted,
                 run=partial(before_and_after),
             ),
-            shown(
+            section(
                 "What sharing means",
                 """
                 A weight changed in the network is changed in every clone. And the gradients of all

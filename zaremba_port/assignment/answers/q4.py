@@ -14,7 +14,7 @@ from ...config import Settings
 from ...evaluate import run_valid
 from ...model import create_network
 from ...unrolled import Model, TextState
-from .answer import Answer, shown
+from .answer import Answer, section
 from .checks import apart, claim, normal, slope
 
 
@@ -41,7 +41,7 @@ def answer() -> Answer:
             does the same.
             """,
         sections=(
-            shown(
+            section(
                 "Two passes over a short text",
                 """
                 The text has 13 rows and a sequence 4 words, so three sequences make one pass and
@@ -52,7 +52,7 @@ def answer() -> Answer:
                 network,
                 run=partial(two_passes),
             ),
-            shown(
+            section(
                 "Where the zeros do take effect",
                 """
                 Validation calls `reset_state` before its first `fp`, so it starts from zeros. Since
@@ -61,7 +61,7 @@ def answer() -> Answer:
                 """,
                 run=partial(around_validation),
             ),
-            shown(
+            section(
                 "ds is the gradient with respect to the state",
                 """
                 The loop of `Model.bp`, written out: before step t runs backward, ds is the gradient

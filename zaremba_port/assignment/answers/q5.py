@@ -11,7 +11,7 @@ import pygraph_nn as nngraph
 from ...config import Settings
 from ...model import create_network
 from ...unrolled import Model, TextState
-from .answer import Answer, shown
+from .answer import Answer, section
 from .checks import apart, claim
 
 
@@ -29,7 +29,7 @@ def answer() -> Answer:
             does nothing against gradients that vanish.
             """,
         sections=(
-            shown(
+            section(
                 "A step that is limited, and one that is not",
                 """
                 The same network reads the same words and makes one step, under three limits. The

@@ -21,7 +21,7 @@ from ...text import (
 )
 from ...train import train
 from ...unrolled import Model, TextState
-from .answer import Answer, shown
+from .answer import Answer, section
 from .checks import apart, claim
 
 
@@ -45,7 +45,7 @@ def answer() -> Answer:
             first with a smaller rate. `max_max_epoch` is the number of epochs in all.
             """,
         sections=(
-            shown(
+            section(
                 "The update, reproduced by hand",
                 """
                 Three steps of `Model.bp`. Beside each, the gradient comes from PyTorch's autograd,
@@ -56,12 +56,12 @@ def answer() -> Answer:
                 gradient,
                 run=partial(three_steps),
             ),
-            shown(
+            section(
                 "A mini-batch",
                 "The gradient of a batch is the mean of those of its texts, each alone.",
                 run=partial(batch_and_texts),
             ),
-            shown(
+            section(
                 "The schedule",
                 """
                 Measured, not computed from the settings: for each preset of the paper a tiny

@@ -11,12 +11,13 @@ import pygraph_nn as nngraph
 from ...config import Settings
 from ...model import create_network
 from ...unrolled import Model, TextState
-from .answer import Answer, Picture, generators_kept, shown
+from .answer import Answer, fork_generators, section
 from .checks import apart, claim
+from .figure import Figure
 
 
 def answer() -> Answer:
-    with generators_kept():
+    with fork_generators():
         network = new_model(predictions=True)[0].core_network
     return Answer(
         title="Question 7: the gradient of the extra output",
@@ -33,7 +34,7 @@ def answer() -> Answer:
             and clears 20 times for each sequence.
             """,
         sections=(
-            shown(
+            section(
                 "The same gradients, with and without the output",
                 """
                 Two networks from the same seed, one with the predictions as its third output, read
@@ -41,16 +42,16 @@ def answer() -> Answer:
                 """,
                 new_model,
                 run=partial(with_and_without),
-                pictures=[
-                    Picture("The network with pred, the log-probabilities, as an output.", network)
+                figures=[
+                    Figure("The network with pred, the log-probabilities, as an output.", network)
                 ],
             ),
-            shown(
+            section(
                 "Not just any tensor",
                 "Any other gradient would train the network for something else:",
                 run=partial(zeros_or_ones),
             ),
-            shown(
+            section(
                 "Allocated once",
                 "`Model.dpred` is the gradient. Its address is noted after each of six steps.",
                 run=partial(allocated_once),

@@ -10,12 +10,13 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 
-from .answer import Answer, Picture, generators_kept, shown
+from .answer import Answer, fork_generators, section
 from .checks import CLOSE, array, claim, normal, side_by_side, sigm
+from .figure import Figure
 
 
 def answer() -> Answer:
-    with generators_kept():
+    with fork_generators():
         g = warm_up(4, 3, 2)
         values = nngraph.trace(g, [torch.zeros(5, n) for n in (4, 3, 2)])
     return Answer(
@@ -28,7 +29,7 @@ def answer() -> Answer:
             that of the result.
             """,
         sections=(
-            shown(
+            section(
                 "The graph, and the same by hand",
                 """
                 Backwards, with p = tanh(Wx x + b1) and q = sigmoid(Wy y + b2), and da arriving at
@@ -40,7 +41,7 @@ def answer() -> Answer:
                 """,
                 warm_up,
                 run=partial(compare, batch=5, width_x=4, width_y=3, size=2),
-                pictures=[Picture("tanh(Wx x + b1)² * sigmoid(Wy y + b2)² + z", g, values)],
+                figures=[Figure("tanh(Wx x + b1)² * sigmoid(Wy y + b2)² + z", g, values)],
             ),
         ),
     )

@@ -1,0 +1,65 @@
+"""Source code as HTML, coloured by pygments.
+
+The classes of the spans are pygments' short names: ``k`` for a keyword, ``nf`` for the name of a
+function. `code.css` gives them their colours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import pygments
+from markupsafe import Markup
+from pygments.filter import Filter
+from pygments.formatters import HtmlFormatter
+from pygments.lexer import Lexer, LexerMeta
+from pygments.token import Comment, Keyword, Name, Number, Operator, String, Token
+
+from .text import printable
+
+# A special kind before the general one: a docstring is a string, too.
+_COLOURED = (
+    String.Doc,
+    String,
+    Number,
+    Comment,
+    Keyword,
+    Operator.Word,
+    Name.Function,
+    Name.Class,
+    Name.Decorator,
+    Name.Builtin,
+)
+_FORMATTER = HtmlFormatter(nowrap=True)
+_INDENTATION = re.compile(r"(?<=\n)( +)")
+
+
+class _ColouredKinds(Filter):
+    """Reduce the kinds of tokens to those that have a colour, and keep indentation out of them."""
+
+    def filter(
+        self, lexer: Lexer, stream: Iterable[tuple[object, str]]
+    ) -> Iterator[tuple[object, str]]:
+        for kind, text in stream:
+            coloured = next((general for general in _COLOURED if kind in general), Token.Text)
+            for part in _INDENTATION.split(printable(text)):
+                yield (Token.Text if part.isspace() else coloured), part
+
+
+def highlighted(code: str, language: LexerMeta) -> Markup:
+    """Write `code` as HTML with a span around each keyword, string, number, comment and name.
+
+    >>> from pygments.lexers import PythonLexer
+    >>> print(highlighted("def f(): return 'a'", PythonLexer))
+    <span class="k">def</span> <span class="nf">f</span>(): <span class="k">return</span> ...
+    """
+    return Markup("\n").join(highlighted_lines(code, language))
+
+
+def highlighted_lines(code: str, language: LexerMeta) -> list[Markup]:
+    """`highlighted`, line by line: no span goes from one line to the next."""
+    lexer = language(stripnl=False, ensurenl=False)
+    lexer.add_filter(_ColouredKinds())
+    lines = pygments.highlight(code, lexer, _FORMATTER).split("\n")
+    return [Markup(line) for line in lines[: code.count("\n") + 1]]
