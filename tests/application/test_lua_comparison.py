@@ -22,14 +22,13 @@ from hypothesis import strategies as st
 
 import pygraph_nn as nngraph
 from pygraph_nn import nested, nn, torch7_random
-from zaremba_port import UserError
+from zaremba_port import UserError, cli
+from zaremba_port.assignment.lua_comparison import compare, html_page
 from zaremba_port.assignment.lua_comparison import fetch as lua_fetch
-from zaremba_port.assignment.lua_comparison import matches as lua_comparison
+from zaremba_port.assignment.lua_comparison import folder as lua_folder
+from zaremba_port.assignment.lua_comparison.excerpts import lines_with, python_excerpt
 from zaremba_port.assignment.lua_comparison.lua_source import read_lua
-from zaremba_port.assignment.lua_comparison.matches import compare, lines_with, python_piece
-from zaremba_port.assignment.lua_comparison.page import html_page
 from zaremba_port.assignment.lua_comparison.pairs import NAMES, PAIRS
-from zaremba_port import cli
 
 MAIN = """\
 -- A program of our own, in the manner of the original.
@@ -72,13 +71,13 @@ def program(tmp_path: Path) -> Path:
 
 
 def section(comparison: Any, name: str) -> Any:
-    return next(s for s in comparison.sections if name in s.pair.functions)
+    return next(s for s in comparison.pairs if name in s.pair.functions)
 
 
 def connected(section: Any) -> set[tuple[str, str]]:
     return {
         (a.text.strip(), b.text.strip())
-        for lua, python in section.groups
+        for lua, python in section.matches
         for a in lua
         for b in python
     }
@@ -124,6 +123,12 @@ def places(text: str) -> list[tuple[str, int, int, int]]:
         ("function f() repeat local a until b end", [("f", 1, 1, 0)]),
         ("function f() if a then elseif b then else end end", [("f", 1, 1, 0)]),
         ("function f() while (function() end)() do end end", [("f", 1, 1, 0), ("", 1, 1, 1)]),
+        ("x =-- function g()\nfunction f() end", [("f", 2, 2, 0)]),
+        ("x = a:b{function() end}", [("", 1, 1, 0)]),
+        ("x = a.b < c and (function() end)() > d", [("", 1, 1, 0)]),
+        ("größe = function() end", [("größe", 1, 1, 0)]),
+        ("string.trim = function() end", [("string.trim", 1, 1, 0)]),
+        ("goto f ::f:: function f() end", [("f", 1, 1, 0)]),
         ("x = a.function_ and endless\r\nfunction f()\rend", [("f", 2, 3, 0)]),
         ("x = 1..2 .. 0xFp3 .. 1e-5 .. a[b[1]] // 2 ~= 3ULL", []),
     ],
@@ -147,6 +152,8 @@ def test_functions_are_found(text: str, found: list[Any]) -> None:
         ("function f() end ? x", "line 1: the character '?' means nothing", ["f"]),
         ("function f() if x then end\nfunction g() end", "line 1: the 'function'", ["g"]),
         ("function f() )\nlocal function g() end\n", "line 1: ')'", ["g"]),
+        ("f = function if end end", "line 1: 'end' where the 'if'", []),
+        ("x = y.\nend\nfunction f() end", "line 2: 'end' closes nothing", ["f"]),
     ],
 )
 def test_what_is_wrong_is_told_and_the_rest_is_read(
@@ -160,7 +167,7 @@ def test_what_is_wrong_is_told_and_the_rest_is_read(
 
 def test_comments_above_belong_to_a_function() -> None:
     file = read_lua("x.lua", "local a\n\n-- one\n--[[ two\n three ]]\nfunction f()\nend\nreturn a")
-    assert file.functions[0].top == 3
+    assert file.top(file.functions[0]) == 3
     assert file.outside() == [1, 2, 8]
     assert "".join(file.code[2:5]).strip() == ""
 
@@ -177,7 +184,7 @@ def test_any_text_can_be_read(parts: list[str]) -> None:
     file = read_lua("x.lua", "".join(part + " " * (len(part) % 2) for part in parts))
     assert len(file.code) == len(file.lines)
     for function in file.functions:
-        assert 1 <= function.top <= function.first <= function.last <= len(file.lines)
+        assert 1 <= file.top(function) <= function.first <= function.last <= len(file.lines)
         assert "function" in file.code[function.first - 1]
         assert "end" in file.code[function.last - 1]
 
@@ -227,7 +234,7 @@ def test_generated_functions_are_found(functions: list[tuple[str, str, str]]) ->
     ids=lambda value: value if isinstance(value, str) else ",".join(value.functions),
 )
 def test_a_pattern_marks_one_line_of_python(pair: Any, pattern: str) -> None:
-    lines = [line for thing in pair.python for line in python_piece(thing).lines]
+    lines = [line for thing in pair.python for line in python_excerpt(thing).lines]
     assert [line.number for line in lines_with(pattern, lines)], "no line has it any more"
     assert len(lines_with(pattern, lines)) == 1, "several lines have it"
 
@@ -268,8 +275,8 @@ def test_lines_that_share_one_form_a_group(program: Path) -> None:
     (program / "main.lua").write_text(
         "local function fp(state)\n local x = state\n local y = state\n return 1\nend\n"
     )
-    groups = section(compare(program), "fp").groups
-    assert [[line.number for line in lua] for lua, _ in groups] == [[1], [2, 3], [4]]
+    matches = section(compare(program), "fp").matches
+    assert [[line.number for line in lua] for lua, _ in matches] == [[1], [2, 3], [4]]
 
 
 def test_functions_are_found_in_any_form_and_file(program: Path) -> None:
@@ -285,11 +292,12 @@ def test_functions_are_found_in_any_form_and_file(program: Path) -> None:
 def test_of_two_definitions_the_last_counts(program: Path) -> None:
     found = compare(program)
     assert section(found, "bp").lua[0].lines[0].number == 23
-    assert [piece.title for piece in found.extra] == ["helper", "bp"]
+    assert [piece.title for piece in found.lua_only] == ["helper", "bp"]
 
 
 def test_what_only_the_package_has_is_read_from_it(program: Path) -> None:
-    only = {(module, name) for module, name, _ in compare(program).python_only}
+    modules = compare(program).python_only
+    only = {(module.name, name) for module in modules for name, _ in module.definitions}
     assert ("runs.folder", "RunFolder") in only
     assert ("model", "gru") in only
     assert not {("model", "lstm"), ("unrolled", "Model"), ("train", "train")} & only
@@ -360,7 +368,7 @@ def test_the_page_tells_of_damaged_files(program: Path) -> None:
     assert "base.lua is not in the folder" in found.text
     assert "data.lua is not UTF-8 text: bad byte 0xe9 at offset 6" in found.text
     assert "caf\ufffd \ufffd\ufffd" in found.text
-    (program / "data.lua").write_text("x" * (lua_comparison.LARGEST + 1))
+    (program / "data.lua").write_text("x" * (lua_folder.LARGEST + 1))
     (program / "base.lua").mkdir()
     found = checked(program)
     assert "data.lua has over" in found.text
@@ -373,9 +381,9 @@ def test_code_is_coloured(program: Path) -> None:
     (program / "base.lua").write_text("function g_f3(f) return a < 1 and 'b' > 2 end -- c\n")
     shown = html_page(compare(program))
     assert '<span class="k">return</span> a &lt; <span class="m">1</span>' in shown
-    assert '<span class="s">&#x27;b&#x27;</span> &gt; <span class="m">2</span>' in shown
+    assert '<span class="s">\'b\'</span> &gt; <span class="m">2</span>' in shown
     assert '<span class="k">end</span> <span class="c">-- c</span>' in shown
-    assert '<span class="k">def</span> <span class="f">lstm</span>(' in shown
+    assert '<span class="k">def</span> <span class="nf">lstm</span>(' in shown
 
 
 @settings(max_examples=12, deadline=None)
@@ -387,9 +395,9 @@ def test_any_file_gives_a_page(tmp_path_factory: Any, parts: list[str]) -> None:
 
 
 def test_the_original_is_recognised(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not compare(program).is_original
+    assert not compare(program).folder.is_original
     use_checksums(monkeypatch)
-    assert compare(program).is_original
+    assert compare(program).folder.is_original
     assert "The Lua code is the original program" in checked(program).text
 
 
@@ -457,9 +465,7 @@ def test_fetched_once_and_checked(
 ) -> None:
     cache, output = tmp_path / "cache", tmp_path / "page.html"
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    monkeypatch.setattr(
-        "zaremba_port.cli.compare.pooch.os_cache", lambda project: cache / project
-    )
+    monkeypatch.setattr("zaremba_port.cli.compare.pooch.os_cache", lambda project: cache / project)
     for _ in range(2):
         assert run("compare", "--fetch", "-o", output) == 0
         assert server == ["/main.lua", "/base.lua", "/data.lua"]

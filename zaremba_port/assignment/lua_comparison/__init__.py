@@ -1,7 +1,7 @@
 """The original Lua program beside this package, function by function."""
 
+from .comparison import compare
 from .fetch import fetch_lua
-from .matches import compare
 from .page import html_page
 
 __all__ = [

@@ -32,7 +32,7 @@ _COLOURED = (
     Name.Builtin,
 )
 _FORMATTER = HtmlFormatter(nowrap=True)
-_INDENTATION = re.compile(r"(?<=\n)( +)")
+_LINE_STARTS = re.compile(r"(?<=\n)")
 
 
 class _ColouredKinds(Filter):
@@ -41,10 +41,14 @@ class _ColouredKinds(Filter):
     def filter(
         self, lexer: Lexer, stream: Iterable[tuple[object, str]]
     ) -> Iterator[tuple[object, str]]:
+        at_line_start = True
         for kind, text in stream:
             coloured = next((general for general in _COLOURED if kind in general), Token.Text)
-            for part in _INDENTATION.split(printable(text)):
-                yield (Token.Text if part.isspace() else coloured), part
+            for part in filter(None, _LINE_STARTS.split(printable(text))):
+                indent = len(part) - len(part.lstrip(" ")) if at_line_start else 0
+                yield Token.Text, part[:indent]
+                yield coloured, part[indent:]
+                at_line_start = part.endswith("\n")
 
 
 def highlighted(code: str, language: LexerMeta) -> Markup:
