@@ -15,8 +15,9 @@ from pygraph_nn import nn
 from ... import model
 from ...config import PRESETS, Settings, nearest, preset
 from ...errors import UserError
-from .drawing import cell_source, stack_source
+from .cell import cell_source
 from .scene import merge_chains, only_leading_to, stacked
+from .stack import stack_source
 from .symbols import NOTATIONS, Symbol, symbol
 
 AddCommand = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]

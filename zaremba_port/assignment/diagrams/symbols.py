@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import html
-import re
 from dataclasses import dataclass
 
 NOTATIONS = ("paper", "code")
-MATHS, CODE = "Times,Times New Roman,serif", "DejaVu Sans Mono,Menlo,Consolas,monospace"
 
 # Zaremba et al. 2014, section 3, and for the GRU Cho et al. 2014.
 LETTERS = {
@@ -38,38 +35,6 @@ class Symbol:
 
     def __str__(self) -> str:
         return self.base + self.low.translate(_LOWERED) + self.high.translate(_RAISED)
-
-    def label(self, size: int = 26) -> str:
-        """The symbol in Graphviz's HTML-like labels, `size` points high.
-
-        A table holds both indices: tags for them would put one behind the other, and not all
-        browsers move such text.
-        """
-        if self.is_code:
-            return font(html.escape(self.base), round(size * 0.64), CODE)
-        base = font(f"<I>{html.escape(self.base)}</I>", size, MATHS)
-        if not (self.low or self.high):
-            return base
-        small = round(size * 0.6)
-        rows = [
-            f'<TD ALIGN="LEFT">{font(_slanted(index), small, MATHS)}</TD>'
-            for index in (self.high, self.low)
-        ]
-        return (
-            '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>'
-            f'<TD ROWSPAN="2">{base}</TD>{rows[0]}</TR><TR>{rows[1]}</TR></TABLE>'
-        )
-
-
-def font(text: str, size: int, face: str = "", colour: str = "") -> str:
-    """`text`, which is markup already, in letters of `size` points."""
-    more = (f' FACE="{face}"' if face else "") + (f' COLOR="{colour}"' if colour else "")
-    return f'<FONT POINT-SIZE="{size}"{more}>{text}</FONT>'
-
-
-def _slanted(index: str) -> str:
-    """Letters slanted, digits and signs upright; a blank keeps the place of an empty index."""
-    return re.sub(r"([A-Za-z]+)", r"<I>\1</I>", html.escape(index)) or " "
 
 
 def symbol(name: str, notation: str, layer: str = "l", step: int = 0) -> Symbol:
