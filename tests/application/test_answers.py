@@ -88,7 +88,7 @@ def test_text_for_a_terminal_has_colours(answers: dict[str, Answer]) -> None:
     text = captured.get()
     assert "\x1b[1m" in text
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    prose = plain[: plain.index("The paper's equations beside")]
+    prose = plain[: plain.index("The paper's equations and the cell")]
     assert max(map(len, prose.splitlines())) <= 60
 
 
@@ -171,7 +171,7 @@ def test_without_the_program_dot_the_answers_say_so(
     text = (tmp_path / "q1.md").read_text(encoding="utf-8")
     assert text.count("*(No picture of: ") == 2
     assert "graphviz" in text
-    assert "both graphs give the same numbers" in text
+    assert "both graphs compute the same numbers" in text
     text = command(capsys, "q1", "--html")
     assert "<svg" not in text
     assert text.count("No picture: Graphviz") == 2
@@ -266,8 +266,8 @@ def test_the_equations_of_question_2_are_those_of_pytorch_s_cell() -> None:
     b = (cell.bias_ih + cell.bias_hh).detach()
     order = torch.arange(20).view(4, 5)[[0, 1, 3, 2]].flatten()
     terms = q2.paper(x.numpy(), h.numpy(), c.numpy(), W[order].numpy(), b[order].numpy())
-    assert checks.apart(terms["h"], next_h) < 1e-14
-    assert checks.apart(terms["c"], next_c) < 1e-14
+    assert checks.max_difference(terms["h"], next_h) < 1e-14
+    assert checks.max_difference(terms["c"], next_c) < 1e-14
 
 
 def test_the_equations_of_the_gru_unit_by_unit() -> None:
@@ -301,13 +301,13 @@ def test_the_right_side_of_question_1_is_autograd_s() -> None:
     expected = {"z": z.detach(), "dx1": x1.grad, "dx2": x2.grad, "dx3": x3.grad}
     expected |= {"dW": W.grad, "db": b.grad}
     for name, value in q1.by_hand(g, data).items():
-        assert checks.apart(value, expected[name]) < 1e-14
+        assert checks.max_difference(value, expected[name]) < 1e-14
 
 
-def test_slope() -> None:
+def test_numeric_gradient() -> None:
     x = torch.tensor([[0.5, -1.0, 2.0]], dtype=torch.float64)
-    gradient = checks.slope(lambda: (x**3).sum().item(), x)
-    assert checks.apart(gradient, 3 * x**2) < 1e-8
+    gradient = checks.numeric_gradient(lambda: (x**3).sum().item(), x)
+    assert checks.max_difference(gradient, 3 * x**2) < 1e-8
     assert x.tolist() == [[0.5, -1.0, 2.0]]
 
 
@@ -320,9 +320,9 @@ def test_a_claim_that_fails_raises() -> None:
     with pytest.raises(ClaimFailed, match="does not: one is two"):
         checks.claim("one is two", 1 == 2)
     with pytest.raises(ClaimFailed, match="shapes differ"):
-        checks.apart(np.zeros(2), np.zeros(3))
+        checks.max_difference(np.zeros(2), np.zeros(3))
     with pytest.raises(ClaimFailed):
-        checks.claim("not a number is small", checks.apart([math.nan], [0.0]) < 1)
+        checks.claim("not a number is small", checks.max_difference([math.nan], [0.0]) < 1)
 
 
 # Wrong programs are noticed

@@ -1,4 +1,8 @@
-"""The assignment's questions, each answered in words and shown by code that runs."""
+"""The assignment's questions, each answered in words and demonstrated by code that runs.
+
+`ANSWERS` computes them; `print_answer`, `markdown` and `html_page` write them. The code of an
+answer uses the application and the library as a student would.
+"""
 
 from collections.abc import Callable
 
@@ -21,7 +25,10 @@ ANSWERS: dict[str, Callable[..., Answer]] = {
     "warm-up": warm_up.answer,
     "gru": gru.answer,
 }
-"""The answers by the names that `zaremba answers` takes."""
+"""A function for each answer, by the names that `zaremba answers` takes.
+
+Calling it runs the answer's code, which raises `ClaimFailed` where a claim is false.
+"""
 
 __all__ = [
     "ANSWERS",

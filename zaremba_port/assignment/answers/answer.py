@@ -1,4 +1,4 @@
-"""What an answer consists of: prose, code, what the code printed, pictures of its graphs."""
+"""The parts of an answer: prose, code, the output of the code, figures of its graphs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class Section:
     """One step of an answer.
 
     Attributes:
-        text: prose, of paragraphs, of lists with ``- `` and of formulas indented by four; `code`
-            in it stands between backquotes.
-        code: the source that ran; output: what it printed; both may be empty.
+        text: prose in Markdown: paragraphs, lists, formulas indented by four spaces, `code` and
+            **bold**.
+        code: the source that ran; may be empty.
+        output: the output of the code; may be empty.
     """
 
     heading: str
@@ -36,9 +37,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Answer:
-    """A question of the assignment, its answer in a few sentences, and the sections that show it.
+    """The answer to a question of the assignment.
 
-    Making one runs all its code, which raises `ClaimFailed` where a claim does not hold.
+    Attributes:
+        statement: the answer in a few sentences, as prose in Markdown.
+        sections: the code that demonstrates the statement.
     """
 
     title: str
@@ -57,14 +60,20 @@ def section(
     run: functools.partial[Any] | None = None,
     figures: Sequence[Figure] = (),
 ) -> Section:
-    """A section with the source of `code`, and with `run`, a call: what it prints.
+    """Build a section from functions whose source it shows, and from a call that it runs.
 
-    The call runs here. It may seed the random generators: they are left as they were.
+    Args:
+        code: the functions to show.
+        run: the call. Its function is shown too, and what it prints becomes the output. It may
+            seed the random generators: their states are restored.
+
+    Raises:
+        ClaimFailed: a claim in the code is false.
     """
-    listed = list(code)
-    if run is not None and run.func not in listed:
-        listed.append(run.func)
-    sources = [inspect.getsource(function).rstrip() for function in listed]
+    functions = list(code)
+    if run is not None and run.func not in functions:
+        functions.append(run.func)
+    sources = [inspect.getsource(function).rstrip() for function in functions]
     output = ""
     if run is not None:
         sources.append(_call_text(run))
@@ -72,23 +81,22 @@ def section(
     return Section(heading, inspect.cleandoc(text), "\n\n\n".join(sources), output, tuple(figures))
 
 
-def _call_text(run: functools.partial[Any]) -> str:
-    """`run` as a line of Python."""
-    arguments = [repr(value) for value in run.args]
-    arguments += [f"{name}={value!r}" for name, value in run.keywords.items()]
-    return f"{run.func.__name__}({', '.join(arguments)})"
+def _call_text(call: functools.partial[Any]) -> str:
+    arguments = [repr(value) for value in call.args]
+    arguments += [f"{name}={value!r}" for name, value in call.keywords.items()]
+    return f"{call.func.__name__}({', '.join(arguments)})"
 
 
-def _output_of(run: Callable[[], Any]) -> str:
+def _output_of(call: functools.partial[Any]) -> str:
     stream = io.StringIO()
     with fork_generators(), contextlib.redirect_stdout(stream):
-        run()
+        call()
     return stream.getvalue().rstrip("\n")
 
 
 @contextlib.contextmanager
 def fork_generators() -> Iterator[None]:
-    """Put PyTorch's and Torch7's random generators back into the state that they are in."""
+    """Restore the states of PyTorch's and Torch7's random generators at the end of the block."""
     before = torch7_random.getRNGState()
     try:
         with torch.random.fork_rng(devices=[]):

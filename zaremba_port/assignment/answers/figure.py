@@ -1,4 +1,4 @@
-"""A figure of an answer: a graph and its caption, drawn as SVG when a report needs it."""
+"""A figure of an answer: a graph with a caption, drawn as SVG on demand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Figure:
     """A captioned drawing of `graph`.
 
     Attributes:
-        values: a run of the graph; the drawing then shows the shapes that it computed.
+        values: a run of the graph, whose shapes the drawing shows.
     """
 
     caption: str
@@ -42,7 +42,7 @@ class Figure:
             return path.read_text(encoding="utf-8")
 
     def inline_svg(self, prefix: str) -> Markup:
-        """Draw the graph as an ``svg`` element of an HTML page, its ids starting with `prefix`.
+        """Draw the graph as an ``svg`` element for an HTML page. Its ids start with `prefix`.
 
         Raises:
             GraphError: Graphviz's program ``dot`` is not installed.

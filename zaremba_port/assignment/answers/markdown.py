@@ -11,11 +11,11 @@ from .figure import Figure
 from .introduction import INTRODUCTION, TITLE
 
 SaveFigure = Callable[[str, str], str]
-"""``save(name, svg)`` writes a drawing somewhere and returns the link to it."""
+"""``save(name, svg)`` stores a drawing and returns the link to it."""
 
 
 def markdown(answers: Mapping[str, Answer], save: SaveFigure | None = None) -> str:
-    """Write the answers as Markdown; without `save`, a note takes the place of each drawing."""
+    """Write the answers as Markdown. Without `save`, a note replaces each drawing."""
     parts = [f"# {TITLE}", INTRODUCTION]
     for name, answer in answers.items():
         parts += [f"## {answer.title}", f"*{answer.question}*", answer.statement]

@@ -1,4 +1,4 @@
-"""The answers as one HTML page that needs nothing else: drawings, styles and code are inside."""
+"""The answers as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .introduction import INTRODUCTION, TITLE
 
 
 def html_page(answers: Mapping[str, Answer]) -> str:
-    """Write the answers as an HTML document, for light and for dark screens.
+    """Write the answers as an HTML document for light and dark screens.
 
-    Where Graphviz is missing, a note takes the place of each drawing.
+    Without Graphviz, a note replaces each drawing.
     """
     template = _templates().get_template("answers.html")
     return template.render(title=TITLE, introduction=INTRODUCTION, answers=answers)

@@ -12,7 +12,7 @@ from ...config import Settings
 from ...model import create_network
 from ...unrolled import Model, TextState
 from .answer import Answer, fork_generators, section
-from .checks import apart, claim
+from .checks import claim, max_difference
 from .figure import Figure
 
 
@@ -21,24 +21,24 @@ def answer() -> Answer:
         network = new_model(predictions=True)[0].core_network
     return Answer(
         title="Question 7: the gradient of the extra output",
-        question="The network also gives its predictions. Which gradient goes back into them?",
+        question="The network also outputs its predictions. What is their gradient in backward?",
         statement="""
-            Zeros, a tensor of the size of the output: (batch, vocabulary). `backward` wants one
-            gradient for each output. The predictions are given to be looked at, the objective does
-            not depend on them other than through `err`, and that path is inside the graph already.
-            So the derivative of the objective with respect to this output, everything else being
-            equal, is zero, and the parameters' gradients are the same as without the output.
+            Zeros, a tensor of the shape of the output: (batch, vocabulary). `backward` needs one
+            gradient for each output. The predictions are only for inspection. The objective depends
+            on them only through `err`, and the graph contains that path already. So the partial
+            derivative of the objective with respect to this output is zero, and the parameters'
+            gradients are the same as without the output.
 
             These zeros never change, so they are allocated once and used at every step. For the
-            preset `small` they are 20 × 10000 numbers, 800 kB, which a careless program allocates
-            and clears 20 times for each sequence.
+            preset `small` they are 20 × 10000 numbers, or 800 kB, which a careless program
+            allocates and clears 20 times per sequence.
             """,
         sections=(
             section(
                 "The same gradients, with and without the output",
                 """
-                Two networks from the same seed, one with the predictions as its third output, read
-                the same words.
+                Two networks with the same seed read the same words. One of them has the predictions
+                as its third output.
                 """,
                 new_model,
                 run=partial(with_and_without),
@@ -47,13 +47,13 @@ def answer() -> Answer:
                 ],
             ),
             section(
-                "Not just any tensor",
-                "Any other gradient would train the network for something else:",
+                "Why not another tensor",
+                "Any other gradient would train the network for another objective:",
                 run=partial(zeros_or_ones),
             ),
             section(
                 "Allocated once",
-                "`Model.dpred` is the gradient. Its address is noted after each of six steps.",
+                "`Model.dpred` is this gradient. The code compares its address over six steps.",
                 run=partial(allocated_once),
             ),
         ),
@@ -79,7 +79,7 @@ def with_and_without() -> None:
         extra.fp(same_text)
         without.bp(text, lr=1.0)
         extra.bp(same_text, lr=1.0)
-        differences.append(apart(without.paramdx, extra.paramdx))
+        differences.append(max_difference(without.paramdx, extra.paramdx))
         print(
             f"step {step}: {len(without.rnns[0].output)} and {len(extra.rnns[0].output)} outputs, "
             f"norm of the gradient {without.norm_dw:.10f} and {extra.norm_dw:.10f}, "
@@ -108,19 +108,19 @@ def zeros_or_ones() -> None:
     right = gradient(torch.zeros_like(pred))
     wrong = gradient(torch.ones_like(pred))
     print(f"norm with zeros {right.norm():.6f}, with ones {wrong.norm():.6f}")
-    claim("with ones the gradient is another", apart(right, wrong) > 0.01)
+    claim("ones give another gradient", max_difference(right, wrong) > 0.01)
 
 
 def allocated_once() -> None:
     model, text = new_model(predictions=True)
     claim("before the first step there is none", model.dpred is None)
-    seen = []  # the tensors themselves: what is kept cannot be freed and allocated once more
+    tensors = []  # as long as they are in the list, no address is used twice
     for _ in range(6):
         model.fp(text)
         model.bp(text, lr=1.0)
         assert model.dpred is not None
-        seen.append(model.dpred)
-    addresses = {dpred.data_ptr() for dpred in seen}
-    print(f"after {len(seen)} steps: {len(addresses)} address")
+        tensors.append(model.dpred)
+    addresses = {dpred.data_ptr() for dpred in tensors}
+    print(f"after {len(tensors)} steps: {len(addresses)} address")
     claim("it is allocated once", len(addresses) == 1)
-    claim("and its numbers are still zeros", not seen[-1].any())
+    claim("and its numbers are still zeros", not tensors[-1].any())

@@ -11,7 +11,7 @@ import pygraph_nn as nngraph
 from pygraph_nn import nn
 
 from .answer import Answer, fork_generators, section
-from .checks import CLOSE, array, claim, normal, side_by_side, sigm
+from .checks import TOLERANCE, claim, normal, side_by_side, sigm, to_numpy
 from .figure import Figure
 
 
@@ -21,19 +21,19 @@ def answer() -> Answer:
         values = nngraph.trace(g, [torch.zeros(5, n) for n in (4, 3, 2)])
     return Answer(
         title="Warm-up: a graph of squares",
-        question="Build a = tanh(Wx x + b1)² * sigmoid(Wy y + b2)² + z, all elementwise.",
+        question="Build a = tanh(Wx x + b1)² * sigmoid(Wy y + b2)² + z, elementwise.",
         statement="""
             Reading the formula from the inside out gives the graph. Wx x + b1 is one `nn.Linear`,
-            its bias included; `nn.Tanh` and `nn.Sigmoid` act on what it gives, `nn.Square` on that;
-            the product and the sum take a list of two nodes. x and y may differ in width, z has
-            that of the result.
+            which includes the bias. `nn.Tanh` and `nn.Sigmoid` act on its output, `nn.Square` on
+            theirs. The product and the sum each take a list of two nodes. x and y may differ in
+            width; z has the width of the result.
             """,
         sections=(
             section(
-                "The graph, and the same by hand",
+                "The graph, compared with NumPy",
                 """
-                Backwards, with p = tanh(Wx x + b1) and q = sigmoid(Wy y + b2), and da arriving at
-                a:
+                Let p = tanh(Wx x + b1) and q = sigmoid(Wy y + b2), and let da be the gradient with
+                respect to a. The backward pass is:
 
                     dz = da
                     d(Wx x + b1) = da * q² * 2p * (1 - p²)
@@ -67,11 +67,11 @@ def compare(batch: int, width_x: int, width_y: int, size: int) -> None:
     graph |= zip(("dx", "dy", "dz"), g.backward(inputs, gradOutput), strict=True)
     graph |= zip(("dWx", "db1", "dWy", "db2"), (w.grad for w in g.parameters()), strict=True)
 
-    Wx, b1, Wy, b2 = (array(w) for w in g.parameters())
-    x, y, z, da = (array(v) for v in (*inputs, gradOutput))
+    Wx, b1, Wy, b2 = (to_numpy(w) for w in g.parameters())
+    x, y, z, da = (to_numpy(v) for v in (*inputs, gradOutput))
     p, q = np.tanh(x @ Wx.T + b1), sigm(y @ Wy.T + b2)
-    dp = da * q**2 * 2 * p * (1 - p**2)  # of Wx x + b1
-    dq = da * p**2 * 2 * q * q * (1 - q)  # of Wy y + b2
+    dp = da * q**2 * 2 * p * (1 - p**2)  # with respect to Wx x + b1
+    dq = da * p**2 * 2 * q * q * (1 - q)  # with respect to Wy y + b2
     by_hand = {
         "a": p**2 * q**2 + z,
         "dx": dp @ Wx,
@@ -82,4 +82,6 @@ def compare(batch: int, width_x: int, width_y: int, size: int) -> None:
         "dWy": dq.T @ y,
         "db2": dq.sum(0),
     }
-    claim("graph and NumPy agree, forward and backward", side_by_side(graph, by_hand) < CLOSE)
+    claim(
+        "the graph and NumPy agree, forward and backward", side_by_side(graph, by_hand) < TOLERANCE
+    )
