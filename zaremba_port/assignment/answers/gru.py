@@ -16,6 +16,7 @@ from .figure import Figure
 
 
 def answer() -> Answer:
+    """Answer how a gated recurrent unit becomes a graph."""
     with fork_generators():
         picture = cell(3, 4)
     return Answer(
@@ -59,6 +60,7 @@ def answer() -> Answer:
 
 
 def cell(width: int, size: int) -> nngraph.gModule:
+    """Build one GRU cell."""
     x, prev_h = nn.Identity()(), nn.Identity()()
     (next_h,) = model.gru(x, prev_h, input_size=width, rnn_size=size)
     nngraph.annotateNodes()
@@ -66,6 +68,7 @@ def cell(width: int, size: int) -> nngraph.gModule:
 
 
 def equations(g: nngraph.gModule, x: Array, h: Array) -> dict[str, Array]:
+    """Evaluate the equations with the weights of `g`."""
     weights = {name: to_numpy(value) for name, value in g.named_parameters()}
 
     def affine(name: str, values: Array) -> Array:
@@ -80,6 +83,7 @@ def equations(g: nngraph.gModule, x: Array, h: Array) -> dict[str, Array]:
 
 
 def term_by_term(batch: int, width: int, size: int) -> None:
+    """Compare the gates and the state of the cell with the equations."""
     nngraph.manualSeed(1)
     g = cell(width, size).double()
     x, h = normal(batch, width), normal(batch, size)
@@ -96,6 +100,7 @@ def term_by_term(batch: int, width: int, size: int) -> None:
 
 
 def backward(batch: int, width: int, size: int) -> None:
+    """Compare the gradients of the graph with finite differences."""
     nngraph.manualSeed(1)
     g = cell(width, size).double()
     x, h, dh = normal(batch, width), normal(batch, size), normal(batch, size)

@@ -81,6 +81,7 @@ def answer(batch: int = 2, size: int = 3, width: int = 4) -> Answer:
 
 
 def from_identities(size: int, width: int) -> nngraph.gModule:
+    """Build the graph with an Identity for each input."""
     x1, x2, x3 = nn.Identity()(), nn.Identity()(), nn.Identity()()
     linear = nn.Linear(width, size)(x3)
     z = nn.CAddTable()([x1, nn.CMulTable()([x2, linear])])
@@ -89,6 +90,7 @@ def from_identities(size: int, width: int) -> nngraph.gModule:
 
 
 def from_linear(size: int, width: int) -> nngraph.gModule:
+    """Build the graph with the Linear itself as its third input."""
     x1, x2 = nn.Identity()(), nn.Identity()()
     linear = nn.Linear(width, size)()  # called on nothing: its input comes from outside
     z = nn.CAddTable()([x1, nn.CMulTable()([x2, linear])])
@@ -97,6 +99,7 @@ def from_linear(size: int, width: int) -> nngraph.gModule:
 
 
 def by_graph(g: nngraph.gModule, data: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Compute z and all gradients with the graph."""
     inputs = [data["x1"], data["x2"], data["x3"]]
     g.zeroGradParameters()
     z = g.forward(inputs)
@@ -106,6 +109,7 @@ def by_graph(g: nngraph.gModule, data: Mapping[str, torch.Tensor]) -> dict[str, 
 
 
 def by_hand(g: nngraph.gModule, data: Mapping[str, torch.Tensor]) -> dict[str, Array]:
+    """Compute z and all gradients in NumPy."""
     W, b = (to_numpy(parameter) for parameter in g.parameters())
     x1, x2, x3, dz = (to_numpy(data[name]) for name in ("x1", "x2", "x3", "dz"))
     linear = x3 @ W.T + b  # (batch, size)
@@ -127,6 +131,7 @@ def random_data(batch: int, size: int, width: int) -> dict[str, torch.Tensor]:
 
 
 def compare(batch: int, size: int, width: int) -> None:
+    """Compare both graphs with NumPy."""
     nngraph.manualSeed(1)
     data = random_data(batch, size, width)
     results = []
@@ -144,6 +149,7 @@ def compare(batch: int, size: int, width: int) -> None:
 
 
 def any_sizes() -> None:
+    """Compare both graphs with NumPy at several sizes."""
     nngraph.manualSeed(1)
     worst = 0.0
     for batch, size, width in [(1, 1, 1), (3, 2, 5), (7, 6, 1), (20, 200, 100)]:

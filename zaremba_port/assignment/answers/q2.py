@@ -19,6 +19,7 @@ from .figure import Figure
 
 
 def answer() -> Answer:
+    """Answer question 2."""
     with fork_generators():
         picture = cell(4)
     return Answer(
@@ -73,6 +74,7 @@ def answer() -> Answer:
 
 
 def cell(size: int) -> nngraph.gModule:
+    """Build one LSTM cell whose input and state have `size` numbers each."""
     x, prev_c, prev_h = nn.Identity()(), nn.Identity()(), nn.Identity()()
     next_c, next_h = lstm(x, prev_c, prev_h, input_size=size, rnn_size=size)
     nngraph.annotateNodes()
@@ -100,6 +102,7 @@ def affine_map(weights: dict[str, torch.nn.Parameter], prefix: str = "") -> tupl
 
 
 def term_by_term(batch: int, size: int) -> None:
+    """Compare every gate and state of the cell with the equations."""
     nngraph.manualSeed(1)
     g = cell(size).double()
     x, prev_c, prev_h = normal(batch, size), normal(batch, size), normal(batch, size)
@@ -120,6 +123,7 @@ def term_by_term(batch: int, size: int) -> None:
 
 
 def two_layers_three_steps() -> None:
+    """Compare the states of an unrolled network with the equations."""
     settings = Settings(
         layers=2, rnn_size=4, vocab_size=7, batch_size=2, seq_length=3, dtype="float64"
     )

@@ -18,6 +18,7 @@ from .figure import Figure
 
 
 def answer() -> Answer:
+    """Answer question 3."""
     with fork_generators():
         network = create_network(new_settings())
     return Answer(
@@ -67,6 +68,7 @@ def answer() -> Answer:
 
 
 def new_settings() -> Settings:
+    """Return the settings of a small network."""
     return Settings(
         layers=2, rnn_size=4, vocab_size=10, batch_size=3, seq_length=5, dtype="float64"
     )
@@ -78,6 +80,7 @@ def words(rows: int, settings: Settings) -> torch.Tensor:
 
 
 def one_step() -> None:
+    """Call the network step by step, and compare its losses with those of the clones."""
     torch.manual_seed(1)
     nngraph.manualSeed(1)
     settings = new_settings()
@@ -119,6 +122,7 @@ def count_objects(networks: Sequence[nngraph.gModule]) -> dict[str, int]:
 
 
 def before_and_after() -> None:
+    """Count what cloning adds."""
     nngraph.manualSeed(1)
     network = create_network(new_settings())
     clones = nngraph.clone_many_times(network, 5)
@@ -136,6 +140,7 @@ def before_and_after() -> None:
 
 
 def clones_share_parameters() -> None:
+    """Change the weights through the network, and add the gradients of two clones."""
     torch.manual_seed(1)
     nngraph.manualSeed(1)
     settings = new_settings()

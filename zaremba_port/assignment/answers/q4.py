@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -17,8 +17,11 @@ from ...unrolled import Model, TextState
 from .answer import Answer, section
 from .checks import claim, max_difference, normal, numeric_gradient
 
+State = Sequence[torch.Tensor]
+
 
 def answer() -> Answer:
+    """Answer question 4."""
     return Answer(
         title="Question 4: model.s, model.ds and model.start_s",
         question="What are model.s, model.ds and model.start_s, and when is start_s set to zero?",
@@ -83,11 +86,12 @@ class CountingModel(Model):
     resets = 0
 
     def reset_state(self, state: TextState) -> None:
+        """Reset the state and count the call."""
         super().reset_state(state)
         self.resets += total(self.start_s) == 0
 
 
-def total(state: Any) -> float:
+def total(state: State) -> float:
     """Sum the absolute values of a state."""
     return sum(s.abs().sum().item() for s in state)
 
@@ -110,6 +114,7 @@ def new_model() -> tuple[CountingModel, TextState]:
 
 
 def two_passes() -> None:
+    """Print how start_s and s change over two passes."""
     model, text = new_model()
     print("fp  words read  |start_s| before  |s[0]|  zeroed  |s[4]|  |start_s| after")
     last = model.zero_state(batch=2)
@@ -131,15 +136,18 @@ def two_passes() -> None:
     claim("yet every sequence starts from the last state of the previous one", all(continued))
 
 
-def same(a: Any, b: Any) -> bool:
+def same(a: State, b: State) -> bool:
+    """Return whether two states are equal."""
     return state_difference(a, b) == 0
 
 
-def state_difference(a: Any, b: Any) -> float:
+def state_difference(a: State, b: State) -> float:
+    """Return the largest difference between two states."""
     return max(max_difference(x, y) for x, y in zip(a, b, strict=True))
 
 
 def around_validation() -> None:
+    """Run a validation between two training sequences."""
     model, text = new_model()
     model.fp(text)
     in_training = nested.clone(model.start_s)
@@ -157,7 +165,7 @@ def around_validation() -> None:
     claim("which is not its own last state", not same(after_validation, in_training))
 
 
-def losses_from(model: Model, data: torch.Tensor, t: int, state: Any) -> float:
+def losses_from(model: Model, data: torch.Tensor, t: int, state: State) -> float:
     """Sum the losses of the steps from `t` on, with `state` as the state before step t."""
     losses = 0.0
     for i in range(t, 4):
@@ -167,6 +175,7 @@ def losses_from(model: Model, data: torch.Tensor, t: int, state: Any) -> float:
 
 
 def by_finite_differences() -> None:
+    """Compare ds with finite differences at every step."""
     model, text = new_model()
     for start in model.start_s:
         start.copy_(normal(*start.shape))
@@ -178,7 +187,7 @@ def by_finite_differences() -> None:
         ds = model.rnns[t].backward([x, y, model.s[t]], [derr, ds])[2]
         state = nested.clone(model.s[t])
         losses = partial(losses_from, model, text.data, t, state)
-        numeric = [numeric_gradient(losses, part) for part in state]
+        numeric = [torch.from_numpy(numeric_gradient(losses, part)) for part in state]
         difference = state_difference(ds, numeric)
         print(
             f"with respect to s[{t}]: ds of the first cell {ds[0][0, 0].item():11.8f}, "

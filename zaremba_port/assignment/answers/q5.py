@@ -16,6 +16,7 @@ from .checks import claim, max_difference
 
 
 def answer() -> Answer:
+    """Answer question 5."""
     return Answer(
         title="Question 5: the gradient's norm",
         question="How does the program normalise the gradient, and what does that change?",
@@ -63,10 +64,12 @@ def step_with(max_grad_norm: float) -> tuple[torch.Tensor, float]:
 
 
 def cosine(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Return the cosine of the angle between two vectors."""
     return torch.dot(a / a.norm(), b / b.norm()).item()
 
 
 def limits() -> None:
+    """Compare steps under several limits with the gradient."""
     gradient, norm = step_with(max_grad_norm=1e9)
     print(f"the gradient: {gradient.numel()} numbers, norm {norm:.6f}")
     print("limit  norm measured by bp  norm of the step  cosine with the gradient")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import torch
 
@@ -26,6 +25,7 @@ from .checks import claim, max_difference
 
 
 def answer() -> Answer:
+    """Answer question 6."""
     return Answer(
         title="Question 6: the optimiser and its schedule",
         question="Which optimisation method is used, and how does the learning rate change?",
@@ -76,6 +76,7 @@ def answer() -> Answer:
 
 
 def new_model() -> tuple[Model, TextState]:
+    """Create a small network in double precision and a text of 10 rows."""
     settings = Settings(
         layers=1,
         rnn_size=5,
@@ -92,7 +93,9 @@ def new_model() -> tuple[Model, TextState]:
     return Model(create_network(settings), settings), TextState(text)
 
 
-def gradient(network: nngraph.gModule, rows: torch.Tensor, state: Any) -> torch.Tensor:
+def gradient(
+    network: nngraph.gModule, rows: torch.Tensor, state: list[torch.Tensor]
+) -> torch.Tensor:
     """Compute the gradient of the sum of the losses of `rows`, from `state`, by autograd."""
     losses = []
     for x, y in pairwise(rows):
@@ -103,6 +106,7 @@ def gradient(network: nngraph.gModule, rows: torch.Tensor, state: Any) -> torch.
 
 
 def three_steps() -> None:
+    """Compare three steps of bp with the update written out."""
     model, text = new_model()
     lr, velocity, worst, with_momentum = 0.7, torch.zeros_like(model.paramx), 0.0, 0.0
     for step in (1, 2, 3):
@@ -133,6 +137,7 @@ def three_steps() -> None:
 
 
 def batch_and_texts() -> None:
+    """Compare the gradient of a batch with the gradients of its texts."""
     model, text = new_model()
     network, batch = model.core_network, 4
     rows = text.data[: 3 + 1]
@@ -161,6 +166,7 @@ def rates(settings: Settings) -> list[float]:
 
 
 def schedule() -> None:
+    """Print the learning rates of each preset."""
     print("preset  max_epoch  decay  epochs at rate 1  then                          last epoch")
     as_stated = []
     for name in ("small", "medium", "large"):

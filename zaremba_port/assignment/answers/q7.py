@@ -17,6 +17,7 @@ from .figure import Figure
 
 
 def answer() -> Answer:
+    """Answer question 7."""
     with fork_generators():
         network = new_model(predictions=True)[0].core_network
     return Answer(
@@ -61,6 +62,7 @@ def answer() -> Answer:
 
 
 def new_model(predictions: bool) -> tuple[Model, TextState]:
+    """Create a network with or without the third output, and a random text."""
     settings = Settings(
         layers=1, rnn_size=6, vocab_size=9, batch_size=4, seq_length=5, dtype="float64"
     )
@@ -71,6 +73,7 @@ def new_model(predictions: bool) -> tuple[Model, TextState]:
 
 
 def with_and_without() -> None:
+    """Compare the gradients of both networks over three steps."""
     without, text = new_model(predictions=False)
     extra, same_text = new_model(predictions=True)
     differences = []
@@ -94,6 +97,7 @@ def with_and_without() -> None:
 
 
 def zeros_or_ones() -> None:
+    """Compare the gradients for zeros and for ones."""
     model, text = new_model(predictions=True)
     network, state = model.core_network, model.zero_state(batch=4)
     input = [text.data[0], text.data[1], state]
@@ -112,6 +116,7 @@ def zeros_or_ones() -> None:
 
 
 def allocated_once() -> None:
+    """Check that bp uses the same zeros at every step."""
     model, text = new_model(predictions=True)
     claim("before the first step there is none", model.dpred is None)
     tensors = []  # as long as they are in the list, no address is used twice

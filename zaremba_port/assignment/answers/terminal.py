@@ -14,7 +14,7 @@ from ..markup import prose_tree
 from .answer import Answer, Section
 
 WIDEST = 96
-"""Columns of the widest text; code and output are printed as they are."""
+"""Columns of the widest prose. Code and output are printed as they are."""
 
 _STYLES = {"strong": "bold", "em": "italic"}
 
@@ -25,16 +25,18 @@ def print_answer(answer: Answer, console: Console) -> None:
 
 
 class _Printer:
-    """Prints the parts of an answer on `console`, with a blank line after each."""
+    """Prints the parts of an answer on `console`, each followed by a blank line."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.width = min(console.width, WIDEST) if console.is_terminal else WIDEST
 
     def line(self, text: str | Text = "", style: str = "") -> None:
+        """Print text as it is, without a blank line after it."""
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def answer(self, answer: Answer) -> None:
+        """Print an answer."""
         self.heading(answer.title, "=")
         self.prose(answer.question, "italic")
         self.prose(answer.statement)
@@ -42,6 +44,7 @@ class _Printer:
             self.section(section)
 
     def section(self, section: Section) -> None:
+        """Print a section."""
         self.heading(section.heading, "-")
         self.prose(section.text)
         if section.code and self.console.is_terminal:
@@ -56,11 +59,13 @@ class _Printer:
             self.line(f"[picture, with --html or --markdown -o FILE: {figure.caption}]\n", "dim")
 
     def heading(self, text: str, underline: str) -> None:
+        """Print a heading and underline it."""
         self.line(text, "bold")
         self.line(underline * len(text), "bold")
         self.line()
 
     def prose(self, text: str, style: str = "") -> None:
+        """Print prose in Markdown."""
         for block in prose_tree(text).children:
             if block.type == "code_block":
                 self.line(_indented(block.content.rstrip("\n")))
@@ -72,7 +77,7 @@ class _Printer:
             self.line()
 
     def wrapped(self, block: SyntaxTreeNode, style: str, bullet: str = "") -> None:
-        """Print a paragraph or a list's item, broken into lines."""
+        """Print a paragraph or the item of a list, broken into lines."""
         lines = Text("").join(_inline(block)).wrap(self.console, self.width - len(bullet))
         for i, line in enumerate(lines):
             line.rstrip()
@@ -80,7 +85,7 @@ class _Printer:
 
 
 def _inline(node: SyntaxTreeNode, style: str = "") -> Iterator[Text]:
-    """Yield the text below `node` in styles, which only a terminal shows."""
+    """Yield the text below `node`, styled for a terminal."""
     if node.type == "text":
         yield Text(node.content, style)
     elif node.type == "softbreak":

@@ -16,6 +16,7 @@ from .figure import Figure
 
 
 def answer() -> Answer:
+    """Answer the warm-up question."""
     with fork_generators():
         g = warm_up(4, 3, 2)
         values = nngraph.trace(g, [torch.zeros(5, n) for n in (4, 3, 2)])
@@ -48,6 +49,7 @@ def answer() -> Answer:
 
 
 def warm_up(width_x: int, width_y: int, size: int) -> nngraph.gModule:
+    """Build the graph."""
     x, y, z = nn.Identity()(), nn.Identity()(), nn.Identity()()
     p = nn.Tanh()(nn.Linear(width_x, size)(x))
     q = nn.Sigmoid()(nn.Linear(width_y, size)(y))
@@ -58,6 +60,7 @@ def warm_up(width_x: int, width_y: int, size: int) -> nngraph.gModule:
 
 
 def compare(batch: int, width_x: int, width_y: int, size: int) -> None:
+    """Compare the graph with NumPy."""
     nngraph.manualSeed(1)
     g = warm_up(width_x, width_y, size).double()
     inputs = [normal(batch, width_x), normal(batch, width_y), normal(batch, size)]

@@ -1,9 +1,8 @@
-"""The diagram of a cell: every sum, product and function of its graph is one sign."""
+"""The diagram of a cell."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
@@ -16,9 +15,13 @@ _SIGNS = {"CAddTable": "+", "CMulTable": "×", "CSubTable": "−"}
 
 
 def cell_source(g: nngraph.gModule, notation: str, n: int) -> str:
-    """Draw a cell of `n` units in Graphviz's language, inputs at the left, outputs at the right.
+    """Draw a cell of `n` units, from its inputs at the left to its outputs at the right.
 
-    Every affine map is a box; what only passes values on is part of the arrows.
+    Every sum, product and function of the graph is one sign, and every affine map a box. Nodes
+    that only pass values on become part of the arrows.
+
+    Returns:
+        The diagram in Graphviz's language.
     """
     picture = nngraph.picture_of(g)
     drawing = Drawing("LR", ranksep=0.62 if notation == "paper" else 0.35, nodesep=0.34)
@@ -26,13 +29,13 @@ def cell_source(g: nngraph.gModule, notation: str, n: int) -> str:
         _draw_box(drawing, box, notation, n)
     for kind, rank in (("input", "source"), ("output", "sink")):
         ends = [box for box in picture.boxes if box.kind == kind]
-        # x above the state, and in that h, which a cell returns last, above c
+        # x above the state, and h, which a cell returns last, above c
         ends = [b for b in ends if not b.is_state] + [b for b in ends[::-1] if b.is_state]
         drawing.rank([box.id for box in ends], rank, ordered=True)
     for side in _side_by_side(picture):
         drawing.rank(side, ordered=True)
     for wire in picture.wires:
-        style: dict[str, Any] = {"color": STATE, "penwidth": 3.2} if wire.is_state else {}
+        style = {"color": STATE, "penwidth": "3.2"} if wire.is_state else {}
         drawing.arrow(wire.source, wire.target, **style)
     return drawing.source
 
@@ -58,31 +61,30 @@ def _sign(box: nngraph.Box) -> str | None:
 def _draw_sign(drawing: Drawing, box: nngraph.Box, notation: str) -> None:
     sign = _sign(box)
     label = font(sign or box.text, 30 if sign else 22)
-    fill: dict[str, Any] = {"style": "filled", "fillcolor": PLAIN}
     if notation == "code" and box.caption:
         label = stacked_lines(label, font(box.caption, 15, CODE))
-        fill |= {"shape": "box", "style": "rounded,filled", "margin": "0.1,0.02"}
+        style = {"shape": "box", "style": "rounded,filled", "margin": "0.1,0.02"}
     else:
-        fill |= {"shape": "circle", "fixedsize": "true", "width": 0.52}
-    drawing.box(box.id, label, **fill)
+        style = {"shape": "circle", "style": "filled", "fixedsize": "true", "width": "0.52"}
+    drawing.box(box.id, label, fillcolor=PLAIN, **style)
 
 
 def _draw_gate(drawing: Drawing, box: nngraph.Box, named: Symbol, notation: str) -> None:
-    """Draw a function, with the name of its result where that has one."""
+    """Draw a function, with the name of its result if that has one."""
     is_gate = box.name in LETTERS
     label = font(box.text, 22)
-    size: dict[str, Any] = {"height": 0.5}
+    size = {"height": "0.5"}
     if is_gate or (notation == "code" and box.caption):
         name = symbol_label(named, 30 if notation == "paper" else 26)
         label = stacked_lines(name, font(box.text, 19))
-        size = {"width": 0.75}
+        size = {"width": "0.75"}
     fill = GATE if is_gate else PLAIN
     style = {"shape": "box", "style": "rounded,filled", "margin": "0.12,0.05", "fillcolor": fill}
     drawing.box(box.id, label, **style, **size)
 
 
 def _draw_map(drawing: Drawing, box: nngraph.Box, notation: str, n: int) -> None:
-    """Draw an affine map, or another module that is no sign."""
+    """Draw an affine map or another module that has no sign."""
     if notation == "paper" and isinstance(box.module, nn.Linear):
         outputs, inputs = box.module.weight.shape
         label = symbol_label(map_symbol(inputs, outputs, n), 30)
@@ -93,7 +95,7 @@ def _draw_map(drawing: Drawing, box: nngraph.Box, notation: str, n: int) -> None
 
 
 def _side_by_side(picture: nngraph.Picture) -> Iterator[list[str]]:
-    """Boxes that take parts of the same value, as gates do, and do not depend on each other."""
+    """Find boxes that take parts of the same value, as gates do, and are independent."""
     after: dict[str, set[str]] = {box.id: set() for box in picture.boxes}
     for wire in reversed(picture.wires):
         after[wire.source] |= {wire.target} | after[wire.target]

@@ -1,4 +1,4 @@
-"""What all diagrams share: their size, fonts and colours, and safe names for their boxes."""
+"""The canvas of all diagrams: size, fonts, colours, boxes and arrows."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SLIDE = "13.333,7.5"  # inches
 
 
 class Drawing:
-    """A diagram in the making: boxes and arrows of Graphviz, on a page of the size of a slide.
+    """A Graphviz diagram of the size of a slide, built box by box and arrow by arrow.
 
-    Boxes are known by any hashable key. Graphviz sees other names, since in its own a colon or a
-    backslash has a meaning.
+    The caller identifies a box by any hashable key. Graphviz gets generated names, since colons
+    and backslashes have a meaning in its own.
     """
 
     def __init__(self, direction: str, ranksep: float, nodesep: float) -> None:
@@ -46,20 +46,19 @@ class Drawing:
         """The diagram in Graphviz's language."""
         return str(self._graph.source)
 
-    def box(self, key: Hashable, label: Markup, **attributes: object) -> None:
-        self._graph.node(self._name(key), f"<{label}>", **_written(attributes))
+    def box(self, key: Hashable, label: Markup, /, **style: object) -> None:
+        """Draw a box; `style` are attributes of Graphviz."""
+        self._graph.node(self._name(key), f"<{label}>", **_written(style))
 
     def arrow(
-        self, source: Hashable, target: Hashable, label: Markup | None = None, **attributes: object
+        self, source: Hashable, target: Hashable, label: Markup | None = None, /, **style: object
     ) -> None:
-        """Draw an arrow between two boxes."""
+        """Draw an arrow between two boxes; `style` are attributes of Graphviz."""
         shown = None if label is None else f"<{label}>"
-        self._graph.edge(
-            self._name(source), self._name(target), label=shown, **_written(attributes)
-        )
+        self._graph.edge(self._name(source), self._name(target), label=shown, **_written(style))
 
     def rank(self, keys: Iterable[Hashable], rank: str = "same", ordered: bool = False) -> None:
-        """Put boxes in one rank, side by side; `ordered`: in the order of `keys`."""
+        """Align boxes in one rank, with `ordered` in the order of `keys`."""
         names = [self._name(key) for key in keys]
         with self._graph.subgraph() as row:
             row.attr(rank=rank)
@@ -76,5 +75,5 @@ class Drawing:
         return self._names.setdefault(key, f"n{len(self._names)}")
 
 
-def _written(attributes: dict[str, object]) -> dict[str, str]:
-    return {name: str(value) for name, value in attributes.items()}
+def _written(style: dict[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in style.items()}

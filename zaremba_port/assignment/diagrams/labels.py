@@ -1,6 +1,6 @@
-"""Labels in the HTML of Graphviz: text in fonts, stacked lines, symbols with their indices.
+"""Labels in Graphviz's HTML: text in fonts, stacked lines, symbols with their indices.
 
-A `Markup` is part of a label already; every other string is text and is escaped.
+A `Markup` is part of a label; every other string is text, which these functions escape.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ _ROW = Markup("<TR>{}</TR>")
 
 
 def text(value: str) -> Markup:
-    r"""Write text so that Graphviz draws it as it is, whatever characters it has.
+    r"""Escape text so that Graphviz draws it unchanged.
 
-    Line breaks stay, tabs become spaces, and other control characters U+FFFD. Graphviz replaces
-    ``\N`` by the node's name also here, so backslashes are doubled. It has no empty texts.
+    Line breaks remain line breaks, tabs become spaces and other control characters U+FFFD. The
+    backslashes are doubled, since Graphviz replaces ``\N`` by the node's name in HTML, too. An
+    empty line becomes a space, since Graphviz rejects empty text.
 
     >>> print(text('"<a>\\N"'))
     &#34;&lt;a&gt;\\N&#34;
@@ -33,7 +34,7 @@ def text(value: str) -> Markup:
 
 
 def font(content: str, size: int, face: str = "", colour: str = "") -> Markup:
-    """Set text or markup in letters of `size` points."""
+    """Set text or markup in a font of `size` points."""
     attributes = {"POINT-SIZE": size, "FACE": face, "COLOR": colour}
     written = Markup("").join(
         Markup(' {}="{}"').format(name, value) for name, value in attributes.items() if value
@@ -42,10 +43,12 @@ def font(content: str, size: int, face: str = "", colour: str = "") -> Markup:
 
 
 def bold(content: str) -> Markup:
+    """Set text or markup in bold."""
     return Markup("<B>{}</B>").format(_as_markup(content))
 
 
 def italic(content: str) -> Markup:
+    """Set text or markup in italics."""
     return Markup("<I>{}</I>").format(_as_markup(content))
 
 
@@ -59,7 +62,7 @@ def table(*rows: Markup, spacing: int = 0) -> Markup:
 
 
 def cell(content: str = "", **attributes: object) -> Markup:
-    """Write a cell of a table; a keyword such as ``bgcolor`` is an attribute."""
+    """Write a table cell; keywords are its attributes, for example ``bgcolor``."""
     written = Markup("").join(
         Markup(' {}="{}"').format(name.upper(), value) for name, value in attributes.items()
     )
@@ -67,15 +70,15 @@ def cell(content: str = "", **attributes: object) -> Markup:
 
 
 def stacked_lines(*lines: Markup) -> Markup:
-    """Set one line above the other; a line may be a table itself."""
+    """Set lines one above the other. A line may be a table."""
     return table(*map(cell, lines))
 
 
 def symbol_label(symbol: Symbol, size: int = 26) -> Markup:
     """Write a symbol, `size` points high.
 
-    A table holds both indices: Graphviz's tags for indices would put one behind the other, and not
-    all browsers move such text.
+    A table holds both indices. Graphviz's SUB and SUP would set one after the other, and not all
+    browsers shift text in SVG.
     """
     if symbol.is_code:
         return font(symbol.base, round(size * 0.64), CODE)
@@ -91,7 +94,7 @@ def symbol_label(symbol: Symbol, size: int = 26) -> Markup:
 
 
 def _slanted(index: str) -> Markup:
-    """Letters slanted, digits and signs upright; a space keeps the place of an empty index."""
+    """Set letters in italics, digits and signs upright. An empty index becomes a space."""
     parts = re.split(r"([A-Za-z]+)", index)
     written = (italic(part) if i % 2 else text(part) for i, part in enumerate(parts) if part)
     return Markup("").join(written) or Markup(" ")

@@ -1,7 +1,7 @@
-"""What a diagram shows of a network, or of its clones in time.
+"""The items and arrows of a diagram, from the graph of a network or of its clones in time.
 
-Dropout becomes a property of arrows, the cell of a layer one item, the state a terminal for each
-layer; in clones the state goes on from step to step.
+Dropout becomes a property of arrows. The cell of a layer becomes one item, and so does the state at
+either end of a layer. Arrows connect the states of consecutive clones.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import pygraph_nn as nngraph
 
 
 class Place(NamedTuple):
-    """What tells an item from all others.
+    """The identity of an item.
 
     Attributes:
-        kind: "layer", "box", or "prev" and "next", the ends of a layer's or box's state.
-        name: of the group of a layer, or the id of a box.
+        kind: "layer", "box", or "prev" and "next" for the state before and after a layer or box.
+        name: the name of a layer's group, or the id of a box.
     """
 
     kind: str
@@ -30,12 +30,12 @@ class Place(NamedTuple):
 
 @dataclass
 class Item:
-    """Something in the diagram: a box of the picture, or the boxes of a whole layer.
+    """A part of the diagram: a box of the picture, the boxes of a layer, or a state.
 
     Attributes:
         kind: "input", "output", "state", "layer", "module" or "symbol".
-        row: equal for items that are the same at different steps.
-        names: the parts of the state, for a "state".
+        row: identifies the same item at different steps.
+        names: the names of the state's parts, for a "state".
     """
 
     place: Place
@@ -46,41 +46,44 @@ class Item:
 
     @property
     def step(self) -> int:
+        """The time step, relative to t."""
         return self.place.step
 
     @property
     def name(self) -> str:
+        """The name or text of the first box."""
         return self.boxes[0].name or self.boxes[0].text
 
     @property
     def group(self) -> str:
-        """The group's name, for a layer and its state: "lstm 2"; else empty."""
+        """The name of the group of a layer and of its state, "lstm 2"; empty for a box."""
         kind, name = self.row
         return name if kind == "layer" else ""
 
     @property
     def layer(self) -> str:
-        """The number in the group's name, or the whole name if it is one word."""
+        """The last word of the group's name, usually a number."""
         return (self.group.split() or [self.group])[-1]
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
+        """The parameters of all boxes, each once."""
         modules = [box.module for box in self.boxes if box.module is not None]
         return list(dict.fromkeys(p for module in modules for p in module.parameters()))
 
     @property
     def weights(self) -> tuple[int, ...]:
-        """Equal for items that share their parameters; empty for those without any."""
+        """The identity of the parameters, by which items that share them compare equal."""
         return tuple(map(id, self.parameters))
 
 
 @dataclass
 class Arrow:
-    """A value on its way between two items.
+    """A value that one item passes to another.
 
     Attributes:
-        dropout: the probability that a number is dropped on the way.
-        names: of the parts that it carries.
+        dropout: the probability with which dropout zeroes an element.
+        names: the names of the values.
     """
 
     source: Place
@@ -98,11 +101,11 @@ class Scene:
     arrows: list[Arrow] = field(default_factory=list)
 
     def add(self, item: Item) -> Item:
-        """Add an item, unless one is at its place; return the one that is there."""
+        """Add an item unless there is one at its place. Return the item at the place."""
         return self.items.setdefault(item.place, item)
 
     def connect(self, arrow: Arrow) -> None:
-        """Add an arrow, or what it carries to an equal one."""
+        """Add an arrow, or its names to an equal arrow."""
         for other in self.arrows:
             if replace(other, names=[]) == replace(arrow, names=[]):
                 other.names += [name for name in arrow.names if name not in other.names]
@@ -110,32 +113,34 @@ class Scene:
         self.arrows.append(arrow)
 
     def into(self, place: Place) -> list[Arrow]:
+        """Return the arrows that end at `place`."""
         return [arrow for arrow in self.arrows if arrow.target == place]
 
     def out_of(self, place: Place) -> list[Arrow]:
+        """Return the arrows that start at `place`."""
         return [arrow for arrow in self.arrows if arrow.source == place]
 
     def restrict(self, places: set[Place]) -> None:
-        """Remove all items at other places, and their arrows."""
+        """Remove the items at all other places and their arrows."""
         self.items = {place: item for place, item in self.items.items() if place in places}
         self.arrows = [a for a in self.arrows if a.source in places and a.target in places]
 
 
 def is_dropout(box: nngraph.Box) -> bool:
+    """Return whether a box is a dropout layer."""
     return type(_unwrapped(box.module)).__name__ == "Dropout"
 
 
 def _unwrapped(module: torch.nn.Module | None) -> torch.nn.Module | None:
-    """The module inside the layer that `nngraph.module` makes of a module of torch.nn."""
+    """Unwrap a module of torch.nn from the layer that `nngraph.module` made of it."""
     inner = getattr(module, "module", None)
     return inner if isinstance(inner, torch.nn.Module) else module
 
 
 def stacked(clones: Sequence[nngraph.gModule], first: int = 0) -> Scene:
-    """Build the scene of a network's clones, one a time step, the first at step t + `first`.
+    """Build the scene of a network's clones, one for each time step from t + `first` on.
 
-    The state that a step returns, an output ``next_...``, is what the next step takes as
-    ``prev_...``, part by part.
+    The output ``next_...`` of a step is the input ``prev_...`` of the following step, part by part.
     """
     scene = Scene()
     previous: dict[int, _StatePart] = {}
@@ -155,7 +160,7 @@ def stacked(clones: Sequence[nngraph.gModule], first: int = 0) -> Scene:
 
 @dataclass
 class _StatePart:
-    """One tensor of the state: its index in the table, its name, the item at its other end."""
+    """A tensor of the state: its index in the table, its name, and the item that uses it."""
 
     index: int
     name: str
@@ -172,7 +177,7 @@ def _terminal(scene: Scene, part: _StatePart, end: str, step: int) -> Place:
 
 
 class _StepReader:
-    """Adds one network to the scene and collects the parts of the state at its ends."""
+    """Adds one network to a scene and collects the parts of its state."""
 
     def __init__(self, scene: Scene, g: nngraph.gModule, step: int) -> None:
         self.scene, self.step = scene, step
@@ -220,7 +225,7 @@ class _StepReader:
 
 
 def _index(wire: nngraph.Wire) -> int:
-    """The part of a table that the wire takes."""
+    """Return the index of the table's part that the wire takes."""
     for node in wire.via:
         index = getattr(node.module, "index", None) if node.module else node.selectindex
         if isinstance(index, int):
@@ -231,7 +236,7 @@ def _index(wire: nngraph.Wire) -> int:
 def _without_dropout(
     picture: nngraph.Picture, boxes: dict[str, nngraph.Box]
 ) -> list[tuple[nngraph.Wire, float]]:
-    """The wires between other boxes than Dropout, with the probability that a value is dropped."""
+    """Join the wires around each Dropout, and return all wires with their dropout probability."""
     into: dict[str, nngraph.Wire] = {wire.target: wire for wire in picture.wires}
     wires = []
     for wire in picture.wires:
@@ -249,7 +254,7 @@ def _without_dropout(
 
 
 def only_leading_to(scene: Scene, name: str) -> None:
-    """Remove what leads neither to an output called `name` nor to the state, if there is one."""
+    """Remove the items that lead neither to the output `name` nor to the state, if it exists."""
     wanted = {i.place for i in scene.items.values() if i.kind == "output" and i.name == name}
     if not wanted:
         return
@@ -265,7 +270,7 @@ def only_leading_to(scene: Scene, name: str) -> None:
 
 
 def merge_chains(scene: Scene) -> None:
-    """Join items without parameters to the item before them, where no other takes its value."""
+    """Join each item without parameters to its only predecessor, if nothing else uses its value."""
     for item in list(scene.items.values()):
         into = scene.into(item.place)
         if item.kind not in ("symbol", "module") or item.parameters or len(into) != 1:

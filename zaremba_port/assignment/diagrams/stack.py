@@ -26,9 +26,13 @@ _PAPER_WORDS = {
 
 
 def stack_source(scene: Scene, notation: str) -> str:
-    """Draw the scene in Graphviz's language, the state going from left to right.
+    """Draw a scene: layers from bottom to top, the state from left to right.
 
-    A single step shows also what the arrows between layers carry, and what boxes hold.
+    The diagram of a single step also shows the values on the arrows between layers and the numbers
+    of parameters.
+
+    Returns:
+        The diagram in Graphviz's language.
     """
     return _Stack(scene, notation).draw()
 
@@ -37,8 +41,8 @@ class _Stack:
     """Draws a scene.
 
     Attributes:
-        is_single: whether there is one time step, and therefore room for details.
-        colours: one for every set of weights.
+        is_single: whether the scene has one time step and so leaves room for details.
+        colours: the colour of each set of weights.
     """
 
     def __init__(self, scene: Scene, notation: str) -> None:
@@ -49,6 +53,7 @@ class _Stack:
         self.drawing = Drawing("BT", ranksep=0.32 if self.is_single else 0.42, nodesep=0.5)
 
     def draw(self) -> str:
+        """Draw all items and arrows, and the legend."""
         rows: dict[tuple[str, str], list[Item]] = {}
         for item in self.scene.items.values():
             self._draw_item(item)
@@ -62,7 +67,7 @@ class _Stack:
         return self.drawing.source
 
     def _row_of(self, item: Item) -> tuple[str, str]:
-        """The item's row; the criterion's, for its target and its loss."""
+        """Return the item's row, or the criterion's for its target and its loss."""
         scene = self.scene
         for arrow in scene.out_of(item.place) if item.kind == "input" else ():
             if any(scene.items[a.source].kind != "input" for a in scene.into(arrow.target)):
@@ -89,7 +94,7 @@ class _Stack:
             draw(item.place, label, shape="box", margin="0.16,0.07", width=1.15, **style, **column)
 
     def _end(self, item: Item) -> Symbol:
-        """An input or output: x and y with their step; other names as they are."""
+        """Return the name of an input or output, for x and y with their step."""
         if self.notation == "code":
             return Symbol(
                 item.name if self.is_single else f"{item.name}[{item.step}]", is_code=True
@@ -98,7 +103,7 @@ class _Stack:
         return Symbol(name, at(item.step)) if len(name) == 1 else Symbol(name, is_code=True)
 
     def _lines(self, item: Item) -> Iterator[Markup]:
-        """The lines in the box of a layer or of modules."""
+        """Write the lines in the box of a layer or of modules."""
         if item.kind == "layer":
             yield from self._layer_lines(item)
         else:
@@ -128,19 +133,19 @@ class _Stack:
 
     def _draw_arrow(self, arrow: Arrow) -> None:
         source, label = self.scene.items[arrow.source], None
-        style: dict[str, object] = {"weight": 1 if arrow.is_state else 8}
+        style = {"weight": "1" if arrow.is_state else "8"}
         if arrow.is_state:
-            style |= {"color": STATE, "penwidth": 3}
+            style |= {"color": STATE, "penwidth": "3"}
         elif self.is_single and source.kind == "layer" and arrow.names:
             name = symbol(arrow.names[0], self.notation, source.layer, source.step)
-            # an empty cell at the left, so that the label does not touch the arrow
+            # The empty cell separates the label from the arrow.
             label = table(cell(width=8) + cell(symbol_label(name, 24)))
         if arrow.dropout:
             style["style"] = "dashed"
         self.drawing.arrow(arrow.source, arrow.target, label, **style)
 
     def _legend(self) -> Iterator[Markup]:
-        """What colours and dashes mean, and the number of parameters of each colour."""
+        """Explain colours and dashes, and count the parameters of each colour."""
         uses: dict[tuple[int, ...], list[Item]] = {}
         for item in self.scene.items.values():
             if item.weights:

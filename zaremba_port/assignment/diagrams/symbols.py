@@ -1,4 +1,4 @@
-"""What things are called in diagrams: in the paper's notation or in the code's."""
+"""The names in diagrams, in the paper's notation or as in the code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOWERED = str.maketrans("0123456789+−t", "₀₁₂₃₄₅₆₇₈₉₊�
 
 @dataclass(frozen=True)
 class Symbol:
-    """A name with what stands below and above at its right.
+    """A name with a lower and an upper index.
 
     >>> str(Symbol("h", "t−1", "l"))
     'hₜ₋₁ˡ'
@@ -38,9 +38,10 @@ class Symbol:
 
 
 def symbol(name: str, notation: str, layer: str = "l", step: int = 0) -> Symbol:
-    """What `name`, a variable of the cell or the network, is called.
+    """Return the symbol for `name`, a variable of the cell or of the network.
 
-    `step` is counted from t: -1 is the step before.
+    Args:
+        step: relative to t; -1 is the previous step.
 
     >>> str(symbol("prev_c", "paper")), str(symbol("next_h", "paper", layer="2", step=1))
     ('cₜ₋₁ˡ', 'hₜ₊₁²')
@@ -59,7 +60,7 @@ def symbol(name: str, notation: str, layer: str = "l", step: int = 0) -> Symbol:
 
 
 def at(step: int) -> str:
-    """A place in time.
+    """Write a time step relative to t.
 
     >>> at(0), at(1), at(-2)
     ('t', 't+1', 't−2')
@@ -68,7 +69,7 @@ def at(step: int) -> str:
 
 
 def map_symbol(inputs: int, outputs: int, n: int) -> Symbol:
-    """The paper's T of an affine map, in multiples of `n`, the units of a layer.
+    """Return the paper's T of an affine map, its sizes as multiples of `n`, the units of a layer.
 
     >>> map_symbol(200, 800, 200).low, map_symbol(300, 800, 200).low
     ('n,4n', '300,4n')

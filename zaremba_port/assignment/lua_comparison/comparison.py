@@ -1,4 +1,4 @@
-"""The original Lua program beside this package: which functions and which lines correspond."""
+"""Matching the functions and lines of the Lua program with those of this package."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .python_only import PythonModule, python_only
 
 
 class LineMatch(NamedTuple):
-    """Lines of Lua and lines of Python that do the same."""
+    """Lines of Lua and the lines of Python that do the same."""
 
     lua: list[Line]
     python: list[Line]
@@ -31,11 +31,11 @@ class LineMatch(NamedTuple):
 
 @dataclass
 class MatchedPair:
-    """A pair with the source code that a folder and this package have for it.
+    """A pair with its source code on both sides.
 
     Attributes:
-        absent: functions that no Lua file has.
-        unconnected: patterns that should mark one line of Lua and mark none, or several.
+        absent: the functions that no Lua file contains.
+        unconnected: the Lua patterns that match no line, or several.
     """
 
     pair: Pair
@@ -48,12 +48,12 @@ class MatchedPair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that the page shows.
+    """A Lua program compared with this package.
 
     Attributes:
         pairs: in the order of the original program.
         lua_only: code of the Lua files that no pair shows.
-        python_only: what only this package has.
+        python_only: modules with definitions that no pair shows.
     """
 
     folder: LuaFolder
@@ -63,27 +63,27 @@ class Comparison:
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong with the Lua files, one line each."""
+        """The problems with the Lua files, one line each."""
         return self.folder.problems
 
     @property
     def expected(self) -> int:
-        """The number of functions that have a place on the page."""
+        """The number of Lua functions that the pairs name."""
         return sum(bool(name) for matched in self.pairs for name in matched.pair.functions)
 
     @property
     def found(self) -> int:
-        """The number of those functions that the Lua files have."""
+        """The number of these functions that the Lua files contain."""
         return self.expected - sum(bool(name) for matched in self.pairs for name in matched.absent)
 
 
 def compare(path: Path) -> Comparison:
-    """Read the Lua program in the folder `path` and set the pairs side by side.
+    """Read the Lua program in the folder `path` and match it with this package.
 
-    A file that is missing or damaged becomes one of the comparison's `problems`.
+    Missing and damaged files are reported in the comparison's `problems`.
 
     Raises:
-        UserError: `path` is no folder, or holds no file of the program.
+        UserError: `path` is not a folder, or it contains no file of the program.
     """
     folder = read_folder(path)
     finder = _FunctionFinder(folder)
@@ -93,18 +93,18 @@ def compare(path: Path) -> Comparison:
 
 
 class _FunctionFinder:
-    """Finds functions of a folder's files by name, and knows which it was not asked for."""
+    """Finds the functions of a folder by name and remembers which it has found."""
 
     def __init__(self, folder: LuaFolder) -> None:
         self.folder = folder
         self.shown: set[tuple[str, LuaFunction]] = set()
 
     def find(self, name: str, file_name: str) -> Excerpt | None:
-        """Find a function, or the lines outside of functions, in a file or else in any file."""
+        """Find a function in a file, or else in any other; `OUTSIDE` only in the file itself."""
         file = self.folder.file(file_name)
         if name == OUTSIDE:
             return outside_excerpt(file)
-        # Of several definitions in the file Lua calls the last.
+        # Lua calls the last of several definitions.
         places = [(file, function) for function in reversed(file.outermost())] if file else []
         places += [(other, f) for other in self.folder.files for f in reversed(other.outermost())]
         for place, function in places:
@@ -114,6 +114,7 @@ class _FunctionFinder:
         return None
 
     def not_shown(self) -> Iterator[Excerpt]:
+        """Yield the other functions."""
         for file in self.folder.files:
             for function in file.outermost():
                 if (file.name, function) not in self.shown:
@@ -132,7 +133,7 @@ def _matched(pair: Pair, finder: _FunctionFinder) -> MatchedPair:
 
 
 def _connect(matched: MatchedPair) -> None:
-    """Find the lines that match, and join the matches that share a line."""
+    """Find the matching lines, and join matches that share a line."""
     lua = [line for excerpt in matched.lua for line in excerpt.lines]
     python = [line for excerpt in matched.python for line in excerpt.lines]
     joined: list[set[Line]] = []
@@ -155,7 +156,7 @@ def _ordered(lines: set[Line], side: Iterable[Line]) -> list[Line]:
 
 
 def _other_outsides(files: Iterable[LuaFile]) -> Iterator[Excerpt]:
-    """Lines in no function of files for which no pair shows these lines."""
+    """Find lines outside functions in the files for which no pair shows them."""
     paired = {pair.file for pair in PAIRS if OUTSIDE in pair.functions}
     for file in files:
         if file.name not in paired and (excerpt := outside_excerpt(file)):

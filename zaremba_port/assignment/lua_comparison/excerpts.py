@@ -1,4 +1,4 @@
-"""Excerpts of source code, Lua and Python, line by line."""
+"""Excerpts of Lua and Python source code."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Line:
     """A line of source code.
 
     Attributes:
-        file: as the page shows it.
+        file: the path that the page shows.
         number: counted from 1.
-        code: the text in which patterns are looked for; in Lua it has no comments.
+        code: the text that patterns are compared with: for Lua, the text without comments.
     """
 
     file: str
@@ -32,7 +32,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A function or class, or, without a title, the lines of a file that are in no function."""
+    """A function or class. Without a title: the lines of a file outside its functions."""
 
     title: str
     language: str  # "lua" or "python"
@@ -40,17 +40,18 @@ class Excerpt:
 
 
 def lua_lines(file: LuaFile, numbers: Iterable[int]) -> tuple[Line, ...]:
+    """Return the lines with these numbers."""
     return tuple(Line(file.name, n, file.lines[n - 1], file.code[n - 1]) for n in numbers)
 
 
 def function_excerpt(file: LuaFile, function: LuaFunction) -> Excerpt:
-    """Cut out a function with the comment above it."""
+    """Return a function with the comment above it."""
     lines = lua_lines(file, range(file.top(function), function.last + 1))
     return Excerpt(function.name or "function without a name", "lua", lines)
 
 
 def outside_excerpt(file: LuaFile | None) -> Excerpt | None:
-    """Cut out the lines that are in no function, if there is more than comments."""
+    """Return the lines outside all functions, or None if they are only comments."""
     if file is None:
         return None
     numbers = file.outside()
@@ -58,13 +59,13 @@ def outside_excerpt(file: LuaFile | None) -> Excerpt | None:
         del numbers[0]
     if not any(file.code[number - 1].strip() for number in numbers):
         return None
-    # Of blank lines only those that follow another line outside of functions.
+    # Keep a blank line only if the line above it is outside, too.
     numbers = [n for n in numbers if file.lines[n - 1].strip() or n - 1 in numbers]
     return Excerpt("", "lua", lua_lines(file, numbers))
 
 
 def python_excerpt(definition: Callable[..., Any]) -> Excerpt:
-    """Cut out the source of a function or class, as it is now."""
+    """Return the current source of a function or class."""
     source, first = inspect.getsourcelines(definition)
     file_name = Path(inspect.getsourcefile(definition) or "").name
     file = "/".join([*definition.__module__.split(".")[:-1], file_name])
@@ -74,7 +75,7 @@ def python_excerpt(definition: Callable[..., Any]) -> Excerpt:
 
 
 def lines_with(pattern: str, lines: Iterable[Line]) -> list[Line]:
-    """Find the lines whose code has `pattern`, name by name and sign by sign.
+    """Find the lines whose code contains `pattern`, ignoring spaces between tokens.
 
     >>> line = Line("main.lua", 1, "x=f( 1 )", "x=f( 1 )")
     >>> [len(lines_with(pattern, [line])) for pattern in ("x = f(1)", "f (", "x = f 1")]

@@ -1,4 +1,4 @@
-"""The files of a Lua program in a folder, which may be damaged or missing."""
+"""The files of a Lua program in a folder. They may be damaged or missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .fetch import LUA_SHA256
 from .lua_source import LuaFile, read_lua
 
 LARGEST = 500_000
-"""Bytes of the largest file that is read; the original's largest has 9,000."""
+"""Size limit in bytes; the original's largest file has 9,000."""
 
 
 @dataclass
@@ -19,10 +19,10 @@ class LuaFolder:
     """The Lua files of a folder.
 
     Attributes:
-        name: of the folder.
-        files: those that could be read.
-        problems: what is wrong with the others, or with the code, one line each.
-        is_original: whether all files are there and those of the original program.
+        name: the folder's name.
+        files: the readable files.
+        problems: unreadable files and errors in the code, one line each.
+        is_original: whether the folder holds exactly the files of the original program.
     """
 
     name: str
@@ -31,6 +31,7 @@ class LuaFolder:
     is_original: bool = True
 
     def file(self, name: str) -> LuaFile | None:
+        """Return the file called `name`, if it could be read."""
         return next((file for file in self.files if file.name == name), None)
 
 
@@ -38,7 +39,7 @@ def read_folder(path: Path) -> LuaFolder:
     """Read main.lua, base.lua and data.lua.
 
     Raises:
-        UserError: `path` is no folder, or none of the files can be read.
+        UserError: `path` is not a folder, or none of the files can be read.
     """
     if not path.exists():
         raise UserError(f"no such folder: {path}")
@@ -77,7 +78,7 @@ def _content(path: Path) -> bytes:
 
 
 def _decoded(name: str, content: bytes, problems: list[str]) -> str:
-    """The text of a file without its byte order mark. Add to `problems` if it is not UTF-8."""
+    """Decode a file, without its byte order mark. If it is not UTF-8, add to `problems`."""
     try:
         text = content.decode()
     except UnicodeDecodeError as error:

@@ -1,7 +1,7 @@
-"""Blocks of Lua code, in files that need not be free of errors, and the functions among them.
+"""The functions of Lua code that may contain errors.
 
-Pygments splits code into tokens and knows no grammar: which ``end`` belongs to which ``function``
-is found here, by following the words and brackets that open and close blocks.
+Pygments splits code into tokens but knows no grammar. This module follows the words and brackets
+that open and close blocks, to find the ``end`` of each ``function``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pygments.token import Error, Name
 
 from .lua_lexer import Lexeme
 
-# The word that a block waits for. `if` and `for` first wait for the word that begins their body.
+# The word that ends a block, or that begins its body after `if` and `for`.
 _AWAITED = {
     "(": ")", "[": "]", "{": "}", "function": "end", "repeat": "until",
     "if": "then", "elseif": "then", "then": "end", "else": "end",
@@ -40,10 +40,13 @@ class LuaFunction:
 
 
 def find_functions(lexemes: Sequence[Lexeme]) -> tuple[list[LuaFunction], list[str]]:
-    """Find the functions, in the order in which they begin, and what is wrong with the blocks.
+    """Find the functions and the errors in the blocks.
 
-    After an error the search goes on at the next line that begins with ``function`` or
-    ``local function``. A problem starts with the number of its line.
+    After an error the search resumes at the next line that begins with ``function`` or
+    ``local function``.
+
+    Returns:
+        The functions in the order in which they begin, and one line for each error.
     """
     code = [lexeme for lexeme in lexemes if not (lexeme.is_comment or lexeme.text.isspace())]
     functions: list[LuaFunction] = []
@@ -62,7 +65,7 @@ def find_functions(lexemes: Sequence[Lexeme]) -> tuple[list[LuaFunction], list[s
 
 
 class _BlockError(Exception):
-    """`index` is that of the lexeme which does not fit."""
+    """An error at the lexeme `index`."""
 
     def __init__(self, index: int, message: str) -> None:
         super().__init__(message)
@@ -71,15 +74,23 @@ class _BlockError(Exception):
 
 @dataclass
 class _Block:
-    word: str  # `if` becomes `then`, `else` and so on as its parts come
-    opener: int  # the index of the lexeme that opened it
+    """An open block.
+
+    Attributes:
+        word: the word that began it or its current part: `if`, later `then` or `else`.
+        opener: the index of the lexeme that opened it.
+    """
+
+    word: str
+    opener: int
 
 
 @dataclass
 class _Blocks:
-    """The blocks that are open at a place of the code, and the functions that ended before it.
+    """The open blocks at a place in the code.
 
-    `functions` has each function at the index of its ``function``.
+    Attributes:
+        functions: the functions that ended before that place, by the index of their ``function``.
     """
 
     code: Sequence[Lexeme]
@@ -87,15 +98,15 @@ class _Blocks:
     functions: dict[int, LuaFunction] = field(default_factory=dict)
 
     def outermost(self, default: int) -> int:
-        """The index of the lexeme that opened the outermost open block."""
+        """Return the index of the lexeme that opened the outermost open block."""
         return self.open[0].opener if self.open else default
 
     def follow(self, start: int) -> None:
         """Read the code from `start` to its end.
 
         Raises:
-            _BlockError: a lexeme does not fit. The functions inside the blocks that are still open
-                are forgotten, since those blocks may end anywhere.
+            _BlockError: a lexeme does not fit. Functions inside the open blocks are dropped, since
+                it is unclear where these blocks end.
         """
         try:
             for index in range(start, len(self.code)):
@@ -163,7 +174,7 @@ def _meaning_of_error(text: str) -> str:
 
 
 def _function_name(code: Sequence[Lexeme], index: int, inside_table: bool) -> str:
-    """The name after ``function``, or before the ``=`` in front of it."""
+    """Return the name after ``function``, or the name before the ``=`` in front of it."""
     after = code[index + 1 : index + 41]
     before = list(reversed(code[max(0, index - 40) : index]))
     name = "".join(_leading_name(after))
@@ -175,7 +186,7 @@ def _function_name(code: Sequence[Lexeme], index: int, inside_table: bool) -> st
 
 
 def _leading_name(code: Sequence[Lexeme]) -> list[str]:
-    """The lexemes of ``a.b:c`` at the front, names and signs in turn."""
+    """Return the leading lexemes that form a name such as ``a.b:c``."""
     parts: list[str] = []
     for lexeme in code:
         if len(parts) % 2 == 0:
@@ -188,7 +199,7 @@ def _leading_name(code: Sequence[Lexeme]) -> list[str]:
 
 
 def _next_function(code: Sequence[Lexeme], after: int) -> int | None:
-    """The next ``function`` or ``local function`` that begins a line: there a function starts."""
+    """Find the next ``function`` or ``local function`` at the beginning of a line."""
     for index in range(after + 1, len(code)):
         before, lexeme = code[index - 1], code[index]
         if lexeme.text == "function":

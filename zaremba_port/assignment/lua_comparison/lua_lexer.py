@@ -1,7 +1,7 @@
 """Lua 5.1 as LuaJIT reads it, on the lexer of pygments.
 
-Pygments' lexer is for colours and for Lua 5.4. It forgives what a compiler would not, and joins
-neighbouring signs into one token. The rules below stand before its own where that matters.
+Pygments' lexer highlights Lua 5.4. It tolerates errors that a compiler reports, and joins
+neighbouring punctuation into one token. The rules below take precedence where that matters.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _ESCAPES = r"\\z\s*|\\[\w\W]"
 
 
 class Lua51Lexer(LuaLexer):
-    """Tokens of Lua 5.1; what is none of them is an `Error`.
+    """The tokens of Lua 5.1. Anything else is an `Error`.
 
-    - A string in quotes is one token and ends on its line. A quote that begins none, and a long
-      bracket that is never closed, are errors; pygments takes the rest of the file for a string.
+    - A quoted string is one token and ends on its line. An unmatched quote and a long bracket that
+      is never closed are errors; pygments would read the rest of the file as a string.
     - Every bracket is a token of its own, so that blocks can be followed.
-    - ``<`` compares: the attributes of Lua 5.4 stand in angle brackets, and pygments looks for
-      them in ``a < b and c > d``.
-    - A name may have letters beyond ASCII, and a file may begin with a line for the shell.
-    - What does not fit after ``a.`` or ``goto`` is read as anywhere else; so is what follows
-      ``function``, where pygments takes a keyword for a name.
+    - ``<`` is a comparison. Pygments reads ``a < b and c > d`` as a name with an attribute of
+      Lua 5.4.
+    - Names may contain letters beyond ASCII, and the first line may be a shebang.
+    - After ``a.``, ``goto`` and ``function`` a token that does not fit is read as usual. Pygments
+      reports an error, or takes a keyword for a name.
     """
 
     tokens = {  # noqa: RUF012
@@ -54,20 +54,21 @@ class Lua51Lexer(LuaLexer):
 
 
 class Lexeme(NamedTuple):
-    """A token and its place: a line, from 1, and the number of characters before it there."""
+    """A token with its line, counted from 1, and its column, counted from 0."""
 
-    kind: Any  # pygments gives its kinds no type
+    kind: Any  # pygments has no type for its kinds
     text: str
     line: int
     column: int
 
     @property
     def is_comment(self) -> bool:
+        """Whether the token is a comment, which a shebang is not."""
         return self.kind in Comment and self.kind not in Comment.Preproc
 
 
 def lexemes(text: str) -> Iterator[Lexeme]:
-    """Split Lua code whose lines end in ``\\n``. Together the lexemes are the text.
+    """Split Lua code whose lines end in ``\\n``. The lexemes joined are the text.
 
     >>> [lexeme.text for lexeme in lexemes("x = f(1) -- one")]
     ['x', ' ', '=', ' ', 'f', '(', '1', ')', ' ', '-- one']

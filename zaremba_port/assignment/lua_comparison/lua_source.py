@@ -1,4 +1,4 @@
-"""A file of Lua code: its lines, its functions, and the comments that belong to them."""
+"""A file of Lua code: its lines and its functions with their comments."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .lua_lexer import Lexeme, lexemes
 
 @dataclass(frozen=True)
 class LuaFile:
-    """A file of Lua code. Lines are counted from 1.
+    """A file of Lua code, its lines counted from 1.
 
     Attributes:
         lines: the text.
-        code: the text with spaces in the place of comments.
+        code: the text with every comment replaced by spaces.
         functions: in the order in which they begin.
-        problems: what is wrong with the code, one line each, with its place.
+        problems: the errors in the code, one line each, with file and line.
     """
 
     name: str
@@ -31,7 +31,7 @@ class LuaFile:
         return [function for function in self.functions if function.depth == 0]
 
     def top(self, function: LuaFunction) -> int:
-        """Return the first line of the comment right above a function, or of the function."""
+        """Return the first line of a function, including a comment directly above it."""
         top = function.first
         while top > 1 and self.lines[top - 2].strip() and not self.code[top - 2].strip():
             top -= 1
@@ -44,7 +44,7 @@ class LuaFile:
 
 
 def read_lua(name: str, text: str) -> LuaFile:
-    """Find the functions of `text`. Errors in the code are reported, and the rest is read on.
+    """Find the functions of `text`, including those after an error in the code.
 
     >>> file = read_lua("twice.lua", "local function twice(x)\\n  return 2 * x\\nend\\n")
     >>> file.functions

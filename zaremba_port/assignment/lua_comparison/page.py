@@ -1,4 +1,4 @@
-"""The comparison with the Lua program as one page of HTML that needs nothing else."""
+"""The comparison with the Lua program as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .pairs import CONSTRUCTS, NAMES
 from .panels import Panel, Panels, anchor_of
 
 MOST_LINKS = 6
-"""Lines that a row of a table links to; of the rest it gives the number."""
+"""Maximum number of links in a table row, which counts the remaining lines."""
 
 
 def html_page(comparison: Comparison) -> str:
@@ -27,7 +27,7 @@ def html_page(comparison: Comparison) -> str:
     panels = Panels()
     sections = [_pair_panels(matched, panels) for matched in comparison.pairs]
     lua_only = [panels.panel(excerpt, "extra") for excerpt in comparison.lua_only]
-    uses = _Uses(comparison, panels)  # which link to the lines that the panels above show
+    uses = _Uses(comparison, panels)  # after the panels, whose lines it links to
     template = _templates().get_template("page.html")
     return template.render(
         comparison=comparison,
@@ -50,12 +50,7 @@ def _templates() -> Environment:
 
 @dataclass(frozen=True)
 class PairPanels:
-    """The section of the page that shows a pair.
-
-    Attributes:
-        id: of its element.
-        functions: the names of its Lua functions.
-    """
+    """The section of the page that shows a pair; `id` is the id of its element."""
 
     id: str
     matched: MatchedPair
@@ -64,10 +59,12 @@ class PairPanels:
 
     @property
     def file(self) -> str:
+        """The Lua file of the pair."""
         return self.matched.pair.file
 
     @property
     def functions(self) -> list[str]:
+        """The names of its Lua functions."""
         return [name for name in self.matched.pair.functions if name]
 
 
@@ -91,21 +88,21 @@ def _problems(comparison: Comparison) -> Iterator[str]:
 
 
 class FileUses(NamedTuple):
-    """Lines of a file, each with its number and, if the page shows it, its anchor."""
+    """Lines of a file: the number of each, and its anchor if the page shows the line."""
 
     file: str
     lines: list[tuple[int, str]]
 
 
 class Uses(NamedTuple):
-    """The lines that use something, the first of them by file, and the number of the others."""
+    """The first lines that use something, by file, and the number of further lines."""
 
     files: list[FileUses]
     more: int
 
 
 class _Uses:
-    """Finds the lines of Lua that use a name or a construct."""
+    """Finds the Lua lines that use a name or a construct."""
 
     def __init__(self, comparison: Comparison, panels: Panels) -> None:
         self.anchors = panels.anchors
@@ -116,6 +113,7 @@ class _Uses:
         ]
 
     def of(self, pattern: str) -> Uses:
+        """Find the lines that contain `pattern`."""
         lines = lines_with(pattern, self.lines)
         linked = [(line, anchor_of(line)) for line in lines[:MOST_LINKS]]
         files = [

@@ -1,4 +1,4 @@
-"""Panels of the page: excerpts with highlighted, numbered lines, linked to those that match."""
+"""Panels of the page: excerpts with numbered, highlighted lines that link to their matches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEXERS = {"lua": Lua51Lexer, "python": PythonLexer}
 
 
 class Link(NamedTuple):
-    """From a line to its match on the other side: the number of the match and the anchor there."""
+    """A link from a line to its match on the other side."""
 
     match: int
     anchor: str
@@ -31,9 +31,9 @@ class Row:
     """A line as the page shows it.
 
     Attributes:
-        code: without its indentation, which is `indent` spaces.
-        follows: whether the line before stands right above it.
-        anchor: its id; empty where another row of the same line has it.
+        code: the line without its indentation of `indent` spaces.
+        follows: whether the row above shows the previous line of the file.
+        anchor: the id of the row; empty if another row has the line's id.
     """
 
     number: int
@@ -46,22 +46,24 @@ class Row:
 
 @dataclass(frozen=True)
 class Panel:
+    """An excerpt as the page shows it."""
+
     excerpt: Excerpt
-    place: str  # "lines 65–89"
+    place: str  # for example "lines 65–89"
     rows: list[Row]
 
 
 class Panels:
-    """Makes the panels of a page. A line of Lua gets one anchor, to which the tables link."""
+    """Builds the panels of a page. Each line of Lua gets one anchor, to which the tables link."""
 
     def __init__(self) -> None:
         self.anchors: set[str] = set()
 
     def panel(self, excerpt: Excerpt, section: str, matches: Sequence[LineMatch] = ()) -> Panel:
-        """Lay out an excerpt, its matching lines linked.
+        """Build the panel of an excerpt and link its matching lines.
 
         Args:
-            section: the id of the part of the page in which the panel stands.
+            section: the id of the section that contains the panel.
         """
         text = "\n".join(line.text for line in excerpt.lines)
         codes = highlighted_lines(text, _LEXERS[excerpt.language])
@@ -90,7 +92,7 @@ class Panels:
 
 
 def anchor_of(line: Line, section: str = "") -> str:
-    """The id of a line: one for a line of Lua, one in every section for a line of Python."""
+    """Return the id of a line; it depends on the section for a line of Python only."""
     stem = Path(line.file).stem
     return f"{'lua' if line.file.endswith('.lua') else section}-{stem}-{line.number}"
 

@@ -1,4 +1,4 @@
-"""What only this package has: its public functions and classes that no pair shows."""
+"""The public functions and classes of this package that no pair shows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class PythonModule(NamedTuple):
     """A module of this package.
 
     Attributes:
-        name: without that of the package.
-        summary: the first paragraph of its docstring.
-        definitions: the name of each function and class, and the first line of its docstring.
+        name: without the package's name.
+        summary: the first paragraph of the module's docstring.
+        definitions: the name and the docstring's first line of each function and class.
     """
 
     name: str
@@ -27,12 +27,12 @@ class PythonModule(NamedTuple):
 
 
 def python_only() -> Iterator[PythonModule]:
-    """Read from the package's source the modules that have something which no pair shows."""
+    """Find the modules with functions or classes that no pair shows."""
     shown = {f"{thing.__module__}.{thing.__qualname__}" for pair in PAIRS for thing in pair.python}
     for path in sorted(_PACKAGE.rglob("*.py")):
         parts = path.relative_to(_PACKAGE).with_suffix("").parts
         if parts[0] in ("assignment", "cli"):
-            continue  # no counterpart in the Lua program can be expected there
+            continue  # the Lua program has nothing like them
         name = ".".join(parts)
         module = ast.parse(path.read_text(encoding="utf-8"))
         definitions = [

@@ -1,7 +1,7 @@
-"""Text as markup: templates, prose, highlighted code, and text safe for HTML and XML.
+"""Templates, prose and highlighted code as HTML, by jinja2, markdown-it-py and pygments.
 
-The assignment's pages and diagrams share these wrappers of jinja2, markdown-it-py and pygments.
-The room imports nothing else of the project.
+The assignment's pages share these wrappers; the diagrams use `printable`. The room imports nothing
+else from the project.
 """
 
 from .code import highlighted, highlighted_lines

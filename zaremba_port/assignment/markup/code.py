@@ -1,7 +1,7 @@
-"""Source code as HTML, coloured by pygments.
+"""Source code as HTML, highlighted by pygments.
 
-The classes of the spans are pygments' short names: ``k`` for a keyword, ``nf`` for the name of a
-function. `code.css` gives them their colours.
+The classes of the spans are pygments' short names, for example ``k`` for a keyword and ``nf`` for
+the name of a function. `code.css` defines their colours.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pygments.token import Comment, Keyword, Name, Number, Operator, String, Tok
 
 from .text import printable
 
-# A special kind before the general one: a docstring is a string, too.
+# Special kinds precede general ones: a docstring is a string, too.
 _COLOURED = (
     String.Doc,
     String,
@@ -36,11 +36,12 @@ _LINE_STARTS = re.compile(r"(?<=\n)")
 
 
 class _ColouredKinds(Filter):
-    """Reduce the kinds of tokens to those that have a colour, and keep indentation out of them."""
+    """Reduces tokens to the kinds that have a colour, and separates indentation from them."""
 
     def filter(
         self, lexer: Lexer, stream: Iterable[tuple[object, str]]
     ) -> Iterator[tuple[object, str]]:
+        """Yield the tokens, lines and indentation apart."""
         at_line_start = True
         for kind, text in stream:
             coloured = next((general for general in _COLOURED if kind in general), Token.Text)
@@ -52,7 +53,7 @@ class _ColouredKinds(Filter):
 
 
 def highlighted(code: str, language: LexerMeta) -> Markup:
-    """Write `code` as HTML with a span around each keyword, string, number, comment and name.
+    """Highlight `code`: put its keywords, strings, numbers, comments and some names into spans.
 
     >>> from pygments.lexers import PythonLexer
     >>> print(highlighted("def f(): return 'a'", PythonLexer))
@@ -62,7 +63,7 @@ def highlighted(code: str, language: LexerMeta) -> Markup:
 
 
 def highlighted_lines(code: str, language: LexerMeta) -> list[Markup]:
-    """`highlighted`, line by line: no span goes from one line to the next."""
+    """Highlight `code` line by line; no span extends over several lines."""
     lexer = language(stripnl=False, ensurenl=False)
     lexer.add_filter(_ColouredKinds())
     lines = pygments.highlight(code, lexer, _FORMATTER).split("\n")

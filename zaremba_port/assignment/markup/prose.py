@@ -1,8 +1,7 @@
-"""Prose in a small part of Markdown: paragraphs, lists, indented formulas, `code`, **bold**.
+"""Prose in a subset of Markdown: paragraphs, lists, indented formulas, `code` and **bold**.
 
-markdown-it-py parses it. `prose_html` and `inline_html` write HTML; `prose_tree` is for those who
-write something else. Nothing but the constructs above has a meaning, so that names and formulas
-such as ``a_b * c <d>`` are only text.
+markdown-it-py parses it. Nothing else has a meaning, so that a formula such as ``a_b * c <d>`` is
+plain text.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from .text import printable
 
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁻⁺ˡᵀ", "0123−+lT", strict=True))
 _SUBSCRIPTS = dict(zip("₀₁₂₃₋₊ₜ", "0123−+t", strict=True))
-# Both at once, as in hₜ₋₁ˡ: a page sets them one above the other.
+# Both together, as in hₜ₋₁ˡ: a page sets one above the other.
 _INDICES = re.compile(f"([{''.join(_SUBSCRIPTS)}]+)([{''.join(_SUPERSCRIPTS)}]+)")
 
 

@@ -1,4 +1,4 @@
-"""Templates of HTML pages: jinja2, escaping everything that is not markup already."""
+"""Templates of HTML pages, by jinja2 with autoescape."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .text import printable
 
 
 def environment(package: str) -> Environment:
-    """Load the templates in the folder ``assets`` of `package`, given by its full name.
+    """Load the templates in the folder ``assets`` of a package, given by its full name.
 
-    In a template ``asset("page.css")`` is the text of a file as it is, from that folder or from
-    this package's own; the filters ``prose`` and ``inline`` write prose as HTML. A name that the
-    template is not given raises an error, and characters that HTML cannot contain are replaced.
+    In a template ``asset("page.css")`` inserts a file unchanged, from that folder or from this
+    package's own. The filters ``prose`` and ``inline`` convert prose to HTML. An undefined name
+    raises an error. Characters that HTML cannot contain become U+FFFD.
     """
     loader = ChoiceLoader([PackageLoader(name, "assets") for name in (package, __package__)])
     templates = Environment(

@@ -1,4 +1,4 @@
-"""Text that every HTML page and every XML document can contain."""
+"""Text without the characters that HTML and XML forbid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _FORBIDDEN = re.compile(r"[^\n\t\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U00
 
 
 def printable(text: str) -> str:
-    r"""Replace control characters and lone surrogates, which markup cannot contain, by U+FFFD.
+    r"""Replace control characters and lone surrogates by U+FFFD.
 
     >>> printable("a\0b\tc")
     'a�b\tc'
