@@ -352,9 +352,9 @@ def test_the_page_is_sound_and_complete(program: Path) -> None:
     for line in MAIN.splitlines():
         assert line.strip() in found.text
     assert "<script>alert('a & b')</script>" in found.text  # as text
-    assert "No function run_test was found" in found.text
+    assert "These Lua files contain no function run_test." in found.text
     assert "Only in these Lua files" in found.text
-    assert "of the original were not found" in found.text
+    assert "functions of the original are missing" in found.text
     assert "Not connected, because" in found.text
     assert "gates = nn.CAddTable()([i2h, h2h])" in found.text
 
@@ -374,7 +374,7 @@ def test_the_page_tells_of_damaged_files(program: Path) -> None:
     assert "data.lua has over" in found.text
     assert "base.lua is not a file" in found.text
     (program / "main.lua").write_bytes(b"")
-    assert "24 of the 24 functions of the original were not found" in checked(program).text
+    assert "24 of the 24 functions of the original are missing" in checked(program).text
 
 
 def test_code_is_coloured(program: Path) -> None:

@@ -80,11 +80,11 @@ def _problems(comparison: Comparison) -> Iterator[str]:
     yield from comparison.problems
     expected, missing = comparison.expected, comparison.expected - comparison.found
     if missing:
-        yield f"{missing} of the {expected} functions of the original were not found."
+        yield f"{missing} of the {expected} functions of the original are missing."
     unconnected = sum(len(matched.unconnected) for matched in comparison.pairs)
     if unconnected:
-        count = "1 line that is" if unconnected == 1 else f"{unconnected} lines that are"
-        yield f"{count} connected in the original could not be connected here."
+        lines = "1 line" if unconnected == 1 else f"{unconnected} lines"
+        yield f"{lines} of the original could not be matched with this version."
 
 
 class FileUses(NamedTuple):

@@ -20,10 +20,10 @@ TRAINING: tuple[Pair, ...] = (
         ),
         (
             "The first row is 1 in Lua and 0 here.",
-            "Lua asks whether `model` is filled yet, since `main` resets the texts before `setup`. "
+            "Lua checks whether `model` is set up, since `main` resets the texts before `setup`. "
             "Here the buffers exist as soon as there is a `Model`.",
-            "A method of PyTorch that ends in `_` works in place, as every method of a Torch7 "
-            "tensor does.",
+            "A PyTorch method whose name ends in `_` changes the tensor in place, as Torch7's "
+            "methods do.",
         ),
     ),
     Pair(
@@ -35,7 +35,7 @@ TRAINING: tuple[Pair, ...] = (
             ("for d =", "for d in"),
             (": zero ( )", "zero_ ( )"),
         ),
-        ("A loop over the tensors themselves, where Lua loops over their numbers.",),
+        ("Python loops over the tensors themselves, Lua over their indices.",),
     ),
     Pair(
         "main.lua",
@@ -56,13 +56,13 @@ TRAINING: tuple[Pair, ...] = (
         ),
         (
             "Counting from 0 shifts the state by one: step i reads `s[i]` and writes `s[i + 1]`, "
-            "where Lua reads `s[i - 1]` and writes `s[i]`. The `+ 1` in the condition makes up for "
-            "positions that begin at 0: both start the text anew at the same word.",
-            "Both fill `s[0]` before they look whether the text is at its end, so the first "
-            "sequence after the wrap still starts from the state that was reached. That is kept.",
-            "`forward` records what autograd needs, in each clone for itself.",
-            "The mean is summed in double precision and becomes a plain number, which also waits "
-            "for the GPU.",
+            "while Lua reads `s[i - 1]` and writes `s[i]`. The `+ 1` in the condition compensates "
+            "for positions that begin at 0: both programs wrap around at the same word.",
+            "Both programs fill `s[0]` before they check for the end of the text. So the first "
+            "sequence after the wrap still starts from the last state. This port keeps that.",
+            "`forward` records what autograd needs, separately in each clone.",
+            "The mean is computed in double precision and becomes a Python number, which also "
+            "waits for the GPU.",
         ),
     ),
     Pair(
@@ -87,21 +87,21 @@ TRAINING: tuple[Pair, ...] = (
             ("paramx : add", "paramx . add_"),
         ),
         (
-            "In Torch7 each layer brings its own `updateGradInput` and `accGradParameters`, and "
-            "`backward` calls them in reverse order. Here autograd goes back through what "
-            "`forward` recorded; no layer has a backward pass of its own.",
-            "Gradients add up in `paramdx` over all steps, since the parameters of all clones are "
-            "the same ones. Hence the zeroing in the first line, in both.",
-            "The gradient of the table `{x, y, s}` is a table likewise: its third part is `[3]` in "
-            "Lua and `[2]` here. x and y are word numbers and have none.",
-            "The norm is summed in double precision, as Torch7 sums, and block by block, which "
+            "In Torch7 each layer has its own `updateGradInput` and `accGradParameters`, and "
+            "`backward` calls them in reverse order. Here autograd replays what `forward` recorded "
+            "in reverse; no layer has its own backward pass.",
+            "The clones share their parameters, so the gradients of all steps add up in `paramdx`. "
+            "Therefore both programs first set it to zero.",
+            "The gradient of the table `{x, y, s}` is a table, too. Its third part is `[3]` in Lua "
+            "and `[2]` here. x and y are word ids and have no gradient.",
+            "The norm is computed in double precision, as in Torch7, and block by block, which "
             "saves a copy of all gradients.",
-            "The gradient's length is limited, its direction kept; the rate is an argument, "
-            "because the schedule changes it, where Lua changes `params.lr`.",
-            "A norm that is infinite or not a number ends the run before it spoils the parameters. "
-            "Lua would go on.",
-            "Nothing like `cutorch.synchronize` is needed: PyTorch keeps the order of what runs on "
-            "the GPU, and waits when a number is read.",
+            "The limit shortens the gradient and keeps its direction. The learning rate is an "
+            "argument, since the schedule changes it; Lua changes `params.lr`.",
+            "A norm that is infinite or NaN ends the run before it damages the parameters. Lua "
+            "would continue.",
+            "`cutorch.synchronize` needs no counterpart: PyTorch runs GPU operations in order and "
+            "waits when a number is read.",
         ),
     ),
     Pair(
@@ -119,10 +119,10 @@ TRAINING: tuple[Pair, ...] = (
             ("perp / len", "return total"),
         ),
         (
-            "`len` is a fraction in both: the loop runs over whole sequences only, and the sum is "
-            "divided by the fraction. The result is a little too small, and comparable.",
-            "`no_grad` spares the memory for a backward pass that will not come.",
-            "The loss is returned in nats; printing its exponential is left to the caller.",
+            "`len` is a fraction in both programs. The loop runs over whole sequences only, and "
+            "the sum is divided by the fraction. So the result is slightly too small, but comparable.",
+            "`no_grad` saves the memory that a backward pass would need.",
+            "The function returns the loss in nats; the caller prints its exponential.",
         ),
     ),
     Pair(
@@ -144,12 +144,12 @@ TRAINING: tuple[Pair, ...] = (
             ("perp / (", "return total"),
         ),
         (
-            "Lua reads the text in as many equal columns as a batch has, because its buffers have "
-            "that shape. Here it is one column, which gives the same result for less work.",
-            "The network is the one that was unrolled, not its first clone; they share their "
+            "Lua reads the text in equal columns, one for each text of a batch, since its buffers "
+            "have that shape. Here one column gives the same result with less computation.",
+            "The test uses the network that was cloned, not its first clone; they share their "
             "parameters.",
-            "`single_steps` is a generator: other programs go through a text word by word with it.",
-            "`perp_tmp` is a global variable in Lua, as any that lacks `local`.",
+            "`single_steps` is a generator, which other programs use to read a text word by word.",
+            "`perp_tmp` is a global variable in Lua, like every variable without `local`.",
             "The sum stays on the device until the end, in double precision.",
         ),
     ),
@@ -194,19 +194,20 @@ TRAINING: tuple[Pair, ...] = (
             ('"Training is over."', '"Training is over."'),
         ),
         (
-            "The loop is the same, and so are its messages and the steps at which they appear. "
-            "Around it stands what a long run needs: it saves, resumes, and stops on Ctrl-C or on "
-            "a loss that is no number.",
-            "`make_model` gives the `Model` shown on this page or, by default, a `FastModel`: it "
-            "computes the same with many time steps in one go.",
-            "`train_step` stands for `fp` and `bp`, since a GPU does both without being waited "
-            "for: what a step found is asked for when it is needed.",
-            "`epoch` is `step / epoch_size`, a fraction, in both. The rate falls after whole "
-            "epochs above `max_epoch`.",
-            "`reported` guards a very short text: with less than five steps an epoch the divisor "
-            "is 0, which Lua's `%` turns into a NaN and Python's into an error.",
-            "`collectgarbage` has no counterpart: Python frees a tensor when nobody holds it.",
-            "Reading the texts and the options happens in the command line, before this function.",
+            "The loop is the same, and it prints the same messages at the same steps. In addition "
+            "it does what a long run needs: it saves and resumes, and it stops on Ctrl-C or when "
+            "the loss is not a number.",
+            "`make_model` returns the `Model` shown on this page or, by default, a `FastModel`, "
+            "which computes the same for many time steps at once.",
+            "`train_step` calls `fp` and `bp`. The GPU engine can run ahead in it, and its results "
+            "are read only when they are needed.",
+            "`epoch` is the fraction `step / epoch_size` in both programs. The learning rate falls "
+            "after each whole epoch above `max_epoch`.",
+            "`reported` handles very short texts. With fewer than five steps per epoch the divisor "
+            "is 0: Lua's `%` then returns NaN, and Python's raises an error.",
+            "`collectgarbage` has no counterpart: Python frees a tensor when its last reference "
+            "disappears.",
+            "The command line reads the texts and the options before it calls this function.",
         ),
     ),
 )
