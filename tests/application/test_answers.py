@@ -1,10 +1,9 @@
-"""The assignment's answers: they hold, they notice what is wrong, and read well in every form."""
+"""The assignment's answers: their claims hold, wrong programs fail them, every format is sound."""
 
 from __future__ import annotations
 
 import copy
 import functools
-import html
 import html.parser
 import itertools
 import math
@@ -17,7 +16,6 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 import torch
-from pygments.lexers import PythonLexer
 from rich.console import Console
 
 import pygraph_nn as nngraph
@@ -37,7 +35,6 @@ from zaremba_port.assignment.answers import (
     warm_up,
 )
 from zaremba_port.assignment.answers import answer as answer_module
-from zaremba_port.assignment.markup import highlighted, inline_html, prose_html
 from zaremba_port.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -52,13 +49,13 @@ def answers() -> dict[str, Answer]:
 
 @pytest.fixture
 def computed_once(answers: dict[str, Answer], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command takes the answers that are computed already."""
+    """Let the command use the answers that are computed already."""
     for name, answer in answers.items():
         monkeypatch.setitem(ANSWERS, name, lambda answer=answer: answer)
 
 
 def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What `zaremba answers` prints."""
+    """Return the output of `zaremba answers`."""
     assert main(["answers", *arguments]) == 0
     return capsys.readouterr().out
 
@@ -111,7 +108,7 @@ def test_markdown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 class Page(html.parser.HTMLParser):
-    """What a page refers to and which ids it has; tags must nest."""
+    """Collects the ids, links and tags of a page, and checks that tags nest."""
 
     VOID = frozenset({"meta", "link", "br", "img", "input"})
 
@@ -147,12 +144,12 @@ def test_html(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command(capsys, "-o", str(file))
     assert [path.name for path in tmp_path.iterdir()] == ["answers.html"]
     text = file.read_text(encoding="utf-8")
-    found = Page(text)
-    assert found.tags.count("svg") == sum(PICTURES.values())
-    assert found.tags.count("article") == 9
-    assert len(found.ids) == len(set(found.ids))
-    assert {f"#{name}" for name in NAMES} == set(found.links)
-    assert not {"link", "script", "img", "iframe"} & set(found.tags)
+    page = Page(text)
+    assert page.tags.count("svg") == sum(PICTURES.values())
+    assert page.tags.count("article") == 9
+    assert len(page.ids) == len(set(page.ids))
+    assert {f"#{name}" for name in NAMES} == set(page.links)
+    assert not {"link", "script", "img", "iframe"} & set(page.tags)
     assert "@import" not in text
     assert "url(" not in text
     assert "prefers-color-scheme: dark" in text
@@ -208,7 +205,7 @@ def test_sizes_of_question_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(r"^dx3 +6 x 9 ", text, re.MULTILINE)
 
 
-# What the answers consist of
+# The content of the answers
 
 
 def test_the_code_shown_is_python_and_prints_what_stands_below(answers: dict[str, Answer]) -> None:
@@ -239,22 +236,22 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
 
 
 def test_the_page_in_docs_is_not_stale(answers: dict[str, Answer]) -> None:
-    """Numbers may differ in what depends on the machine's rounding."""
+    """Numbers may differ by the rounding of the machine."""
     file = ROOT / "docs/answers.md"
     now = markdown(answers, lambda name, svg: f"{file.stem}_pictures/{name}.svg")
-    kept = file.read_text(encoding="utf-8")
+    stored = file.read_text(encoding="utf-8")
     drawn = re.compile(r"^!\[.*\n\n\*.*\*\n|^\*\(No picture.*\n", re.MULTILINE)
-    kept_lines, lines = (drawn.sub("", text).splitlines() for text in (kept, now))
+    stored_lines, lines = (drawn.sub("", text).splitlines() for text in (stored, now))
     advice = "make it anew: zaremba answers --markdown -o docs/answers.md"
-    for old, new in itertools.zip_longest(kept_lines, lines, fillvalue=""):
+    for old, new in itertools.zip_longest(stored_lines, lines, fillvalue=""):
         assert NUMBER.sub("0", old).split() == NUMBER.sub("0", new).split(), advice
         for a, b in zip(NUMBER.findall(old), NUMBER.findall(new), strict=True):
             assert math.isclose(float(a), float(b), rel_tol=1e-4, abs_tol=1e-6), advice
-    for link in re.findall(r"!\[.*?\]\((.*?)\)", kept):
+    for link in re.findall(r"!\[.*?\]\((.*?)\)", stored):
         assert (file.parent / link).is_file()
 
 
-# What stands in for the truth in the answers, against a third party
+# The references of the answers, compared with a third party
 
 
 def test_the_equations_of_question_2_are_those_of_pytorch_s_cell() -> None:
@@ -325,7 +322,7 @@ def test_a_claim_that_fails_raises() -> None:
         checks.claim("not a number is small", checks.max_difference([math.nan], [0.0]) < 1)
 
 
-# Wrong programs are noticed
+# Wrong programs
 
 
 def lstm_with_a_sign_error(
@@ -355,7 +352,7 @@ def gru_with_gates_exchanged(x: Any, prev_h: Any, *, input_size: int, rnn_size: 
 
 
 def fp_that_zeroes_first(self: Model, state: Any) -> float:
-    """The wrap with its slip mended: not what the original does."""
+    """Wrap around with zeros, which the original does not do."""
     if state.pos + self.settings.seq_length + 1 > len(state.data):
         self.reset_state(state)
     return original_fp(self, state)
@@ -437,42 +434,7 @@ def test_a_wrong_program_is_noticed(
     assert capsys.readouterr().err.startswith(f"zaremba: {name}: this should hold and does not: ")
 
 
-# The parts of a report
-
-
-def test_highlighting_keeps_the_code(answers: dict[str, Answer]) -> None:
-    for answer in answers.values():
-        for section in answer.sections:
-            spans = highlighted(section.code, PythonLexer)
-            assert html.unescape(re.sub(r"</?span[^>]*>", "", spans)) == section.code
-    assert highlighted("x < 1  # <b>", PythonLexer) == (
-        'x &lt; <span class="m">1</span>  <span class="c"># &lt;b&gt;</span>'
-    )
-
-
-def test_indices_above_each_other() -> None:
-    assert inline_html("hₜ₋₁ˡ and `a<b`, **so** cₜˡ") == (
-        'h<span class="indices"><sup>l</sup><sub>t−1</sub></span> and <code>a&lt;b</code>, '
-        '<strong>so</strong> c<span class="indices"><sup>l</sup><sub>t</sub></span>'
-    )
-
-
-def test_prose_has_paragraphs_lists_and_formulas() -> None:
-    text = "One\nparagraph.\n\n- `a`\n- b\n  c\n\nThen:\n\n    x = 1 * y < z\n    hₜˡ = x_1 * y_1"
-    assert prose_html(text) == (
-        "<p>One\nparagraph.</p>\n"
-        "<ul>\n<li><code>a</code></li>\n<li>b\nc</li>\n</ul>\n"
-        "<p>Then:</p>\n"
-        '<p class="formula">x = 1 * y &lt; z\n'
-        'h<span class="indices"><sup>l</sup><sub>t</sub></span> = x_1 * y_1</p>\n'
-    )
-
-
-@pytest.mark.parametrize("text", ["<b>no</b> & <!-- --> &amp; \0", "# no", "[a](b)", "a_b_c"])
-def test_nothing_else_in_prose_is_markup(text: str) -> None:
-    assert html.unescape(re.fullmatch(r"<p>(.*)</p>\n", prose_html(text))[1]) == text.replace(
-        "\0", "\ufffd"
-    )
+# The parts of an answer
 
 
 def test_a_call_is_shown_with_its_arguments() -> None:

@@ -1,4 +1,4 @@
-"""`zaremba diagram`: what is drawn is what is in the graph, whatever the graph is."""
+"""`zaremba diagram`: every diagram shows what its graph contains."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SETTINGS = Settings(rnn_size=4, vocab_size=9, dropout=0.5)
 
 
 class Drawing(NamedTuple):
-    """The nodes by id and the edges of a diagram, as the program dot reads them."""
+    """The nodes and edges of a diagram, as the program dot reads them."""
 
     nodes: dict[str, str]
     edges: list[tuple[str, str, dict[str, str]]]
@@ -46,7 +46,7 @@ class Drawing(NamedTuple):
         return Counter(self.nodes.values())
 
     def by_text(self, **having: str) -> list[tuple[str, str]]:
-        """The edges, or those with these attributes, sorted, each as the texts at its ends."""
+        """Return the texts at the ends of each edge with these attributes, sorted."""
         return sorted(
             (self.nodes[a], self.nodes[b])
             for a, b, attributes in self.edges
@@ -55,7 +55,7 @@ class Drawing(NamedTuple):
 
 
 def plain(label: str) -> str:
-    """The text of a label: a word for each letter with an index, and for each index."""
+    """Return the text of a label, with a space before each index."""
     return " ".join(html.unescape(re.sub("<[^>]*>", " ", re.sub("</?[IB]>", "", label))).split())
 
 
@@ -139,7 +139,7 @@ def test_maps_tell_their_sizes():
 
 
 def peephole(x, prev_c, prev_h, *, input_size, rnn_size):
-    """Another cell than `lstm`: its gates see c, and it forgets what it does not let in."""
+    """A cell whose gates see c, and whose forget gate is 1 minus its input gate."""
     seen = nn.CAddTable()(
         [nn.Linear(input_size, rnn_size)(x), nn.Linear(rnn_size, rnn_size)(prev_h)]
     )
@@ -158,8 +158,8 @@ def test_another_cell_gives_another_picture(monkeypatch):
     monkeypatch.setitem(model.CELLS, "lstm", peephole)
     after = draw("cell")
     assert after.source != before.source
-    kept = {"h l−1 t", "h l t−1", "c l t−1", "h l t", "c l t", "+", "×", "i σ", "tanh"}
-    assert set(after.texts) == kept | {"T n,n", "CMul", "f 1−", "relu"}
+    unchanged = {"h l−1 t", "h l t−1", "c l t−1", "h l t", "c l t", "+", "×", "i σ", "tanh"}
+    assert set(after.texts) == unchanged | {"T n,n", "CMul", "f 1−", "relu"}
     assert {("c l t−1", "CMul"), ("CMul", "+"), ("i σ", "f 1−")} <= set(after.by_text())
 
 
@@ -259,12 +259,12 @@ def test_dropout_is_drawn_where_the_graph_has_it(monkeypatch):
 
 
 def fills(drawn: Drawing) -> dict[str, set[str]]:
-    """For each text the colours of the boxes with it."""
-    found: dict[str, set[str]] = {}
+    """Return the colours of the boxes with each text."""
+    colours: dict[str, set[str]] = {}
     for id, attributes in drawn.attributes.items():
         if colour := attributes.get("fillcolor"):
-            found.setdefault(drawn.nodes[id], set()).add(colour)
-    return found
+            colours.setdefault(drawn.nodes[id], set()).add(colour)
+    return colours
 
 
 def test_the_same_weights_have_the_same_colour():
@@ -292,7 +292,7 @@ any_name = st.text(max_size=12) | st.lists(st.sampled_from(SIGNS + CHARACTERS), 
 
 
 def drawn_texts(source: str) -> str:
-    """All that dot draws, a NUL before each text."""
+    """Return all text that dot draws, with a NUL before each piece."""
     graph = json.loads(graphviz.Source(source).pipe(format="json", quiet=True))
     parts = [graph, *graph["objects"], *graph.get("edges", [])]
     lists = [part[key] for part in parts for key in part if key.endswith("ldraw_")]
@@ -304,7 +304,7 @@ def xml_text(text: str) -> str:
 
 
 def as_drawn(name: str) -> str:
-    """The texts that stand for `name`: one for each of its lines, a space for an empty one."""
+    """Return the pieces that dot draws for `name`: its lines, a space for an empty one."""
     lines = xml_text(name).replace("\t", " ").split("\n")
     return "".join(f"\0{line or ' '}" for line in lines)
 

@@ -120,7 +120,7 @@ TRAINING: tuple[Pair, ...] = (
         ),
         (
             "`len` is a fraction in both programs. The loop runs over whole sequences only, and "
-            "the sum is divided by the fraction. So the result is slightly too small, but comparable.",
+            "the sum is divided by the fraction. The result is slightly too small, but comparable.",
             "`no_grad` saves the memory that a backward pass would need.",
             "The function returns the loss in nats; the caller prints its exponential.",
         ),
