@@ -47,6 +47,7 @@ FLOORS = {
         "runs",
         "train",
         "completing",
+        "assignment.markup",
         "assignment.characters",
         "assignment.diagrams",
         "assignment.lua_comparison",

@@ -1,9 +1,9 @@
-"""The assignment's answers: they hold, they notice what is wrong, and read well in every form."""
+"""The assignment's answers: their claims hold, wrong programs fail them, every format is sound."""
 
 from __future__ import annotations
 
 import copy
-import html
+import functools
 import html.parser
 import itertools
 import math
@@ -27,11 +27,11 @@ from zaremba_port.assignment.answers import (
     ClaimFailed,
     checks,
     gru,
-    page,
+    markdown,
+    print_answer,
     q1,
     q2,
     q6,
-    report,
     warm_up,
 )
 from zaremba_port.assignment.answers import answer as answer_module
@@ -49,13 +49,13 @@ def answers() -> dict[str, Answer]:
 
 @pytest.fixture
 def computed_once(answers: dict[str, Answer], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command takes the answers that are computed already."""
+    """Let the command use the answers that are computed already."""
     for name, answer in answers.items():
         monkeypatch.setitem(ANSWERS, name, lambda answer=answer: answer)
 
 
 def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What `zaremba answers` prints."""
+    """Return the output of `zaremba answers`."""
     assert main(["answers", *arguments]) == 0
     return capsys.readouterr().out
 
@@ -81,11 +81,11 @@ def test_an_answer_as_text(
 def test_text_for_a_terminal_has_colours(answers: dict[str, Answer]) -> None:
     console = Console(force_terminal=True, width=60, highlight=False, color_system="standard")
     with console.capture() as captured:
-        report.print_answer(answers["q2"], console)
+        print_answer(answers["q2"], console)
     text = captured.get()
     assert "\x1b[1m" in text
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    prose = plain[: plain.index("The paper's equations beside")]
+    prose = plain[: plain.index("The paper's equations and the cell")]
     assert max(map(len, prose.splitlines())) <= 60
 
 
@@ -108,7 +108,7 @@ def test_markdown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 class Page(html.parser.HTMLParser):
-    """What a page refers to and which ids it has; tags must nest."""
+    """Collects the ids, links and tags of a page, and checks that tags nest."""
 
     VOID = frozenset({"meta", "link", "br", "img", "input"})
 
@@ -144,12 +144,12 @@ def test_html(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command(capsys, "-o", str(file))
     assert [path.name for path in tmp_path.iterdir()] == ["answers.html"]
     text = file.read_text(encoding="utf-8")
-    found = Page(text)
-    assert found.tags.count("svg") == sum(PICTURES.values())
-    assert found.tags.count("article") == 9
-    assert len(found.ids) == len(set(found.ids))
-    assert {f"#{name}" for name in NAMES} == set(found.links)
-    assert not {"link", "script", "img", "iframe"} & set(found.tags)
+    page = Page(text)
+    assert page.tags.count("svg") == sum(PICTURES.values())
+    assert page.tags.count("article") == 9
+    assert len(page.ids) == len(set(page.ids))
+    assert {f"#{name}" for name in NAMES} == set(page.links)
+    assert not {"link", "script", "img", "iframe"} & set(page.tags)
     assert "@import" not in text
     assert "url(" not in text
     assert "prefers-color-scheme: dark" in text
@@ -168,7 +168,7 @@ def test_without_the_program_dot_the_answers_say_so(
     text = (tmp_path / "q1.md").read_text(encoding="utf-8")
     assert text.count("*(No picture of: ") == 2
     assert "graphviz" in text
-    assert "both graphs give the same numbers" in text
+    assert "both graphs compute the same numbers" in text
     text = command(capsys, "q1", "--html")
     assert "<svg" not in text
     assert text.count("No picture: Graphviz") == 2
@@ -205,7 +205,7 @@ def test_sizes_of_question_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(r"^dx3 +6 x 9 ", text, re.MULTILINE)
 
 
-# What the answers consist of
+# The content of the answers
 
 
 def test_the_code_shown_is_python_and_prints_what_stands_below(answers: dict[str, Answer]) -> None:
@@ -236,22 +236,22 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
 
 
 def test_the_page_in_docs_is_not_stale(answers: dict[str, Answer]) -> None:
-    """Numbers may differ in what depends on the machine's rounding."""
+    """Numbers may differ by the rounding of the machine."""
     file = ROOT / "docs/answers.md"
-    now = report.markdown(answers, lambda name, svg: f"{file.stem}_pictures/{name}.svg")
-    kept = file.read_text(encoding="utf-8")
+    now = markdown(answers, lambda name, svg: f"{file.stem}_pictures/{name}.svg")
+    stored = file.read_text(encoding="utf-8")
     drawn = re.compile(r"^!\[.*\n\n\*.*\*\n|^\*\(No picture.*\n", re.MULTILINE)
-    kept_lines, lines = (drawn.sub("", text).splitlines() for text in (kept, now))
+    stored_lines, lines = (drawn.sub("", text).splitlines() for text in (stored, now))
     advice = "make it anew: zaremba answers --markdown -o docs/answers.md"
-    for old, new in itertools.zip_longest(kept_lines, lines, fillvalue=""):
+    for old, new in itertools.zip_longest(stored_lines, lines, fillvalue=""):
         assert NUMBER.sub("0", old).split() == NUMBER.sub("0", new).split(), advice
         for a, b in zip(NUMBER.findall(old), NUMBER.findall(new), strict=True):
             assert math.isclose(float(a), float(b), rel_tol=1e-4, abs_tol=1e-6), advice
-    for link in re.findall(r"!\[.*?\]\((.*?)\)", kept):
+    for link in re.findall(r"!\[.*?\]\((.*?)\)", stored):
         assert (file.parent / link).is_file()
 
 
-# What stands in for the truth in the answers, against a third party
+# The references of the answers, compared with a third party
 
 
 def test_the_equations_of_question_2_are_those_of_pytorch_s_cell() -> None:
@@ -263,8 +263,8 @@ def test_the_equations_of_question_2_are_those_of_pytorch_s_cell() -> None:
     b = (cell.bias_ih + cell.bias_hh).detach()
     order = torch.arange(20).view(4, 5)[[0, 1, 3, 2]].flatten()
     terms = q2.paper(x.numpy(), h.numpy(), c.numpy(), W[order].numpy(), b[order].numpy())
-    assert checks.apart(terms["h"], next_h) < 1e-14
-    assert checks.apart(terms["c"], next_c) < 1e-14
+    assert checks.max_difference(terms["h"], next_h) < 1e-14
+    assert checks.max_difference(terms["c"], next_c) < 1e-14
 
 
 def test_the_equations_of_the_gru_unit_by_unit() -> None:
@@ -298,13 +298,13 @@ def test_the_right_side_of_question_1_is_autograd_s() -> None:
     expected = {"z": z.detach(), "dx1": x1.grad, "dx2": x2.grad, "dx3": x3.grad}
     expected |= {"dW": W.grad, "db": b.grad}
     for name, value in q1.by_hand(g, data).items():
-        assert checks.apart(value, expected[name]) < 1e-14
+        assert checks.max_difference(value, expected[name]) < 1e-14
 
 
-def test_slope() -> None:
+def test_numeric_gradient() -> None:
     x = torch.tensor([[0.5, -1.0, 2.0]], dtype=torch.float64)
-    gradient = checks.slope(lambda: (x**3).sum().item(), x)
-    assert checks.apart(gradient, 3 * x**2) < 1e-8
+    gradient = checks.numeric_gradient(lambda: (x**3).sum().item(), x)
+    assert checks.max_difference(gradient, 3 * x**2) < 1e-8
     assert x.tolist() == [[0.5, -1.0, 2.0]]
 
 
@@ -317,12 +317,12 @@ def test_a_claim_that_fails_raises() -> None:
     with pytest.raises(ClaimFailed, match="does not: one is two"):
         checks.claim("one is two", 1 == 2)
     with pytest.raises(ClaimFailed, match="shapes differ"):
-        checks.apart(np.zeros(2), np.zeros(3))
+        checks.max_difference(np.zeros(2), np.zeros(3))
     with pytest.raises(ClaimFailed):
-        checks.claim("not a number is small", checks.apart([math.nan], [0.0]) < 1)
+        checks.claim("not a number is small", checks.max_difference([math.nan], [0.0]) < 1)
 
 
-# Wrong programs are noticed
+# Wrong programs
 
 
 def lstm_with_a_sign_error(
@@ -352,7 +352,7 @@ def gru_with_gates_exchanged(x: Any, prev_h: Any, *, input_size: int, rnn_size: 
 
 
 def fp_that_zeroes_first(self: Model, state: Any) -> float:
-    """The wrap with its slip mended: not what the original does."""
+    """Wrap around with zeros, which the original does not do."""
     if state.pos + self.settings.seq_length + 1 > len(state.data):
         self.reset_state(state)
     return original_fp(self, state)
@@ -434,30 +434,13 @@ def test_a_wrong_program_is_noticed(
     assert capsys.readouterr().err.startswith(f"zaremba: {name}: this should hold and does not: ")
 
 
-# The parts of a report
-
-
-def test_highlighting_keeps_the_code(answers: dict[str, Answer]) -> None:
-    for answer in answers.values():
-        for section in answer.sections:
-            marked = page.highlighted(section.code)
-            assert html.unescape(re.sub(r"</?span[^>]*>", "", marked)) == section.code
-    assert page.highlighted("x < 1  # <b>") == (
-        'x &lt; <span class="n">1</span>  <span class="c"># &lt;b&gt;</span>'
-    )
-
-
-def test_indices_above_each_other() -> None:
-    assert page._inline("hₜ₋₁ˡ and `a<b`, **so** cₜˡ") == (
-        'h<span class="indices"><sup>l</sup><sub>t−1</sub></span> and <code>a&lt;b</code>, '
-        '<strong>so</strong> c<span class="indices"><sup>l</sup><sub>t</sub></span>'
-    )
+# The parts of an answer
 
 
 def test_a_call_is_shown_with_its_arguments() -> None:
     def add(a: int, b: int = 0) -> None:
         print(a + b)
 
-    section = answer_module.shown("Sum", "Text.", run=answer_module.functools.partial(add, 1, b=2))
-    assert section.code.endswith("\n\n\nadd(1, b=2)")
-    assert section.output == "3"
+    sum = answer_module.section("Sum", "Text.", run=functools.partial(add, 1, b=2))
+    assert sum.code.endswith("\n\n\nadd(1, b=2)")
+    assert sum.output == "3"

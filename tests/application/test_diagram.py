@@ -1,8 +1,9 @@
-"""`zaremba diagram`: what is drawn is what is in the graph, whatever the graph is."""
+"""`zaremba diagram`: every diagram shows what its graph contains."""
 
 from __future__ import annotations
 
 import html
+import json
 import os
 import re
 import subprocess
@@ -12,14 +13,18 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+import graphviz
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 from zaremba_port import Settings, model
 from zaremba_port.assignment.diagrams import diagram_page, diagram_source, render_diagram
-from zaremba_port.assignment.diagrams.drawing import stack_source
+from zaremba_port.assignment.diagrams.cell import cell_source
 from zaremba_port.assignment.diagrams.scene import stacked
+from zaremba_port.assignment.diagrams.stack import stack_source
 from zaremba_port.cli.main import main
 from zaremba_port.errors import UserError
 
@@ -29,40 +34,45 @@ SETTINGS = Settings(rnn_size=4, vocab_size=9, dropout=0.5)
 
 
 class Drawing(NamedTuple):
-    """The nodes by id and the edges of a diagram, read from Graphviz's language."""
+    """The nodes and edges of a diagram, as the program dot reads them."""
 
     nodes: dict[str, str]
-    edges: list[tuple[str, str, str]]
-    attributes: dict[str, str]
+    edges: list[tuple[str, str, dict[str, str]]]
+    attributes: dict[str, dict[str, str]]
     source: str
 
     @property
     def texts(self) -> Counter[str]:
         return Counter(self.nodes.values())
 
-    def by_text(self, *having: str) -> list[tuple[str, str]]:
-        """The edges, or those with these attributes, sorted, their ends by what stands there."""
+    def by_text(self, **having: str) -> list[tuple[str, str]]:
+        """Return the texts at the ends of each edge with these attributes, sorted."""
         return sorted(
             (self.nodes[a], self.nodes[b])
             for a, b, attributes in self.edges
-            if all(text in attributes for text in having)
+            if having.items() <= attributes.items()
         )
 
 
 def plain(label: str) -> str:
-    """The text of a label: a word for each letter with an index, and for each index."""
+    """Return the text of a label, with a space before each index."""
     return " ".join(html.unescape(re.sub("<[^>]*>", " ", re.sub("</?[IB]>", "", label))).split())
 
 
 def read(source: str) -> Drawing:
-    nodes, edges, attributes = {}, [], {}
-    for line in source.splitlines():
-        if found := re.fullmatch(r'  "([^"]+)" \[label=<(.*)>, (.*)\];', line):
-            nodes[found[1]] = plain(found[2])
-            attributes[found[1]] = found[3]
-        elif found := re.fullmatch(r'  "([^"]+)" -> "([^"]+)" \[(.*)\];', line):
-            edges.append((found[1], found[2], found[3]))
-    return Drawing(nodes, edges, attributes, source)
+    graph = json.loads(graphviz.Source(source).pipe(format="dot_json", quiet=True))
+    objects = {thing["_gvid"]: thing for thing in graph["objects"]}
+    nodes = {thing["name"]: thing for thing in objects.values() if "shape" in thing}
+    return Drawing(
+        {id: plain(node["label"]) for id, node in nodes.items()},
+        [
+            (objects[edge["tail"]]["name"], objects[edge["head"]]["name"], edge)
+            for edge in graph["edges"]
+            if edge.get("style") != "invis"
+        ],
+        nodes,
+        source,
+    )
 
 
 def draw(kind: str, settings: Settings = SETTINGS, steps: int = 3, notation: str = "paper"):
@@ -73,7 +83,7 @@ def draw_unrolled(settings: Settings = SETTINGS, **options):
     return draw("unrolled", settings, **options)
 
 
-DASHED, STATE = 'style="dashed"', 'penwidth="3"'
+DASHED, STATE = {"style": "dashed"}, {"penwidth": "3"}
 
 
 # The cell
@@ -129,7 +139,7 @@ def test_maps_tell_their_sizes():
 
 
 def peephole(x, prev_c, prev_h, *, input_size, rnn_size):
-    """Another cell than `lstm`: its gates see c, and it forgets what it does not let in."""
+    """A cell whose gates see c, and whose forget gate is 1 minus its input gate."""
     seen = nn.CAddTable()(
         [nn.Linear(input_size, rnn_size)(x), nn.Linear(rnn_size, rnn_size)(prev_h)]
     )
@@ -148,8 +158,8 @@ def test_another_cell_gives_another_picture(monkeypatch):
     monkeypatch.setitem(model.CELLS, "lstm", peephole)
     after = draw("cell")
     assert after.source != before.source
-    kept = {"h l−1 t", "h l t−1", "c l t−1", "h l t", "c l t", "+", "×", "i σ", "tanh"}
-    assert set(after.texts) == kept | {"T n,n", "CMul", "f 1−", "relu"}
+    unchanged = {"h l−1 t", "h l t−1", "c l t−1", "h l t", "c l t", "+", "×", "i σ", "tanh"}
+    assert set(after.texts) == unchanged | {"T n,n", "CMul", "f 1−", "relu"}
     assert {("c l t−1", "CMul"), ("CMul", "+"), ("i σ", "f 1−")} <= set(after.by_text())
 
 
@@ -177,8 +187,8 @@ def test_a_path_leads_through_the_picture_where_one_leads_through_the_graph(cell
 def test_the_network_at_one_step(layers):
     drawn = draw("network", SETTINGS.with_changes({"layers": layers}))
     assert sum(text.startswith("LSTM") for text in drawn.nodes.values()) == layers
-    assert len(drawn.by_text(DASHED)) == layers + 1
-    assert len(drawn.by_text(STATE)) == 2 * layers
+    assert len(drawn.by_text(**DASHED)) == layers + 1
+    assert len(drawn.by_text(**STATE)) == 2 * layers
     assert drawn.texts["x t"] == drawn.texts["y t"] == drawn.texts["err"] == 1
     for layer in range(1, layers + 1):
         assert drawn.texts[f"h {layer} t−1 c {layer} t−1"] == 1
@@ -199,15 +209,15 @@ def test_unrolled(layers, steps):
     for layer in range(1, layers + 1):
         assert drawn.texts[f"lstm {layer}"] == steps
         across = (f"lstm {layer}", f"lstm {layer}")
-        assert drawn.by_text(STATE).count(across) == steps - 1
+        assert drawn.by_text(**STATE).count(across) == steps - 1
     vertical = [("embedding", "lstm 1"), *(
         (f"lstm {layer}", f"lstm {layer + 1}") for layer in range(1, layers)
     )]  # fmt: skip
-    dashed = drawn.by_text(DASHED)
+    dashed = drawn.by_text(**DASHED)
     assert all(dashed.count(pair) == steps for pair in vertical)
     assert len(dashed) == (layers + 1) * steps
-    assert not set(drawn.by_text(STATE)) & set(dashed)
-    assert len(drawn.by_text(STATE)) == layers * (steps + 1)
+    assert not set(drawn.by_text(**STATE)) & set(dashed)
+    assert len(drawn.by_text(**STATE)) == layers * (steps + 1)
     assert [drawn.texts[f"x[{t}]"] for t in range(steps)] == [1] * steps
     assert [drawn.texts[f"pred[{t}]"] for t in range(steps)] == [1] * steps
 
@@ -244,17 +254,17 @@ def test_dropout_is_drawn_where_the_graph_has_it(monkeypatch):
     layer = "dropping_in_time layer"
     across = [(f"{layer} {i}", f"{layer} {i}") for i in (1, 2)]
     starts = [(f"h {i} t−2", f"{layer} {i}") for i in (1, 2)]
-    assert drawn.by_text(DASHED) == sorted([*across * 2, *starts])
+    assert drawn.by_text(**DASHED) == sorted([*across * 2, *starts])
     assert "dropout 0.25" in drawn.source
 
 
 def fills(drawn: Drawing) -> dict[str, set[str]]:
-    """For each text the colours of the boxes with it."""
-    found: dict[str, set[str]] = {}
+    """Return the colours of the boxes with each text."""
+    colours: dict[str, set[str]] = {}
     for id, attributes in drawn.attributes.items():
-        if colour := re.search(r'fillcolor="([^"]+)"', attributes):
-            found.setdefault(drawn.nodes[id], set()).add(colour[1])
-    return found
+        if colour := attributes.get("fillcolor"):
+            colours.setdefault(drawn.nodes[id], set()).add(colour)
+    return colours
 
 
 def test_the_same_weights_have_the_same_colour():
@@ -270,6 +280,66 @@ def test_networks_that_share_no_weights_are_not_said_to():
     drawn = read(stack_source(stacked([model.create_network(SETTINGS) for _ in range(2)]), "code"))
     assert "shared" not in drawn.source
     assert all(len(of_row) == 2 for text, of_row in fills(drawn).items() if "lstm" in text)
+
+
+# Names with a meaning to Graphviz, HTML or XML
+
+SIGNS = r"""" ' \ \N \G < > <b> </FONT> & &lt; &#65; ]]> { | } [ ; : -> # // /* -- %3""".split()
+CHARACTERS = [*" \n\r\t\0\x1f\x7f\x85\ud800\uffff\u2028\u202e", "t", "1", "lstm", "é", "h̃", "😀"]
+any_name = st.text(max_size=12) | st.lists(st.sampled_from(SIGNS + CHARACTERS), max_size=5).map(
+    "".join
+)
+
+
+def drawn_texts(source: str) -> str:
+    """Return all text that dot draws, with a NUL before each piece."""
+    graph = json.loads(graphviz.Source(source).pipe(format="json", quiet=True))
+    parts = [graph, *graph["objects"], *graph.get("edges", [])]
+    lists = [part[key] for part in parts for key in part if key.endswith("ldraw_")]
+    return "".join(f"\0{op['text']}" for ops in lists for op in ops if op["op"] == "T")
+
+
+def xml_text(text: str) -> str:
+    return re.sub("[^\t\n -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
+
+
+def as_drawn(name: str) -> str:
+    """Return the pieces that dot draws for `name`: its lines, a space for an empty one."""
+    lines = xml_text(name).replace("\t", " ").split("\n")
+    return "".join(f"\0{line or ' '}" for line in lines)
+
+
+@settings(max_examples=50)
+@given(st.lists(any_name, min_size=6, max_size=6), st.sampled_from(["paper", "code"]))
+@example(['lstm "1"', "x\\", "<i>", "a\nb", "&amp;", "\\N"], "code")
+@example(["", " ", "\n", "\0", "\ud800", "prev_"], "paper")
+@example(["", " ", "\n", "\0", "\ud800", "prev_"], "code")
+@example(["n1", "n2", "n3", "box", "layer", "0"], "code")
+def test_any_names_are_drawn_as_they_are(names: list[str], notation: str) -> None:
+    group, input, state, *of_modules = names
+    x, prev = nn.Identity()().annotate(name=input), nn.Identity()().annotate(name=f"prev_{state}")
+    with nngraph.group(group):
+        affine = nn.Linear(2, 3)(x).annotate(name=of_modules[0])
+        total = nn.CAddTable()([affine, prev]).annotate(name=of_modules[1])
+        next = nn.Sigmoid()(total).annotate(name=f"next_{state}")
+    output = nn.Tanh()(next).annotate(name=of_modules[2])
+    g = nngraph.gModule([x, prev], [output, next])
+
+    cell, network = drawn_texts(cell_source(g, notation, 3)), stacked([g])
+    unrolled = stacked(nngraph.clone_many_times(g, 2))
+    stacks = [drawn_texts(stack_source(scene, notation)) for scene in (network, unrolled)]
+    if notation == "paper":
+        for drawn in stacks:
+            assert all(xml_text(word).lower() in drawn.lower() for word in group.split())
+        return
+    for name in filter(None, [input, *of_modules]):
+        assert as_drawn(name) in cell
+    for drawn in stacks:
+        assert as_drawn(group) in drawn
+        assert as_drawn(f"prev_{state}") in drawn
+        assert as_drawn(f"next_{state}") in drawn
+    assert as_drawn(input or "input 0") in stacks[0]
+    assert as_drawn(f"{input or 'input 0'}[1]") in stacks[1]
 
 
 # The command

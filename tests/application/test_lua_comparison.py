@@ -1,4 +1,4 @@
-"""Lua code read, paired with the package and shown on a page; the programs are our own."""
+"""The comparison with the Lua program, for small programs in its manner."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import html.parser
 import json
 import math
-import string
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -23,11 +22,10 @@ from hypothesis import strategies as st
 import pygraph_nn as nngraph
 from pygraph_nn import nested, nn, torch7_random
 from zaremba_port import UserError, cli
+from zaremba_port.assignment.lua_comparison import compare, html_page
 from zaremba_port.assignment.lua_comparison import fetch as lua_fetch
-from zaremba_port.assignment.lua_comparison import matches as lua_comparison
-from zaremba_port.assignment.lua_comparison.lua_source import read_lua
-from zaremba_port.assignment.lua_comparison.matches import compare, lines_with, python_piece
-from zaremba_port.assignment.lua_comparison.page import html_page
+from zaremba_port.assignment.lua_comparison import folder as lua_folder
+from zaremba_port.assignment.lua_comparison.excerpts import lines_with, python_excerpt
 from zaremba_port.assignment.lua_comparison.pairs import NAMES, PAIRS
 
 MAIN = """\
@@ -71,150 +69,16 @@ def program(tmp_path: Path) -> Path:
 
 
 def section(comparison: Any, name: str) -> Any:
-    return next(s for s in comparison.sections if name in s.pair.functions)
+    return next(s for s in comparison.pairs if name in s.pair.functions)
 
 
 def connected(section: Any) -> set[tuple[str, str]]:
     return {
         (a.text.strip(), b.text.strip())
-        for lua, python in section.groups
+        for lua, python in section.matches
         for a in lua
         for b in python
     }
-
-
-# Reading Lua
-
-
-def places(text: str) -> list[tuple[str, int, int, int]]:
-    file = read_lua("x.lua", text)
-    assert file.problems == []
-    return [(f.name, f.first, f.last, f.depth) for f in file.functions]
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("", []),
-        ("function f() end", [("f", 1, 1, 0)]),
-        ("local function f()\nend", [("f", 1, 2, 0)]),
-        ("local f = function() end", [("f", 1, 1, 0)]),
-        ("function a.b:c() end", [("a.b:c", 1, 1, 0)]),
-        ("a.b = function() end", [("a.b", 1, 1, 0)]),
-        ("t['x'] = function() end", [("", 1, 1, 0)]),
-        ("a, b = function() end, 1", [("", 1, 1, 0)]),
-        ("t = {a = 1, b = function() end}", [("b", 1, 1, 0)]),
-        ("f(function() end)", [("", 1, 1, 0)]),
-        ("function f()\nlocal g = function() end\nend", [("f", 1, 3, 0), ("g", 2, 2, 1)]),
-        ("function --[[ x ]] f() end", [("f", 1, 1, 0)]),
-        ("s = 'function f() end'", []),
-        ('s = "a \\" function f() end"', []),
-        ('s = "a \\z\n   end"\nfunction f() end', [("f", 3, 3, 0)]),
-        ("s = 'a \\\nend'\nfunction f() end", [("f", 3, 3, 0)]),
-        ("s = [[\nend ]=] 'function' \n]]\nfunction f() end", [("f", 4, 4, 0)]),
-        ("s = [==[ ]] ]=] end ]==] function f() end", [("f", 1, 1, 0)]),
-        ("-- function g()\nfunction f() end", [("f", 2, 2, 0)]),
-        ("--[[ function g()\n]] function f() end", [("f", 2, 2, 0)]),
-        ("--[==[ ]]\nend ]==]\nfunction f() end", [("f", 3, 3, 0)]),
-        ("---[[ one line\nfunction f() end", [("f", 2, 2, 0)]),
-        ("#!/usr/bin/env th\nfunction f() end", [("f", 2, 2, 0)]),
-        ("do function f() end end", [("f", 1, 1, 0)]),
-        ("function f() for i = 1, 2 do while x do end end end", [("f", 1, 1, 0)]),
-        ("function f() repeat local a until b end", [("f", 1, 1, 0)]),
-        ("function f() if a then elseif b then else end end", [("f", 1, 1, 0)]),
-        ("function f() while (function() end)() do end end", [("f", 1, 1, 0), ("", 1, 1, 1)]),
-        ("x = a.function_ and endless\r\nfunction f()\rend", [("f", 2, 3, 0)]),
-        ("x = 1..2 .. 0xFp3 .. 1e-5 .. a[b[1]] // 2 ~= 3ULL", []),
-    ],
-)
-def test_functions_are_found(text: str, found: list[Any]) -> None:
-    assert places(text) == found
-
-
-@pytest.mark.parametrize(
-    ("text", "problem", "found"),
-    [
-        ("function f()\n", "line 1: the 'function' which begins here has no 'end'", []),
-        ("end", "line 1: 'end' closes nothing", []),
-        ("function f() end end", "'end' closes nothing", ["f"]),
-        ("function f( end", "'end' where the '(' of line 1 needs ')'", []),
-        ("if x else end", "'else' where the 'if' of line 1 needs 'then'", []),
-        ("for i = 1, 2 end", "'end' where the 'for' of line 1 needs 'do'", []),
-        ("s = 'half\nfunction f() end", "line 1: a string which begins with '", ["f"]),
-        ("s = [[half\nfunction f() end", "line 1: a string which begins with [[", ["f"]),
-        ("--[==[half\nfunction f() end", "line 1: a comment which begins with --[==[", ["f"]),
-        ("function f() end ? x", "line 1: the character '?' means nothing", ["f"]),
-        ("function f() if x then end\nfunction g() end", "line 1: the 'function'", ["g"]),
-        ("function f() )\nlocal function g() end\n", "line 1: ')'", ["g"]),
-    ],
-)
-def test_what_is_wrong_is_told_and_the_rest_is_read(
-    text: str, problem: str, found: list[str]
-) -> None:
-    file = read_lua("x.lua", text)
-    assert problem in file.problems[0]
-    assert file.problems[0].startswith("x.lua, line ")
-    assert [f.name for f in file.functions] == found
-
-
-def test_comments_above_belong_to_a_function() -> None:
-    file = read_lua("x.lua", "local a\n\n-- one\n--[[ two\n three ]]\nfunction f()\nend\nreturn a")
-    assert file.functions[0].top == 3
-    assert file.outside() == [1, 2, 8]
-    assert "".join(file.code[2:5]).strip() == ""
-
-
-pieces = st.sampled_from(
-    "function end if then else elseif for while do repeat until local return f x = ( ) [ ] { } "
-    "'a' \" ' [[ ]] [==[ ]==] --[[ -- \\ 1 .5 0x .. ... : , ; ~= \0 é".split(" ")
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(pieces | st.sampled_from([" ", "\n", "\r\n"]) | st.text(max_size=5)))
-def test_any_text_can_be_read(parts: list[str]) -> None:
-    file = read_lua("x.lua", "".join(part + " " * (len(part) % 2) for part in parts))
-    assert len(file.code) == len(file.lines)
-    for function in file.functions:
-        assert 1 <= function.top <= function.first <= function.last <= len(file.lines)
-        assert "function" in file.code[function.first - 1]
-        assert "end" in file.code[function.last - 1]
-
-
-names = st.text(string.ascii_lowercase, min_size=1, max_size=8).map(lambda name: f"f_{name}")
-simple = st.sampled_from([
-    "x = x + 1", "-- end function", "s = 'end'", "t = {1, {2}, [3] = 4}", "s = [[ if then\n end ]]",
-    "--[=[ function\n ]] ]=]", 's = "\\" do"', "g(1, (2))", "local a, b = ...", "return;",
-])  # fmt: skip
-
-
-def in_a_block(body: str) -> st.SearchStrategy[str]:
-    return st.sampled_from([
-        f"if a then\n{body}\nelseif b then\n{body}\nelse\n{body}\nend", f"while a do\n{body}\nend",
-        f"for i = 1, 2 do\n{body}\nend", f"repeat\n{body}\nuntil b", f"do {body}\nend",
-        f"g(function(...)\n{body}\nend)", f"local function inner()\n{body}\nend",
-    ])  # fmt: skip
-
-
-bodies = st.recursive(simple, lambda inner: inner.flatmap(in_a_block), max_leaves=6)
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(names, bodies, st.sampled_from("abc")), unique_by=lambda f: f[0]))
-def test_generated_functions_are_found(functions: list[tuple[str, str, str]]) -> None:
-    text, expected = "", []
-    for name, body, form in functions:
-        head = {
-            "a": f"local function {name}(x)",
-            "b": f"function {name}(...)",
-            "c": f"local {name} = function()",
-        }[form]
-        first = text.count("\n") + 1
-        text += f"{head}\n{body}\nend\n"
-        expected.append((name, first, text.count("\n")))
-    file = read_lua("x.lua", text)
-    assert file.problems == []
-    assert [(f.name, f.first, f.last) for f in file.outermost()] == expected
 
 
 # The pairs
@@ -226,7 +90,7 @@ def test_generated_functions_are_found(functions: list[tuple[str, str, str]]) ->
     ids=lambda value: value if isinstance(value, str) else ",".join(value.functions),
 )
 def test_a_pattern_marks_one_line_of_python(pair: Any, pattern: str) -> None:
-    lines = [line for thing in pair.python for line in python_piece(thing).lines]
+    lines = [line for thing in pair.python for line in python_excerpt(thing).lines]
     assert [line.number for line in lines_with(pattern, lines)], "no line has it any more"
     assert len(lines_with(pattern, lines)) == 1, "several lines have it"
 
@@ -242,21 +106,21 @@ def test_every_pair_says_something() -> None:
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name.lua)
 def test_a_name_of_ours_exists(name: Any) -> None:
-    known = {"nn": nn, "nngraph": nngraph, "nested": nested, "torch": torch, "math": math}
-    known |= {"time": time, "torch7_random": torch7_random, "pathlib": __import__("pathlib")}
-    assert eval(name.python, known) is not None
+    modules = {"nn": nn, "nngraph": nngraph, "nested": nested, "torch": torch, "math": math}
+    modules |= {"time": time, "torch7_random": torch7_random, "pathlib": __import__("pathlib")}
+    assert eval(name.python, modules) is not None
 
 
 def test_lines_are_compared_token_by_token(program: Path) -> None:
-    found = compare(program)
-    matches = connected(section(found, "lstm"))
+    comparison = compare(program)
+    matches = connected(section(comparison, "lstm"))
     assert (
         "local i2h=nn.Linear(1, 4)(x)",
         "i2h = nn.Linear(input_size, 4 * rnn_size)(x)",
     ) in matches
     assert any(lua.startswith("local gates") for lua, _ in matches)  # the comment does not count
-    assert "reshaped_gates =" in section(found, "lstm").unconnected
-    outside = section(found, "")
+    assert "reshaped_gates =" in section(comparison, "lstm").unconnected
+    outside = section(comparison, "")
     assert {lua.partition("=")[0].strip() for lua, _ in connected(outside)} == {
         "local params", "lr"
     }  # fmt: skip
@@ -267,28 +131,29 @@ def test_lines_that_share_one_form_a_group(program: Path) -> None:
     (program / "main.lua").write_text(
         "local function fp(state)\n local x = state\n local y = state\n return 1\nend\n"
     )
-    groups = section(compare(program), "fp").groups
-    assert [[line.number for line in lua] for lua, _ in groups] == [[1], [2, 3], [4]]
+    matches = section(compare(program), "fp").matches
+    assert [[line.number for line in lua] for lua, _ in matches] == [[1], [2, 3], [4]]
 
 
 def test_functions_are_found_in_any_form_and_file(program: Path) -> None:
     (program / "base.lua").write_text(BASE + "\nfunction fp(state)\nend\n")
-    found = compare(program)
-    assert section(found, "reset_state").lua[0].lines[0].number == 15
-    assert section(found, "fp").lua[0].lines[0].file == "base.lua"
-    assert section(found, "lstm").lua[0].lines[0].text == "-- Gates at once."
-    assert section(found, "run_test").absent == ["run_test"]
-    assert found.found == 6
+    comparison = compare(program)
+    assert section(comparison, "reset_state").lua[0].lines[0].number == 15
+    assert section(comparison, "fp").lua[0].lines[0].file == "base.lua"
+    assert section(comparison, "lstm").lua[0].lines[0].text == "-- Gates at once."
+    assert section(comparison, "run_test").absent == ["run_test"]
+    assert comparison.found == 6
 
 
 def test_of_two_definitions_the_last_counts(program: Path) -> None:
-    found = compare(program)
-    assert section(found, "bp").lua[0].lines[0].number == 23
-    assert [piece.title for piece in found.extra] == ["helper", "bp"]
+    comparison = compare(program)
+    assert section(comparison, "bp").lua[0].lines[0].number == 23
+    assert [excerpt.title for excerpt in comparison.lua_only] == ["helper", "bp"]
 
 
 def test_what_only_the_package_has_is_read_from_it(program: Path) -> None:
-    only = {(module, name) for module, name, _ in compare(program).python_only}
+    modules = compare(program).python_only
+    only = {(module.name, name) for module in modules for name, _ in module.definitions}
     assert ("runs.folder", "RunFolder") in only
     assert ("model", "gru") in only
     assert not {("model", "lstm"), ("unrolled", "Model"), ("train", "train")} & only
@@ -333,52 +198,58 @@ class Checker(html.parser.HTMLParser):
 
 def checked(folder: Path) -> Checker:
     text = html_page(compare(folder))
-    found = Checker(text)
-    assert {target.removeprefix("#") for target in found.targets} <= set(found.ids)
-    return found
+    page = Checker(text)
+    assert {target.removeprefix("#") for target in page.targets} <= set(page.ids)
+    return page
 
 
 def test_the_page_is_sound_and_complete(program: Path) -> None:
-    found = checked(program)
+    page = checked(program)
     for line in MAIN.splitlines():
-        assert line.strip() in found.text
-    assert "<script>alert('a & b')</script>" in found.text  # as text
-    assert "No function run_test was found" in found.text
-    assert "Only in these Lua files" in found.text
-    assert "of the original were not found" in found.text
-    assert "Not connected, because" in found.text
-    assert "gates = nn.CAddTable()([i2h, h2h])" in found.text
+        assert line.strip() in page.text
+    assert "<script>alert('a & b')</script>" in page.text  # as text
+    assert "These Lua files contain no function run_test." in page.text
+    assert "Only in these Lua files" in page.text
+    assert "functions of the original are missing" in page.text
+    assert "Not connected, because" in page.text
+    assert "gates = nn.CAddTable()([i2h, h2h])" in page.text
 
 
-def test_the_page_tells_of_damaged_files(program: Path) -> None:
+def test_the_page_reports_damaged_files(program: Path) -> None:
     (program / "main.lua").write_text(MAIN + "\nfunction open(\n")
     (program / "base.lua").unlink()
     (program / "data.lua").write_bytes(b"-- caf\xe9 \x00\x1b\n" + DATA.encode())
-    found = checked(program)
-    assert "main.lua, line 27: the 'function' which begins here has no 'end'" in found.text
-    assert "base.lua is not in the folder" in found.text
-    assert "data.lua is not UTF-8 text: bad byte 0xe9 at offset 6" in found.text
-    assert "caf\ufffd \ufffd\ufffd" in found.text
-    (program / "data.lua").write_text("x" * (lua_comparison.LARGEST + 1))
+    page = checked(program)
+    assert "main.lua, line 27: the 'function' which begins here has no 'end'" in page.text
+    assert "base.lua is not in the folder" in page.text
+    assert "data.lua is not UTF-8 text: bad byte 0xe9 at offset 6" in page.text
+    assert "caf\ufffd \ufffd\ufffd" in page.text
+    (program / "data.lua").write_text("x" * (lua_folder.LARGEST + 1))
     (program / "base.lua").mkdir()
-    found = checked(program)
-    assert "data.lua has over" in found.text
-    assert "base.lua is not a file" in found.text
+    page = checked(program)
+    assert "data.lua has over" in page.text
+    assert "base.lua is not a file" in page.text
     (program / "main.lua").write_bytes(b"")
-    assert "24 of the 24 functions of the original were not found" in checked(program).text
+    assert "24 of the 24 functions of the original are missing" in checked(program).text
 
 
 def test_code_is_coloured(program: Path) -> None:
     (program / "base.lua").write_text("function g_f3(f) return a < 1 and 'b' > 2 end -- c\n")
     shown = html_page(compare(program))
     assert '<span class="k">return</span> a &lt; <span class="m">1</span>' in shown
-    assert '<span class="s">&#x27;b&#x27;</span> &gt; <span class="m">2</span>' in shown
+    assert '<span class="s">\'b\'</span> &gt; <span class="m">2</span>' in shown
     assert '<span class="k">end</span> <span class="c">-- c</span>' in shown
-    assert '<span class="k">def</span> <span class="f">lstm</span>(' in shown
+    assert '<span class="k">def</span> <span class="nf">lstm</span>(' in shown
+
+
+fragments = st.sampled_from(
+    ["function f()", "end", "\n", "<", "&", "'", '"', "[[", "]]", "--[[", "--", "\0", "é",
+     "local function fp(state)\n"]
+)  # fmt: skip
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.lists(pieces | st.sampled_from(["\n", "<", "&", "local function fp(state)\n"])))
+@given(st.lists(fragments | st.text(max_size=5)))
 def test_any_file_gives_a_page(tmp_path_factory: Any, parts: list[str]) -> None:
     folder = tmp_path_factory.mktemp("any")
     (folder / "main.lua").write_text(" ".join(parts), encoding="utf-8")
@@ -386,9 +257,9 @@ def test_any_file_gives_a_page(tmp_path_factory: Any, parts: list[str]) -> None:
 
 
 def test_the_original_is_recognised(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not compare(program).is_original
+    assert not compare(program).folder.is_original
     use_checksums(monkeypatch)
-    assert compare(program).is_original
+    assert compare(program).folder.is_original
     assert "The Lua code is the original program" in checked(program).text
 
 
@@ -436,7 +307,7 @@ def test_mistakes_take_one_line(
 
 @pytest.fixture
 def server(program: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Serves the program; gives the paths that were asked for."""
+    """Serve the program, and list the requested paths."""
     asked: list[str] = []
 
     class Handler(SimpleHTTPRequestHandler):
@@ -466,7 +337,7 @@ def test_fetched_once_and_checked(
     assert server[3:] == ["/base.lua"]
 
 
-def test_a_failed_download_is_told(
+def test_a_failed_download_is_reported(
     server: list[str], program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (program / "base.lua").write_text("another")

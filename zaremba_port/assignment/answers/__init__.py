@@ -1,12 +1,18 @@
-"""The assignment's questions, each answered in words and shown by code that runs."""
+"""The assignment's questions, each answered in words and demonstrated by code that runs.
+
+`ANSWERS` computes them; `print_answer`, `markdown` and `html_page` write them. The code of an
+answer uses the application and the library as a student would.
+"""
 
 from collections.abc import Callable
 
 from . import gru, q1, q2, q3, q4, q5, q6, q7, warm_up
-from .answer import Answer, Picture, Section
+from .answer import Answer, Section
 from .checks import ClaimFailed
+from .figure import Figure
+from .markdown import markdown
 from .page import html_page
-from .report import markdown, print_answer
+from .terminal import print_answer
 
 ANSWERS: dict[str, Callable[..., Answer]] = {
     "q1": q1.answer,
@@ -19,13 +25,16 @@ ANSWERS: dict[str, Callable[..., Answer]] = {
     "warm-up": warm_up.answer,
     "gru": gru.answer,
 }
-"""The answers by the names that `zaremba answers` takes."""
+"""A function for each answer, by the names that `zaremba answers` takes.
+
+Calling it runs the answer's code, which raises `ClaimFailed` where a claim is false.
+"""
 
 __all__ = [
     "ANSWERS",
     "Answer",
     "ClaimFailed",
-    "Picture",
+    "Figure",
     "Section",
     "html_page",
     "markdown",

@@ -1,4 +1,4 @@
-"""What an answer consists of: prose, code, what the code printed, pictures of its graphs."""
+"""The parts of an answer: prose, code, the output of the code, figures of its graphs."""
 
 from __future__ import annotations
 
@@ -6,39 +6,15 @@ import contextlib
 import functools
 import inspect
 import io
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-import pygraph_nn as nngraph
 from pygraph_nn import torch7_random
 
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of `graph`, drawn from the graph itself when it is asked for.
-
-    With `values`, a `nngraph.Trace`, it shows the shapes of what a run computed.
-    """
-
-    caption: str
-    graph: nngraph.gModule
-    values: nngraph.Trace | None = None
-
-    def svg(self) -> str:
-        """The picture as an SVG document.
-
-        Raises:
-            GraphError: the program ``dot``, which draws it, is not installed.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "picture.svg")
-            nngraph.dot(self.graph, fname=path, values=self.values)
-            return path.read_text(encoding="utf-8")
+from .figure import Figure
 
 
 @dataclass(frozen=True)
@@ -46,23 +22,26 @@ class Section:
     """One step of an answer.
 
     Attributes:
-        text: prose, of paragraphs, of lists with ``- `` and of formulas indented by four; `code`
-            in it stands between backquotes.
-        code: the source that ran; output: what it printed; both may be empty.
+        text: prose in Markdown: paragraphs, lists, formulas indented by four spaces, `code` and
+            **bold**.
+        code: the source that ran; may be empty.
+        output: the output of the code; may be empty.
     """
 
     heading: str
     text: str
     code: str = ""
     output: str = ""
-    pictures: tuple[Picture, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A question of the assignment, its answer in a few sentences, and the sections that show it.
+    """The answer to a question of the assignment.
 
-    Making one runs all its code, which raises `ClaimFailed` where a claim does not hold.
+    Attributes:
+        statement: the answer in a few sentences, as prose in Markdown.
+        sections: the code that demonstrates the statement.
     """
 
     title: str
@@ -74,45 +53,50 @@ class Answer:
         object.__setattr__(self, "statement", inspect.cleandoc(self.statement))
 
 
-def shown(
+def section(
     heading: str,
     text: str,
     *code: Callable[..., Any],
     run: functools.partial[Any] | None = None,
-    pictures: Sequence[Picture] = (),
+    figures: Sequence[Figure] = (),
 ) -> Section:
-    """A section with the source of `code`, and with `run`, a call: what it prints.
+    """Build a section from functions whose source it shows, and from a call that it runs.
 
-    The call runs here. It may seed the random generators: they are left as they were.
+    Args:
+        code: the functions to show.
+        run: the call. Its function is shown too, and what it prints becomes the output. It may
+            seed the random generators: their states are restored.
+
+    Raises:
+        ClaimFailed: a claim in the code is false.
     """
-    listed = list(code)
-    if run is not None and run.func not in listed:
-        listed.append(run.func)
-    sources = [inspect.getsource(function).rstrip() for function in listed]
+    functions = list(code)
+    if run is not None and run.func not in functions:
+        functions.append(run.func)
+    sources = [inspect.getsource(function).rstrip() for function in functions]
     output = ""
     if run is not None:
-        sources.append(_call(run))
-        output = _printed(run)
-    return Section(heading, inspect.cleandoc(text), "\n\n\n".join(sources), output, tuple(pictures))
+        sources.append(_call_text(run))
+        output = _output_of(run)
+    return Section(heading, inspect.cleandoc(text), "\n\n\n".join(sources), output, tuple(figures))
 
 
-def _call(run: functools.partial[Any]) -> str:
-    """`run` as a line of Python."""
-    arguments = [repr(value) for value in run.args]
-    arguments += [f"{name}={value!r}" for name, value in run.keywords.items()]
-    return f"{run.func.__name__}({', '.join(arguments)})"
+def _call_text(call: functools.partial[Any]) -> str:
+    arguments = [repr(value) for value in call.args]
+    arguments += [f"{name}={value!r}" for name, value in call.keywords.items()]
+    return f"{call.func.__name__}({', '.join(arguments)})"
 
 
-def _printed(run: Callable[[], Any]) -> str:
+def _output_of(call: functools.partial[Any]) -> str:
     stream = io.StringIO()
-    with generators_kept(), contextlib.redirect_stdout(stream):
-        run()
+    with fork_generators(), contextlib.redirect_stdout(stream):
+        call()
     return stream.getvalue().rstrip("\n")
 
 
 @contextlib.contextmanager
-def generators_kept() -> Iterator[None]:
-    """Put PyTorch's and Torch7's random generators back into the state that they are in."""
+def fork_generators() -> Iterator[None]:
+    """Restore the states of PyTorch's and Torch7's random generators at the end of the block."""
     before = torch7_random.getRNGState()
     try:
         with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,4 @@
-"""Claims that raise where they do not hold, and numbers side by side, for the answers' code."""
+"""Helpers of the answers' code: claims that raise if they are false, and numerical comparisons."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ...errors import RunFailed
 
 Array = np.ndarray[Any, Any]
 
-# Doubles agree to about 1e-15; an error in a formula shows in the first digits.
-CLOSE = 1e-12
+TOLERANCE = 1e-12
+"""Doubles agree to about 1e-15; a wrong formula differs in the first digits."""
 
 
 class ClaimFailed(RunFailed):
-    """What an answer claims does not hold: the answer, or the program, is wrong."""
+    """A claim of an answer is false: the answer or the program is wrong."""
 
 
 def claim(text: str, holds: bool | np.bool_) -> None:
-    """Print `text`, which holds.
+    """Print `text` if it holds.
 
     Raises:
         ClaimFailed: it does not hold.
@@ -34,22 +34,22 @@ def claim(text: str, holds: bool | np.bool_) -> None:
 
 
 def normal(*size: int) -> torch.Tensor:
-    """Standard normal numbers in double precision, from Torch7's generator."""
+    """Draw standard normal numbers in double precision from Torch7's generator."""
     return torch7_random.randn(*size).double()
 
 
-def array(tensor: torch.Tensor) -> Array:
-    """`tensor` for NumPy, as a copy."""
+def to_numpy(tensor: torch.Tensor) -> Array:
+    """Copy `tensor` into a NumPy array."""
     return tensor.detach().cpu().numpy().copy()
 
 
-def apart(a: Any, b: Any) -> float:
-    """The largest absolute difference between two arrays or tensors.
+def max_difference(a: Any, b: Any) -> float:
+    """Return the largest absolute difference between two arrays, tensors or lists of numbers.
 
     Raises:
         ClaimFailed: their shapes differ.
     """
-    a, b = (array(x) if isinstance(x, torch.Tensor) else np.asarray(x) for x in (a, b))
+    a, b = (to_numpy(x) if isinstance(x, torch.Tensor) else np.asarray(x) for x in (a, b))
     if a.shape != b.shape:
         raise ClaimFailed(f"shapes differ: {a.shape} and {b.shape}")
     difference: float = np.abs(a - b).max()
@@ -57,29 +57,37 @@ def apart(a: Any, b: Any) -> float:
 
 
 def side_by_side(graph: Mapping[str, torch.Tensor], by_hand: Mapping[str, Array]) -> float:
-    """Print the first number of each, and the largest difference; the largest of all is given."""
+    """Print a table of the first number and the largest difference of each pair of values.
+
+    Returns:
+        The largest difference in the table.
+    """
     print(f"{'':16} {'shape':>8} {'graph':>12} {'by hand':>12}   largest difference")
     worst = 0.0
     for name, expected in by_hand.items():
-        got, difference = array(graph[name]), apart(graph[name], expected)
+        actual, difference = to_numpy(graph[name]), max_difference(graph[name], expected)
         shape = " x ".join(map(str, expected.shape))
-        print(
-            f"{name:16} {shape:>8} {got.flat[0]:12.8f} {expected.flat[0]:12.8f}   {difference:.1e}"
-        )
+        first = f"{actual.flat[0]:12.8f} {expected.flat[0]:12.8f}"
+        print(f"{name:16} {shape:>8} {first}   {difference:.1e}")
         worst = max(worst, difference)
     return worst
 
 
 def sigm(x: Array) -> Array:
-    """The logistic function, elementwise; the paper's name for it."""
+    """Compute the logistic function elementwise; ``sigm`` is its name in the paper."""
     result: Array = 1 / (1 + np.exp(-x))
     return result
 
 
-def slope(function: Callable[[], float], at: torch.Tensor, step: float = 1e-5) -> Array:
-    """The gradient of `function`, which reads `at`, by finite differences; `at` is restored."""
-    gradient, numbers = np.zeros(at.shape), at.detach().view(-1)
-    for k in range(at.numel()):
+def numeric_gradient(
+    function: Callable[[], float], tensor: torch.Tensor, step: float = 1e-5
+) -> Array:
+    """Estimate the gradient of `function` with respect to `tensor` by central differences.
+
+    `function` must read `tensor`, whose numbers are changed one by one and restored.
+    """
+    gradient, numbers = np.zeros(tensor.shape), tensor.detach().view(-1)
+    for k in range(tensor.numel()):
         before = numbers[k].item()
         numbers[k] = before + step
         above = function()

@@ -10,46 +10,48 @@ import pygraph_nn as nngraph
 from pygraph_nn import nn
 
 from ... import model
-from .answer import Answer, Picture, generators_kept, shown
-from .checks import CLOSE, Array, array, claim, normal, side_by_side, sigm, slope
+from .answer import Answer, fork_generators, section
+from .checks import TOLERANCE, Array, claim, normal, numeric_gradient, side_by_side, sigm, to_numpy
+from .figure import Figure
 
 
 def answer() -> Answer:
-    with generators_kept():
+    """Answer how a gated recurrent unit becomes a graph."""
+    with fork_generators():
         picture = cell(3, 4)
     return Answer(
         title="The GRU cell as a graph",
         question="Build one step of a gated recurrent unit as a graph.",
         statement="""
             A gated recurrent unit (Cho et al. 2014) has one state, h, and two gates. The reset gate
-            r says how much of the old state enters the candidate h̃; the update gate z says how
-            much of the new state is the candidate and how much is the old state:
+            r controls how much of the old state enters the candidate h̃. The update gate z controls
+            how much of the new state is the candidate and how much is the old state:
 
                 z = sigm(W_z x + U_z h + b_z)
                 r = sigm(W_r x + U_r h + b_r)
                 h̃ = tanh(W x + U (r * h) + b)
                 h' = z * h̃ + (1 - z) * h
 
-            z and 1 - z are exchanged in Cho's paper, which names the same network otherwise.
-            Against the LSTM there are three affine maps of x in place of four, no memory cell
-            beside h, and no output gate. U acts on r * h, so it is a Linear of its own, where U_z
-            and U_r are one. 1 - z is `nn.AddConstant(1)` of `nn.MulConstant(-1)`.
+            In Cho's paper z and 1 - z are exchanged, which only renames the gate. Compared with the
+            LSTM, there are three affine maps of x instead of four, no memory cell beside h, and no
+            output gate. U acts on r * h and is therefore a Linear of its own; U_z and U_r form one
+            Linear together. 1 - z is an `nn.AddConstant(1)` after an `nn.MulConstant(-1)`.
             """,
         sections=(
-            shown(
-                "The equations beside the cell, term by term",
-                "`nngraph.trace` keeps what every node gave.",
+            section(
+                "The equations and the cell, term by term",
+                "`nngraph.trace` records the output of every node.",
                 model.gru,
                 cell,
                 equations,
                 run=partial(term_by_term, batch=2, width=3, size=4),
-                pictures=[Picture("The GRU cell.", picture)],
+                figures=[Figure("The GRU cell.", picture)],
             ),
-            shown(
-                "Backward",
+            section(
+                "Backward pass",
                 """
-                The gradient of the sum of dh * h', for some dh, with respect to x and h: from the
-                graph, and by finite differences of the equations in NumPy.
+                This is the gradient of the sum of dh * h', for some dh, with respect to x and h:
+                once from the graph, once by finite differences of the equations in NumPy.
                 """,
                 run=partial(backward, batch=2, width=3, size=4),
             ),
@@ -58,6 +60,7 @@ def answer() -> Answer:
 
 
 def cell(width: int, size: int) -> nngraph.gModule:
+    """Build one GRU cell."""
     x, prev_h = nn.Identity()(), nn.Identity()()
     (next_h,) = model.gru(x, prev_h, input_size=width, rnn_size=size)
     nngraph.annotateNodes()
@@ -65,7 +68,8 @@ def cell(width: int, size: int) -> nngraph.gModule:
 
 
 def equations(g: nngraph.gModule, x: Array, h: Array) -> dict[str, Array]:
-    weights = {name: array(value) for name, value in g.named_parameters()}
+    """Evaluate the equations with the weights of `g`."""
+    weights = {name: to_numpy(value) for name, value in g.named_parameters()}
 
     def affine(name: str, values: Array) -> Array:
         result: Array = values @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
@@ -79,6 +83,7 @@ def equations(g: nngraph.gModule, x: Array, h: Array) -> dict[str, Array]:
 
 
 def term_by_term(batch: int, width: int, size: int) -> None:
+    """Compare the gates and the state of the cell with the equations."""
     nngraph.manualSeed(1)
     g = cell(width, size).double()
     x, h = normal(batch, width), normal(batch, size)
@@ -90,11 +95,12 @@ def term_by_term(batch: int, width: int, size: int) -> None:
         "h̃": node["candidate"],
         "h'": node["next_h"],
     }
-    worst = side_by_side(code, equations(g, array(x), array(h)))
-    claim("every term of the equations is the cell's", worst < CLOSE)
+    worst = side_by_side(code, equations(g, to_numpy(x), to_numpy(h)))
+    claim("the cell computes every term of the equations", worst < TOLERANCE)
 
 
 def backward(batch: int, width: int, size: int) -> None:
+    """Compare the gradients of the graph with finite differences."""
     nngraph.manualSeed(1)
     g = cell(width, size).double()
     x, h, dh = normal(batch, width), normal(batch, size), normal(batch, size)
@@ -102,9 +108,9 @@ def backward(batch: int, width: int, size: int) -> None:
     dx, dprev_h = g.backward([x, h], dh)
 
     def objective() -> float:
-        total: float = (array(dh) * equations(g, array(x), array(h))["h'"]).sum()
+        total: float = (to_numpy(dh) * equations(g, to_numpy(x), to_numpy(h))["h'"]).sum()
         return total
 
-    numeric = {"dx": slope(objective, x), "dprev_h": slope(objective, h)}
+    numeric = {"dx": numeric_gradient(objective, x), "dprev_h": numeric_gradient(objective, h)}
     worst = side_by_side({"dx": dx, "dprev_h": dprev_h}, numeric)
-    claim("the graph's gradients are the equations'", worst < 1e-8)
+    claim("the graph and the equations have the same gradients", worst < 1e-8)

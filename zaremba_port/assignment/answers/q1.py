@@ -10,19 +10,20 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 
-from .answer import Answer, Picture, generators_kept, shown
-from .checks import CLOSE, Array, apart, array, claim, normal, side_by_side
+from .answer import Answer, fork_generators, section
+from .checks import TOLERANCE, Array, claim, max_difference, normal, side_by_side, to_numpy
+from .figure import Figure
 
 
 def answer(batch: int = 2, size: int = 3, width: int = 4) -> Answer:
-    """The answer for `batch` rows, x1, x2 and z of `size` values, and x3 of `width`."""
-    with generators_kept():
+    """Answer question 1 with x1, x2 and z of shape (batch, size) and x3 of (batch, width)."""
+    with fork_generators():
         nngraph.manualSeed(1)
         one, other = from_identities(size, width), from_linear(size, width)
         x3 = torch.zeros(batch, width)
         x1 = x2 = torch.zeros(batch, size)
-        pictures = [
-            Picture(caption, g, nngraph.trace(g, [x1, x2, x3]))
+        figures = [
+            Figure(caption, g, nngraph.trace(g, [x1, x2, x3]))
             for caption, g in [
                 ("z = x1 + x2 * linear(x3) with three Identities as inputs.", one),
                 ("The same graph with the Linear itself as its third input.", other),
@@ -30,34 +31,34 @@ def answer(batch: int = 2, size: int = 3, width: int = 4) -> Answer:
         ]
     return Answer(
         title="Question 1: a graph for z = x1 + x2 * linear(x3)",
-        question="Build a gModule that computes z = x1 + x2 * linear(x3), its product elementwise.",
+        question="Build a gModule for z = x1 + x2 * linear(x3) with an elementwise product.",
         statement="""
-            Each operation is a module: `nn.Linear` for linear(x3), `nn.CMulTable` for the product,
-            `nn.CAddTable` for the sum. A module called on nodes gives the node of its result, so
-            the formula is written as nested calls, and `nngraph.gModule(inputs, outputs)` makes one
-            module of the whole. x1, x2 and z have one shape, (batch, size); x3 may be of another
-            width, which the Linear brings to `size`. The backward pass needs no code of its own:
+            Each operation is a module: `nn.Linear` computes linear(x3), `nn.CMulTable` the product
+            and `nn.CAddTable` the sum. Calling a module on nodes returns the node of its result, so
+            the formula becomes a nested call. `nngraph.gModule(inputs, outputs)` turns the graph
+            into one module. x1, x2 and z have the shape (batch, size). x3 may have another width;
+            the Linear maps it to `size`. The backward pass needs no code of its own:
 
                 dz/dx1 = 1,   dz/dx2 = linear(x3),   dz/dlinear = x2
             """,
         sections=(
-            shown(
-                "Two ways of building it",
+            section(
+                "Two ways to build it",
                 """
-                An input can be an `nn.Identity()()`, which stands for a value that comes from
-                outside. Or the first module is itself the input: `nn.Linear(width, size)()`, called
-                on nothing, is a node that waits for its input. The second graph has one node less
-                (both have some that gModule adds, to hand out the inputs) and computes the same.
+                An input can be an `nn.Identity()()`, a placeholder for a value from outside. Or the
+                first module can itself be the input: `nn.Linear(width, size)()`, called on nothing,
+                is a node that waits for its input. The second graph has one node fewer and computes
+                the same result. (Both graphs contain some nodes that gModule adds to distribute the
+                inputs.)
                 """,
                 from_identities,
                 from_linear,
-                pictures=pictures,
+                figures=figures,
             ),
-            shown(
-                "Forward and backward, beside the same by hand",
+            section(
+                "Forward and backward pass, compared with NumPy",
                 """
-                The right side is written out in NumPy, from the chain rule: with dz, the gradient
-                that arrives at z,
+                `by_hand` writes the chain rule out in NumPy. dz is the gradient with respect to z:
 
                     dx1 = dz
                     dx2 = dz * linear(x3)
@@ -70,9 +71,9 @@ def answer(batch: int = 2, size: int = 3, width: int = 4) -> Answer:
                 by_hand,
                 run=partial(compare, batch=batch, size=size, width=width),
             ),
-            shown(
+            section(
                 "Any sizes",
-                "Nothing in the graph depends on the sizes: they are those of the `nn.Linear`.",
+                "Only the `nn.Linear` knows sizes; the rest of the graph works with any.",
                 run=partial(any_sizes),
             ),
         ),
@@ -80,6 +81,7 @@ def answer(batch: int = 2, size: int = 3, width: int = 4) -> Answer:
 
 
 def from_identities(size: int, width: int) -> nngraph.gModule:
+    """Build the graph with an Identity for each input."""
     x1, x2, x3 = nn.Identity()(), nn.Identity()(), nn.Identity()()
     linear = nn.Linear(width, size)(x3)
     z = nn.CAddTable()([x1, nn.CMulTable()([x2, linear])])
@@ -88,6 +90,7 @@ def from_identities(size: int, width: int) -> nngraph.gModule:
 
 
 def from_linear(size: int, width: int) -> nngraph.gModule:
+    """Build the graph with the Linear itself as its third input."""
     x1, x2 = nn.Identity()(), nn.Identity()()
     linear = nn.Linear(width, size)()  # called on nothing: its input comes from outside
     z = nn.CAddTable()([x1, nn.CMulTable()([x2, linear])])
@@ -96,6 +99,7 @@ def from_linear(size: int, width: int) -> nngraph.gModule:
 
 
 def by_graph(g: nngraph.gModule, data: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Compute z and all gradients with the graph."""
     inputs = [data["x1"], data["x2"], data["x3"]]
     g.zeroGradParameters()
     z = g.forward(inputs)
@@ -105,8 +109,9 @@ def by_graph(g: nngraph.gModule, data: Mapping[str, torch.Tensor]) -> dict[str, 
 
 
 def by_hand(g: nngraph.gModule, data: Mapping[str, torch.Tensor]) -> dict[str, Array]:
-    W, b = (array(parameter) for parameter in g.parameters())
-    x1, x2, x3, dz = (array(data[name]) for name in ("x1", "x2", "x3", "dz"))
+    """Compute z and all gradients in NumPy."""
+    W, b = (to_numpy(parameter) for parameter in g.parameters())
+    x1, x2, x3, dz = (to_numpy(data[name]) for name in ("x1", "x2", "x3", "dz"))
     linear = x3 @ W.T + b  # (batch, size)
     dlinear = dz * x2
     return {
@@ -120,12 +125,13 @@ def by_hand(g: nngraph.gModule, data: Mapping[str, torch.Tensor]) -> dict[str, A
 
 
 def random_data(batch: int, size: int, width: int) -> dict[str, torch.Tensor]:
-    """x1, x2, x3, and the gradient dz that arrives at z."""
+    """Draw x1, x2, x3 and dz, the gradient with respect to z."""
     widths = {"x1": size, "x2": size, "x3": width, "dz": size}
     return {name: normal(batch, n) for name, n in widths.items()}
 
 
 def compare(batch: int, size: int, width: int) -> None:
+    """Compare both graphs with NumPy."""
     nngraph.manualSeed(1)
     data = random_data(batch, size, width)
     results = []
@@ -135,23 +141,24 @@ def compare(batch: int, size: int, width: int) -> None:
         print(f"{build.__name__}, a graph of {len(g.fg.nodes)} nodes")
         results.append(by_graph(g, data))
         worst = side_by_side(results[-1], by_hand(g, data))
-        claim("the graph and NumPy agree, forward and backward", worst < CLOSE)
+        claim("the graph and NumPy agree, forward and backward", worst < TOLERANCE)
         print()
     first, second = results
     same = all(torch.equal(first[name], second[name]) for name in first)
-    claim("both graphs give the same numbers, to the last bit", same)
+    claim("both graphs compute the same numbers, to the last bit", same)
 
 
 def any_sizes() -> None:
+    """Compare both graphs with NumPy at several sizes."""
     nngraph.manualSeed(1)
     worst = 0.0
     for batch, size, width in [(1, 1, 1), (3, 2, 5), (7, 6, 1), (20, 200, 100)]:
         data = random_data(batch, size, width)
         for build in (from_identities, from_linear):
             g = build(size, width).double()
-            got, expected = by_graph(g, data), by_hand(g, data)
-            difference = max(apart(got[name], expected[name]) for name in expected)
+            actual, expected = by_graph(g, data), by_hand(g, data)
+            difference = max(max_difference(actual[name], expected[name]) for name in expected)
             sizes = f"batch {batch:2}, size {size:3}, width {width:3}"
             print(f"{sizes}, {build.__name__:15}: largest difference {difference:.1e}")
             worst = max(worst, difference)
-    claim("they agree at every size", worst < 1e-10)
+    claim("the graphs and NumPy agree at every size", worst < 1e-10)

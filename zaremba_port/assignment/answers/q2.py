@@ -13,56 +13,59 @@ from pygraph_nn import nn
 from ...config import Settings
 from ...model import create_network, lstm
 from ...unrolled import Model, TextState
-from .answer import Answer, Picture, generators_kept, shown
-from .checks import CLOSE, Array, apart, array, claim, normal, side_by_side, sigm
+from .answer import Answer, fork_generators, section
+from .checks import TOLERANCE, Array, claim, max_difference, normal, side_by_side, sigm, to_numpy
+from .figure import Figure
 
 
 def answer() -> Answer:
-    with generators_kept():
+    """Answer question 2."""
+    with fork_generators():
         picture = cell(4)
     return Answer(
         title="Question 2: i, prev_c and prev_h in the paper's terms",
         question="Which of the paper's symbols are the arguments i, prev_c and prev_h of lstm?",
         statement="""
-            In the notation of Zaremba et al. 2014, section 3.1, where l counts layers and t time
-            steps:
+            In section 3.1 of Zaremba et al. 2014, l counts layers and t counts time steps. In that
+            notation:
 
-            - `i`, here called `x`, is hₜˡ⁻¹: what the layer below gives at the same time step. For
-              the first layer that is hₜ⁰, the word's embedding.
-            - `prev_h` is hₜ₋₁ˡ: what the same layer gave one step before.
-            - `prev_c` is cₜ₋₁ˡ: the memory cells of the same layer one step before.
+            - `i`, here called `x`, is hₜˡ⁻¹: the output of the layer below at the same time step.
+              For the first layer it is hₜ⁰, the word's embedding.
+            - `prev_h` is hₜ₋₁ˡ: the output of the same layer at the previous time step.
+            - `prev_c` is cₜ₋₁ˡ: the memory cells of the same layer at the previous time step.
 
-            The two results, `next_c` and `next_h`, are cₜˡ and hₜˡ. The argument `i` has nothing to
-            do with the paper's i, which is the input gate: `in_gate` in the code.
+            The results `next_c` and `next_h` are cₜˡ and hₜˡ. The argument `i` is not the paper's
+            i: that is the input gate, `in_gate` in the code.
             """,
         sections=(
-            shown(
-                "The paper's equations beside the cell, term by term",
+            section(
+                "The paper's equations and the cell, term by term",
                 """
-                The paper writes all four gates as one affine map T of the two vectors:
+                The paper computes all four gates by one affine map T of two vectors:
 
                     (i, f, o, g) = (sigm, sigm, sigm, tanh) T (hₜˡ⁻¹, hₜ₋₁ˡ)
                     cₜˡ = f * cₜ₋₁ˡ + i * g
                     hₜˡ = o * tanh(cₜˡ)
 
-                The code computes T as the sum of two maps, `i2h` of hₜˡ⁻¹ and `h2h` of hₜ₋₁ˡ, and
-                has the gates in the order i, g, f, o. `nngraph.trace` runs the cell and keeps what
-                each node gave, so that every term can be compared, not only the result.
+                The code computes T as the sum of two maps, `i2h` of hₜˡ⁻¹ and `h2h` of hₜ₋₁ˡ. It
+                orders the gates as i, g, f, o. `nngraph.trace` runs the cell and records the output
+                of every node, so that each term can be compared, not only the result.
                 """,
                 cell,
                 paper,
                 affine_map,
                 run=partial(term_by_term, batch=2, size=4),
-                pictures=[
-                    Picture("The cell: x is hₜˡ⁻¹, prev_h is hₜ₋₁ˡ, prev_c is cₜ₋₁ˡ.", picture)
+                figures=[
+                    Figure("The cell: x is hₜˡ⁻¹, prev_h is hₜ₋₁ˡ, prev_c is cₜ₋₁ˡ.", picture)
                 ],
             ),
-            shown(
+            section(
                 "The indices l and t in the whole network",
                 """
-                That the three arguments are those symbols is a statement about how cells are wired.
-                So the equations run over two layers and three steps, with h and c kept under the
-                paper's indices, and are compared with what `Model.fp` leaves in `model.s`.
+                The indices l and t describe how the cells are connected. This code therefore
+                evaluates the equations for two layers and three time steps, stores h and c under
+                the paper's indices, and compares them with the states that `Model.fp` leaves in
+                `model.s`.
                 """,
                 run=partial(two_layers_three_steps),
             ),
@@ -71,6 +74,7 @@ def answer() -> Answer:
 
 
 def cell(size: int) -> nngraph.gModule:
+    """Build one LSTM cell whose input and state have `size` numbers each."""
     x, prev_c, prev_h = nn.Identity()(), nn.Identity()(), nn.Identity()()
     next_c, next_h = lstm(x, prev_c, prev_h, input_size=size, rnn_size=size)
     nngraph.annotateNodes()
@@ -78,7 +82,7 @@ def cell(size: int) -> nngraph.gModule:
 
 
 def paper(h_below: Array, h_before: Array, c_before: Array, T: Array, b: Array) -> dict[str, Array]:
-    """The equations of section 3.1; `T` is (4n, 2n), all others (batch, n)."""
+    """The equations of section 3.1. `T` is (4n, 2n), `b` is (4n,), all others (batch, n)."""
     gates = np.concatenate([h_below, h_before], axis=1) @ T.T + b  # (batch, 4n)
     i, f, o, g = np.split(gates, 4, axis=1)
     i, f, o, g = sigm(i), sigm(f), sigm(o), np.tanh(g)
@@ -90,21 +94,22 @@ def paper(h_below: Array, h_before: Array, c_before: Array, T: Array, b: Array) 
 def affine_map(weights: dict[str, torch.nn.Parameter], prefix: str = "") -> tuple[Array, Array]:
     """The paper's T and its bias, from the weights of i2h and h2h."""
     i2h, h2h = prefix + "i2h", prefix + "h2h"
-    T = np.hstack([array(weights[f"{i2h}.weight"]), array(weights[f"{h2h}.weight"])])
-    b = array(weights[f"{i2h}.bias"]) + array(weights[f"{h2h}.bias"])
+    T = np.hstack([to_numpy(weights[f"{i2h}.weight"]), to_numpy(weights[f"{h2h}.weight"])])
+    b = to_numpy(weights[f"{i2h}.bias"]) + to_numpy(weights[f"{h2h}.bias"])
     i, g, f, o = np.split(np.arange(len(T)), 4)  # the rows in the code's order
     order = np.concatenate([i, f, o, g])
     return T[order], b[order]
 
 
 def term_by_term(batch: int, size: int) -> None:
+    """Compare every gate and state of the cell with the equations."""
     nngraph.manualSeed(1)
     g = cell(size).double()
     x, prev_c, prev_h = normal(batch, size), normal(batch, size), normal(batch, size)
     values = nngraph.trace(g, [x, prev_c, prev_h]).outputs
     node = {node.name: value for node, value in values.items()}
     T, b = affine_map(dict(g.named_parameters()))
-    expected = paper(array(x), array(prev_h), array(prev_c), T, b)
+    expected = paper(to_numpy(x), to_numpy(prev_h), to_numpy(prev_c), T, b)
     code = {
         "i": node["in_gate"],
         "f": node["forget_gate"],
@@ -114,10 +119,11 @@ def term_by_term(batch: int, size: int) -> None:
         "h": node["next_h"],
     }
     worst = side_by_side(code, expected)
-    claim("every term of the paper's equations is the cell's", worst < CLOSE)
+    claim("the cell computes every term of the paper's equations", worst < TOLERANCE)
 
 
 def two_layers_three_steps() -> None:
+    """Compare the states of an unrolled network with the equations."""
     settings = Settings(
         layers=2, rnn_size=4, vocab_size=7, batch_size=2, seq_length=3, dtype="float64"
     )
@@ -131,15 +137,16 @@ def two_layers_three_steps() -> None:
     weights = dict(model.core_network.named_parameters())
     T = {layer: affine_map(weights, f"lstm_{layer}_") for layer in (1, 2)}
     h, c = {}, {}  # h[t, l] and c[t, l]
-    c[0, 1], h[0, 1], c[0, 2], h[0, 2] = (array(start) for start in model.s[0])
+    c[0, 1], h[0, 1], c[0, 2], h[0, 2] = (to_numpy(start) for start in model.s[0])
     worst = 0.0
     for t in (1, 2, 3):
-        h[t, 0] = array(weights["embedding.weight"])[words[t - 1]]
+        h[t, 0] = to_numpy(weights["embedding.weight"])[words[t - 1]]
         for layer in (1, 2):
             terms = paper(h[t, layer - 1], h[t - 1, layer], c[t - 1, layer], *T[layer])
             h[t, layer], c[t, layer] = terms["h"], terms["c"]
             model_c, model_h = model.s[t][2 * (layer - 1) : 2 * layer]
-            of_c, of_h = apart(c[t, layer], model_c), apart(h[t, layer], model_h)
-            print(f"t = {t}, l = {layer}: largest difference {of_c:.1e} in c, {of_h:.1e} in h")
-            worst = max(worst, of_c, of_h)
-    claim("with these indices the paper's equations give the network's states", worst < CLOSE)
+            in_c = max_difference(c[t, layer], model_c)
+            in_h = max_difference(h[t, layer], model_h)
+            print(f"t = {t}, l = {layer}: largest difference {in_c:.1e} in c, {in_h:.1e} in h")
+            worst = max(worst, in_c, in_h)
+    claim("the paper's equations with these indices give the network's states", worst < TOLERANCE)

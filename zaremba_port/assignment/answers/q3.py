@@ -12,70 +12,75 @@ import pygraph_nn as nngraph
 from ...config import Settings
 from ...model import create_network
 from ...unrolled import Model, TextState
-from .answer import Answer, Picture, generators_kept, shown
-from .checks import CLOSE, apart, claim
+from .answer import Answer, fork_generators, section
+from .checks import TOLERANCE, claim, max_difference
+from .figure import Figure
 
 
 def answer() -> Answer:
-    with generators_kept():
+    """Answer question 3."""
+    with fork_generators():
         network = create_network(new_settings())
     return Answer(
         title="Question 3: what create_network returns",
         question="What does create_network return: a layer, a time step, or the unrolled network?",
         statement="""
-            One gModule: the whole network, with all its layers, for one time step. It takes a table
-            of three, the words x, the words y that follow them, and the state `prev_s`; it gives
-            the loss `err` and the state `next_s`. It is not unrolled. Unrolling is done afterwards,
-            by `clone_many_times`, which makes one copy for each time step: every copy has nodes and
-            modules of its own, since it must remember its own values for the backward pass, but all
-            copies use the same parameters and gather their gradients in the same place.
+            `create_network` returns one gModule: the whole network, with all its layers, for one
+            time step. Its input is a table of three: the words x, the words y that follow them, and
+            the state `prev_s`. Its outputs are the loss `err` and the state `next_s`. It is not
+            unrolled. `clone_many_times` does that afterwards and makes one copy for each time step.
+            Every copy has its own nodes and modules, since it must remember its own values for the
+            backward pass. All copies share their parameters and accumulate their gradients in the
+            same tensors.
             """,
         sections=(
-            shown(
+            section(
                 "One time step",
                 """
-                The input is one word for each text of the batch, not a sequence; there is one loss,
-                and one state after it. Time passes only because somebody calls the network again,
-                with the state that it gave: a loop over the one network computes what the clones
-                compute.
+                The input holds one word for each text of the batch, not a sequence, and one call
+                returns one loss and one state. Time passes only when the network is called again
+                with the state that it returned: a loop over the one network computes the same
+                losses as the clones.
                 """,
                 new_settings,
                 words,
                 run=partial(one_step),
-                pictures=[
-                    Picture("What create_network returns: two layers, one time step.", network)
+                figures=[
+                    Figure("What create_network returns: two layers, one time step.", network)
                 ],
             ),
-            shown(
+            section(
                 "Cloning unrolls it",
-                "Counted before and after cloning for a sequence of five words:",
-                counted,
+                "The objects before and after cloning the network for a sequence of five words:",
+                count_objects,
                 run=partial(before_and_after),
             ),
-            shown(
+            section(
                 "What sharing means",
                 """
-                A weight changed in the network is changed in every clone. And the gradients of all
-                clones add up in one place, so that they are those of the unrolled network.
+                A change to a weight of the network changes every clone. The gradients of all clones
+                add up in the same tensors, which gives the gradient of the unrolled network.
                 """,
-                run=partial(shared),
+                run=partial(clones_share_parameters),
             ),
         ),
     )
 
 
 def new_settings() -> Settings:
+    """Return the settings of a small network."""
     return Settings(
         layers=2, rnn_size=4, vocab_size=10, batch_size=3, seq_length=5, dtype="float64"
     )
 
 
 def words(rows: int, settings: Settings) -> torch.Tensor:
-    """Ids of random words, (rows, batch)."""
+    """Draw the ids of random words, (rows, batch)."""
     return torch.randint(settings.vocab_size, (rows, settings.batch_size))
 
 
 def one_step() -> None:
+    """Call the network step by step, and compare its losses with those of the clones."""
     torch.manual_seed(1)
     nngraph.manualSeed(1)
     settings = new_settings()
@@ -96,11 +101,14 @@ def one_step() -> None:
     model.fp(TextState(data))
     print("losses of a loop over the network:", [f"{loss:.6f}" for loss in losses])
     print("losses of the clones:             ", [f"{loss:.6f}" for loss in model.err.tolist()])
-    claim("both are the same", apart(losses, model.err) < CLOSE)
+    claim(
+        "the loop and the clones compute the same losses",
+        max_difference(losses, model.err) < TOLERANCE,
+    )
 
 
-def counted(networks: Sequence[nngraph.gModule]) -> dict[str, int]:
-    """How many different ones there are in all the networks together."""
+def count_objects(networks: Sequence[nngraph.gModule]) -> dict[str, int]:
+    """Count the distinct objects in all networks together."""
     parameters = [p for network in networks for p in network.parameters()]
     gradients = [p.grad for p in parameters if p.grad is not None]
     modules = [m for network in networks for m in network.modules()]
@@ -114,23 +122,25 @@ def counted(networks: Sequence[nngraph.gModule]) -> dict[str, int]:
 
 
 def before_and_after() -> None:
+    """Count what cloning adds."""
     nngraph.manualSeed(1)
     network = create_network(new_settings())
     clones = nngraph.clone_many_times(network, 5)
-    before, after = counted([network]), counted(clones)
+    before, after = count_objects([network]), count_objects(clones)
     print(f"{'':24}the network    its {len(clones)} clones")
     for name in before:
         print(f"{name:24}{before[name]:11}    {after[name]:12}")
     paramx, _ = network.getParameters()
     print(f"numbers in the one storage of parameters: {paramx.numel()}")
     for name in ("nodes", "modules"):
-        claim(f"each clone has {name} of its own", after[name] == len(clones) * before[name])
-    everything = counted([network, *clones])
+        claim(f"each clone has its own {name}", after[name] == len(clones) * before[name])
+    everything = count_objects([network, *clones])
     for name in ("parameters", "storages of parameters", "storages of gradients"):
         claim(f"cloning adds no {name}", everything[name] == before[name])
 
 
-def shared() -> None:
+def clones_share_parameters() -> None:
+    """Change the weights through the network, and add the gradients of two clones."""
     torch.manual_seed(1)
     nngraph.manualSeed(1)
     settings = new_settings()
@@ -142,7 +152,7 @@ def shared() -> None:
     model.paramx.mul_(2)
     after = last.forward([data[0], data[1], state])[0].item()
     print(f"loss of the last clone {before:.6f}, after doubling the network's weights {after:.6f}")
-    claim("the clone computes with the changed weights", after != before)
+    claim("the clone uses the changed weights", after != before)
 
     def gradient(clones: list[nngraph.gModule]) -> torch.Tensor:
         model.paramdx.zero_()
@@ -153,4 +163,4 @@ def shared() -> None:
 
     one, both = gradient([first]), gradient([first, last])
     print(f"norm of the gradient: of one clone {one.norm():.6f}, of two {both.norm():.6f}")
-    claim("the clones' gradients add up", apart(both, 2 * one) < CLOSE)
+    claim("the clones' gradients add up", max_difference(both, 2 * one) < TOLERANCE)

@@ -1,4 +1,4 @@
-"""Question 5: what is done to the gradient before the step."""
+"""Question 5: how the gradient's norm is limited."""
 
 from __future__ import annotations
 
@@ -11,43 +11,44 @@ import pygraph_nn as nngraph
 from ...config import Settings
 from ...model import create_network
 from ...unrolled import Model, TextState
-from .answer import Answer, shown
-from .checks import apart, claim
+from .answer import Answer, section
+from .checks import claim, max_difference
 
 
 def answer() -> Answer:
+    """Answer question 5."""
     return Answer(
         title="Question 5: the gradient's norm",
         question="How does the program normalise the gradient, and what does that change?",
         statement="""
-            It limits the norm. All gradients, of all layers and all time steps, are one vector
-            `paramdx`; if its 2-norm is larger than `max_grad_norm`, the vector is multiplied by
-            `max_grad_norm / norm`, otherwise it is left alone. So a step is never longer than `lr *
-            max_grad_norm`, and **its direction is kept**: the network still goes downhill, only
-            less far. Gradients of recurrent networks can explode, since they are products over many
-            time steps; this keeps one such batch from throwing the parameters far away. The limit
-            does nothing against gradients that vanish.
+            It limits the norm. The gradients of all layers, summed over all time steps, form one
+            vector `paramdx`. If its 2-norm exceeds `max_grad_norm`, the vector is multiplied by
+            `max_grad_norm / norm`; otherwise it stays as it is. So a step is never longer than
+            `lr * max_grad_norm`, and **it keeps its direction**: the network still moves downhill,
+            only less far. Gradients of recurrent networks can explode, since they are products over
+            many time steps. The limit keeps one such batch from moving the parameters far away. It
+            does not help against vanishing gradients.
             """,
         sections=(
-            shown(
-                "A step that is limited, and one that is not",
+            section(
+                "A step with and without the limit",
                 """
-                The same network reads the same words and makes one step, under three limits. The
-                first is one that no gradient reaches, so that the step is the gradient itself; then
-                follow 0.5 and 5. The step is taken from the parameters, before minus after.
-                Limiting every number for itself, which is called clipping, too, is shown beside it:
-                that does turn the vector.
+                The same network reads the same words and takes one step under three limits. No
+                gradient reaches the first limit, so that the step is the gradient itself. The other
+                limits are 0.5 and 5. The step is measured on the parameters, before minus after.
+                For comparison, the last lines limit every number separately, which is also called
+                clipping: this does change the direction.
                 """,
                 step_with,
                 cosine,
-                run=partial(limited),
+                run=partial(limits),
             ),
         ),
     )
 
 
 def step_with(max_grad_norm: float) -> tuple[torch.Tensor, float]:
-    """Minus the step of the parameters at learning rate 1, and the norm that bp measured."""
+    """Return minus the step of the parameters at learning rate 1, and the norm that bp measured."""
     settings = Settings(
         rnn_size=8, vocab_size=12, batch_size=4, seq_length=6, init_weight=0.5, dtype="float64",
         max_grad_norm=max_grad_norm,
@@ -63,10 +64,12 @@ def step_with(max_grad_norm: float) -> tuple[torch.Tensor, float]:
 
 
 def cosine(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Return the cosine of the angle between two vectors."""
     return torch.dot(a / a.norm(), b / b.norm()).item()
 
 
-def limited() -> None:
+def limits() -> None:
+    """Compare steps under several limits with the gradient."""
     gradient, norm = step_with(max_grad_norm=1e9)
     print(f"the gradient: {gradient.numel()} numbers, norm {norm:.6f}")
     print("limit  norm measured by bp  norm of the step  cosine with the gradient")
@@ -78,11 +81,15 @@ def limited() -> None:
     limited, unlimited = steps.values()
     claim("0.5 limits this step: the norm before was larger", norm > 0.5)
     claim("the norm after is 0.5", abs(limited.norm().item() - 0.5) < 1e-9)
-    claim("the direction is kept: the cosine is 1", abs(cosine(limited, gradient) - 1) < 1e-12)
+    claim(
+        "the step keeps its direction: the cosine is 1", abs(cosine(limited, gradient) - 1) < 1e-12
+    )
     by_hand = gradient * 0.5 / norm
-    claim("the step is the gradient times limit / norm", apart(limited, by_hand) < 1e-12)
-    claim("5 does not limit it: the step is the gradient", apart(unlimited, gradient) == 0)
+    claim("the step is the gradient times limit / norm", max_difference(limited, by_hand) < 1e-12)
+    claim(
+        "5 does not limit this step: it is the gradient", max_difference(unlimited, gradient) == 0
+    )
 
     each = gradient.clamp(-0.02, 0.02)
     print(f"each number limited to 0.02 instead: cosine {cosine(each, gradient):.6f}")
-    claim("limiting numbers one by one would turn the direction", cosine(each, gradient) < 0.99)
+    claim("limiting every number separately changes the direction", cosine(each, gradient) < 0.99)

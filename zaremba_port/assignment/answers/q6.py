@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import torch
 
@@ -21,52 +20,53 @@ from ...text import (
 )
 from ...train import train
 from ...unrolled import Model, TextState
-from .answer import Answer, shown
-from .checks import apart, claim
+from .answer import Answer, section
+from .checks import claim, max_difference
 
 
 def answer() -> Answer:
+    """Answer question 6."""
     return Answer(
         title="Question 6: the optimiser and its schedule",
         question="Which optimisation method is used, and how does the learning rate change?",
         statement="""
-            Mini-batch gradient descent, without momentum and without anything else that is
-            remembered from step to step:
+            The method is mini-batch gradient descent. It has no momentum and keeps nothing else
+            from step to step:
 
                 paramx ← paramx - lr * paramdx
 
-            The gradient is that of a mini-batch: `batch_size` texts side by side, `seq_length`
-            words of each. It is averaged over the texts and summed over the words. Its norm is
+            A mini-batch consists of `batch_size` texts in parallel, with `seq_length` words of
+            each. The gradient is averaged over the texts and summed over the words. Its norm is
             limited before the step (question 5).
 
-            The rate starts at `lr` and is divided by `decay` after every epoch later than
-            `max_epoch`. Since the check comes at an epoch's end and asks for `epoch > max_epoch`,
-            the first division comes after epoch `max_epoch + 1`, and epoch `max_epoch + 2` is the
-            first with a smaller rate. `max_max_epoch` is the number of epochs in all.
+            The learning rate starts at `lr` and is divided by `decay` after every epoch later than
+            `max_epoch`. The program checks `epoch > max_epoch` at the end of an epoch. So the first
+            division follows epoch `max_epoch + 1`, and epoch `max_epoch + 2` is the first with a
+            lower rate. `max_max_epoch` is the total number of epochs.
             """,
         sections=(
-            shown(
+            section(
                 "The update, reproduced by hand",
                 """
-                Three steps of `Model.bp`. Beside each, the gradient comes from PyTorch's autograd,
-                by itself and for the same parameters, and the update is written out. With momentum
-                the second and the third step would be others.
+                This code takes three steps of `Model.bp`. For each, it computes the gradient at the
+                same parameters by PyTorch's autograd alone and writes the update out. Momentum
+                would change the second and the third step.
                 """,
                 new_model,
                 gradient,
                 run=partial(three_steps),
             ),
-            shown(
+            section(
                 "A mini-batch",
-                "The gradient of a batch is the mean of those of its texts, each alone.",
+                "The gradient of a batch is the mean of the gradients of its texts.",
                 run=partial(batch_and_texts),
             ),
-            shown(
+            section(
                 "The schedule",
                 """
-                Measured, not computed from the settings: for each preset of the paper a tiny
-                network trains for as many epochs as the preset says, by `zaremba_port.train`, and
-                the rates are those that it noted.
+                The rates are measured, not computed from the settings. For each preset of the
+                paper, `zaremba_port.train` trains a tiny network for the preset's number of epochs,
+                and the rates come from the run's metrics.
                 """,
                 rates,
                 run=partial(schedule),
@@ -76,6 +76,7 @@ def answer() -> Answer:
 
 
 def new_model() -> tuple[Model, TextState]:
+    """Create a small network in double precision and a text of 10 rows."""
     settings = Settings(
         layers=1,
         rnn_size=5,
@@ -92,8 +93,10 @@ def new_model() -> tuple[Model, TextState]:
     return Model(create_network(settings), settings), TextState(text)
 
 
-def gradient(network: nngraph.gModule, rows: torch.Tensor, state: Any) -> torch.Tensor:
-    """The gradient of the sum of the losses of `rows`, from `state`, by autograd alone."""
+def gradient(
+    network: nngraph.gModule, rows: torch.Tensor, state: list[torch.Tensor]
+) -> torch.Tensor:
+    """Compute the gradient of the sum of the losses of `rows`, from `state`, by autograd."""
     losses = []
     for x, y in pairwise(rows):
         err, state = network([x, y, state])
@@ -103,6 +106,7 @@ def gradient(network: nngraph.gModule, rows: torch.Tensor, state: Any) -> torch.
 
 
 def three_steps() -> None:
+    """Compare three steps of bp with the update written out."""
     model, text = new_model()
     lr, velocity, worst, with_momentum = 0.7, torch.zeros_like(model.paramx), 0.0, 0.0
     for step in (1, 2, 3):
@@ -114,24 +118,26 @@ def three_steps() -> None:
 
         model.fp(text)
         model.bp(text, lr)
-        difference = apart(model.paramx, before - lr * g)
+        difference = max_difference(model.paramx, before - lr * g)
         velocity = 0.9 * velocity + g
-        with_momentum = apart(model.paramx, before - lr * velocity)
+        with_momentum = max_difference(model.paramx, before - lr * velocity)
         print(
-            f"step {step}: norm {norm:.4f}; apart from paramx - lr * gradient {difference:.1e}, "
-            f"from a step with momentum 0.9 {with_momentum:.1e}"
+            f"step {step}: norm {norm:.4f}; difference from paramx - lr * gradient "
+            f"{difference:.1e}, from a step with momentum 0.9 {with_momentum:.1e}"
         )
         worst = max(worst, difference)
     claim("each step is -lr times the limited gradient, and nothing else", worst < 1e-12)
-    claim("momentum would show", with_momentum > 1e-3)
+    claim("momentum would be visible", with_momentum > 1e-3)
 
-    # bp leaves in paramdx what it added.
+    # bp leaves the step itself in paramdx.
     before, _ = model.paramx.clone(), model.fp(text)
     model.bp(text, lr)
-    claim("the step is what is left in paramdx", apart(before + model.paramdx, model.paramx) == 0)
+    difference = max_difference(before + model.paramdx, model.paramx)
+    claim("bp leaves the step in paramdx", difference == 0)
 
 
 def batch_and_texts() -> None:
+    """Compare the gradient of a batch with the gradients of its texts."""
     model, text = new_model()
     network, batch = model.core_network, 4
     rows = text.data[: 3 + 1]
@@ -140,14 +146,14 @@ def batch_and_texts() -> None:
     print(f"norm of each text's gradient: {', '.join(f'{g.norm():.4f}' for g in alone)}")
     print(f"norm of the batch's gradient: {whole.norm():.4f}")
     mean = torch.stack(alone).mean(0)
-    claim("the gradient is the mean over the texts", apart(whole, mean) < 1e-12)
+    claim("the gradient is the mean over the texts", max_difference(whole, mean) < 1e-12)
 
 
 def rates(settings: Settings) -> list[float]:
-    """The learning rate of every epoch of a training run."""
+    """Train a tiny network and return the learning rate of every epoch."""
     tiny = settings.with_changes({
         "layers": 1, "rnn_size": 1, "dropout": 0.0, "vocab_size": 2, "batch_size": 1,
-        "seq_length": 2, "reference": True,  # which notes every step
+        "seq_length": 2, "reference": True,  # the reference engine records every step
     })  # fmt: skip
     ids = torch.tensor([0, 1, 1, 0])
     corpus = Corpus("tiny", ids, ids, ids, Vocabulary(["a", "b"]), {})
@@ -160,20 +166,23 @@ def rates(settings: Settings) -> list[float]:
 
 
 def schedule() -> None:
+    """Print the learning rates of each preset."""
     print("preset  max_epoch  decay  epochs at rate 1  then                          last epoch")
     as_stated = []
     for name in ("small", "medium", "large"):
         settings = preset(name)
-        found = rates(settings)
-        first = sum(rate == found[0] for rate in found)  # epochs at the first rate
-        lower = enumerate(found[first : first + 2], first + 1)
+        measured = rates(settings)
+        first = sum(rate == measured[0] for rate in measured)  # epochs at the initial rate
+        lower = enumerate(measured[first : first + 2], first + 1)
         then = ", ".join(f"{epoch}: {rate:.4f}" for epoch, rate in lower)
         print(
             f"{name:6}  {settings.max_epoch:9}  {settings.decay:5}  {f'1 to {first}':16}  "
-            f"{then + ', ...':28}  {len(found)}: {found[-1]:.4f}"
+            f"{then + ', ...':28}  {len(measured)}: {measured[-1]:.4f}"
         )
-        divisions = [max(0, epoch - settings.max_epoch - 1) for epoch in range(1, len(found) + 1)]
+        epochs = range(1, len(measured) + 1)
+        divisions = [max(0, epoch - settings.max_epoch - 1) for epoch in epochs]
         expected = [settings.lr / settings.decay**n for n in divisions]
-        as_stated.append(len(found) == settings.max_max_epoch and apart(found, expected) < 1e-12)
+        as_stated.append(len(measured) == settings.max_max_epoch)
+        as_stated.append(max_difference(measured, expected) < 1e-12)
         as_stated.append(first == settings.max_epoch + 1)
-    claim("it is divided first after epoch max_epoch + 1, then after every epoch", all(as_stated))
+    claim("the first division follows epoch max_epoch + 1, then every epoch", all(as_stated))

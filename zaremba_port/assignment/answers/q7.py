@@ -11,48 +11,50 @@ import pygraph_nn as nngraph
 from ...config import Settings
 from ...model import create_network
 from ...unrolled import Model, TextState
-from .answer import Answer, Picture, generators_kept, shown
-from .checks import apart, claim
+from .answer import Answer, fork_generators, section
+from .checks import claim, max_difference
+from .figure import Figure
 
 
 def answer() -> Answer:
-    with generators_kept():
+    """Answer question 7."""
+    with fork_generators():
         network = new_model(predictions=True)[0].core_network
     return Answer(
         title="Question 7: the gradient of the extra output",
-        question="The network also gives its predictions. Which gradient goes back into them?",
+        question="The network also outputs its predictions. What is their gradient in backward?",
         statement="""
-            Zeros, a tensor of the size of the output: (batch, vocabulary). `backward` wants one
-            gradient for each output. The predictions are given to be looked at, the objective does
-            not depend on them other than through `err`, and that path is inside the graph already.
-            So the derivative of the objective with respect to this output, everything else being
-            equal, is zero, and the parameters' gradients are the same as without the output.
+            Zeros, a tensor of the shape of the output: (batch, vocabulary). `backward` needs one
+            gradient for each output. The predictions are only for inspection. The objective depends
+            on them only through `err`, and the graph contains that path already. So the partial
+            derivative of the objective with respect to this output is zero, and the parameters'
+            gradients are the same as without the output.
 
             These zeros never change, so they are allocated once and used at every step. For the
-            preset `small` they are 20 × 10000 numbers, 800 kB, which a careless program allocates
-            and clears 20 times for each sequence.
+            preset `small` they are 20 × 10000 numbers, or 800 kB, which a careless program
+            allocates and clears 20 times per sequence.
             """,
         sections=(
-            shown(
+            section(
                 "The same gradients, with and without the output",
                 """
-                Two networks from the same seed, one with the predictions as its third output, read
-                the same words.
+                Two networks with the same seed read the same words. One of them has the predictions
+                as its third output.
                 """,
                 new_model,
                 run=partial(with_and_without),
-                pictures=[
-                    Picture("The network with pred, the log-probabilities, as an output.", network)
+                figures=[
+                    Figure("The network with pred, the log-probabilities, as an output.", network)
                 ],
             ),
-            shown(
-                "Not just any tensor",
-                "Any other gradient would train the network for something else:",
+            section(
+                "Why not another tensor",
+                "Any other gradient would train the network for another objective:",
                 run=partial(zeros_or_ones),
             ),
-            shown(
+            section(
                 "Allocated once",
-                "`Model.dpred` is the gradient. Its address is noted after each of six steps.",
+                "`Model.dpred` is this gradient. The code compares its address over six steps.",
                 run=partial(allocated_once),
             ),
         ),
@@ -60,6 +62,7 @@ def answer() -> Answer:
 
 
 def new_model(predictions: bool) -> tuple[Model, TextState]:
+    """Create a network with or without the third output, and a random text."""
     settings = Settings(
         layers=1, rnn_size=6, vocab_size=9, batch_size=4, seq_length=5, dtype="float64"
     )
@@ -70,6 +73,7 @@ def new_model(predictions: bool) -> tuple[Model, TextState]:
 
 
 def with_and_without() -> None:
+    """Compare the gradients of both networks over three steps."""
     without, text = new_model(predictions=False)
     extra, same_text = new_model(predictions=True)
     differences = []
@@ -78,7 +82,7 @@ def with_and_without() -> None:
         extra.fp(same_text)
         without.bp(text, lr=1.0)
         extra.bp(same_text, lr=1.0)
-        differences.append(apart(without.paramdx, extra.paramdx))
+        differences.append(max_difference(without.paramdx, extra.paramdx))
         print(
             f"step {step}: {len(without.rnns[0].output)} and {len(extra.rnns[0].output)} outputs, "
             f"norm of the gradient {without.norm_dw:.10f} and {extra.norm_dw:.10f}, "
@@ -93,6 +97,7 @@ def with_and_without() -> None:
 
 
 def zeros_or_ones() -> None:
+    """Compare the gradients for zeros and for ones."""
     model, text = new_model(predictions=True)
     network, state = model.core_network, model.zero_state(batch=4)
     input = [text.data[0], text.data[1], state]
@@ -107,19 +112,20 @@ def zeros_or_ones() -> None:
     right = gradient(torch.zeros_like(pred))
     wrong = gradient(torch.ones_like(pred))
     print(f"norm with zeros {right.norm():.6f}, with ones {wrong.norm():.6f}")
-    claim("with ones the gradient is another", apart(right, wrong) > 0.01)
+    claim("ones give another gradient", max_difference(right, wrong) > 0.01)
 
 
 def allocated_once() -> None:
+    """Check that bp uses the same zeros at every step."""
     model, text = new_model(predictions=True)
     claim("before the first step there is none", model.dpred is None)
-    seen = []  # the tensors themselves: what is kept cannot be freed and allocated once more
+    tensors = []  # as long as they are in the list, no address is used twice
     for _ in range(6):
         model.fp(text)
         model.bp(text, lr=1.0)
         assert model.dpred is not None
-        seen.append(model.dpred)
-    addresses = {dpred.data_ptr() for dpred in seen}
-    print(f"after {len(seen)} steps: {len(addresses)} address")
+        tensors.append(model.dpred)
+    addresses = {dpred.data_ptr() for dpred in tensors}
+    print(f"after {len(tensors)} steps: {len(addresses)} address")
     claim("it is allocated once", len(addresses) == 1)
-    claim("and its numbers are still zeros", not seen[-1].any())
+    claim("and its numbers are still zeros", not tensors[-1].any())

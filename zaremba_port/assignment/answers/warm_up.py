@@ -10,29 +10,31 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 
-from .answer import Answer, Picture, generators_kept, shown
-from .checks import CLOSE, array, claim, normal, side_by_side, sigm
+from .answer import Answer, fork_generators, section
+from .checks import TOLERANCE, claim, normal, side_by_side, sigm, to_numpy
+from .figure import Figure
 
 
 def answer() -> Answer:
-    with generators_kept():
+    """Answer the warm-up question."""
+    with fork_generators():
         g = warm_up(4, 3, 2)
         values = nngraph.trace(g, [torch.zeros(5, n) for n in (4, 3, 2)])
     return Answer(
         title="Warm-up: a graph of squares",
-        question="Build a = tanh(Wx x + b1)² * sigmoid(Wy y + b2)² + z, all elementwise.",
+        question="Build a = tanh(Wx x + b1)² * sigmoid(Wy y + b2)² + z, elementwise.",
         statement="""
             Reading the formula from the inside out gives the graph. Wx x + b1 is one `nn.Linear`,
-            its bias included; `nn.Tanh` and `nn.Sigmoid` act on what it gives, `nn.Square` on that;
-            the product and the sum take a list of two nodes. x and y may differ in width, z has
-            that of the result.
+            which includes the bias. `nn.Tanh` and `nn.Sigmoid` act on its output, `nn.Square` on
+            theirs. The product and the sum each take a list of two nodes. x and y may differ in
+            width; z has the width of the result.
             """,
         sections=(
-            shown(
-                "The graph, and the same by hand",
+            section(
+                "The graph, compared with NumPy",
                 """
-                Backwards, with p = tanh(Wx x + b1) and q = sigmoid(Wy y + b2), and da arriving at
-                a:
+                Let p = tanh(Wx x + b1) and q = sigmoid(Wy y + b2), and let da be the gradient with
+                respect to a. The backward pass is:
 
                     dz = da
                     d(Wx x + b1) = da * q² * 2p * (1 - p²)
@@ -40,13 +42,14 @@ def answer() -> Answer:
                 """,
                 warm_up,
                 run=partial(compare, batch=5, width_x=4, width_y=3, size=2),
-                pictures=[Picture("tanh(Wx x + b1)² * sigmoid(Wy y + b2)² + z", g, values)],
+                figures=[Figure("tanh(Wx x + b1)² * sigmoid(Wy y + b2)² + z", g, values)],
             ),
         ),
     )
 
 
 def warm_up(width_x: int, width_y: int, size: int) -> nngraph.gModule:
+    """Build the graph."""
     x, y, z = nn.Identity()(), nn.Identity()(), nn.Identity()()
     p = nn.Tanh()(nn.Linear(width_x, size)(x))
     q = nn.Sigmoid()(nn.Linear(width_y, size)(y))
@@ -57,6 +60,7 @@ def warm_up(width_x: int, width_y: int, size: int) -> nngraph.gModule:
 
 
 def compare(batch: int, width_x: int, width_y: int, size: int) -> None:
+    """Compare the graph with NumPy."""
     nngraph.manualSeed(1)
     g = warm_up(width_x, width_y, size).double()
     inputs = [normal(batch, width_x), normal(batch, width_y), normal(batch, size)]
@@ -66,11 +70,11 @@ def compare(batch: int, width_x: int, width_y: int, size: int) -> None:
     graph |= zip(("dx", "dy", "dz"), g.backward(inputs, gradOutput), strict=True)
     graph |= zip(("dWx", "db1", "dWy", "db2"), (w.grad for w in g.parameters()), strict=True)
 
-    Wx, b1, Wy, b2 = (array(w) for w in g.parameters())
-    x, y, z, da = (array(v) for v in (*inputs, gradOutput))
+    Wx, b1, Wy, b2 = (to_numpy(w) for w in g.parameters())
+    x, y, z, da = (to_numpy(v) for v in (*inputs, gradOutput))
     p, q = np.tanh(x @ Wx.T + b1), sigm(y @ Wy.T + b2)
-    dp = da * q**2 * 2 * p * (1 - p**2)  # of Wx x + b1
-    dq = da * p**2 * 2 * q * q * (1 - q)  # of Wy y + b2
+    dp = da * q**2 * 2 * p * (1 - p**2)  # with respect to Wx x + b1
+    dq = da * p**2 * 2 * q * q * (1 - q)  # with respect to Wy y + b2
     by_hand = {
         "a": p**2 * q**2 + z,
         "dx": dp @ Wx,
@@ -81,4 +85,6 @@ def compare(batch: int, width_x: int, width_y: int, size: int) -> None:
         "dWy": dq.T @ y,
         "db2": dq.sum(0),
     }
-    claim("graph and NumPy agree, forward and backward", side_by_side(graph, by_hand) < CLOSE)
+    claim(
+        "the graph and NumPy agree, forward and backward", side_by_side(graph, by_hand) < TOLERANCE
+    )

@@ -1,7 +1,7 @@
-"""Slides of the network: the cell, the layers, and the time steps, drawn from the graphs.
+"""Slides of the network: the cell, the layers and the unrolled network.
 
-This room reads graphs and returns Graphviz source, pages, and pictures that dot draws. It writes
-no file.
+Graphviz draws the diagrams from the graphs that are trained, in the paper's notation or the code's.
+The room returns sources, pages and pictures, changes no graph and writes no file.
 """
 
 from .kinds import CELL_KINDS, KINDS, cell_graph, diagram_graphs, diagram_page, diagram_source

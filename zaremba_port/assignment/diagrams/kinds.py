@@ -8,8 +8,9 @@ from pygraph_nn import nn
 from ... import model
 from ...config import Settings
 from ...errors import check_choice
-from .drawing import cell_source, stack_source
+from .cell import cell_source
 from .scene import merge_chains, only_leading_to, stacked
+from .stack import stack_source
 from .symbols import NOTATIONS, Symbol, symbol
 
 KINDS = ("cell", "network", "unrolled", "gru")

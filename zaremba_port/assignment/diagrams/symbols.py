@@ -1,13 +1,10 @@
-"""What things are called in diagrams: in the paper's notation or in the code's."""
+"""The names in diagrams, in the paper's notation or as in the code."""
 
 from __future__ import annotations
 
-import html
-import re
 from dataclasses import dataclass
 
 NOTATIONS = ("paper", "code")
-MATHS, CODE = "Times,Times New Roman,serif", "DejaVu Sans Mono,Menlo,Consolas,monospace"
 
 # Zaremba et al. 2014, section 3, and for the GRU Cho et al. 2014.
 LETTERS = {
@@ -25,7 +22,7 @@ _LOWERED = str.maketrans("0123456789+−t", "₀₁₂₃₄₅₆₇₈₉₊�
 
 @dataclass(frozen=True)
 class Symbol:
-    """A name with what stands below and above at its right.
+    """A name with a lower and an upper index.
 
     >>> str(Symbol("h", "t−1", "l"))
     'hₜ₋₁ˡ'
@@ -39,43 +36,12 @@ class Symbol:
     def __str__(self) -> str:
         return self.base + self.low.translate(_LOWERED) + self.high.translate(_RAISED)
 
-    def label(self, size: int = 26) -> str:
-        """The symbol in Graphviz's HTML-like labels, `size` points high.
-
-        A table holds both indices: tags for them would put one behind the other, and not all
-        browsers move such text.
-        """
-        if self.is_code:
-            return font(html.escape(self.base), round(size * 0.64), CODE)
-        base = font(f"<I>{html.escape(self.base)}</I>", size, MATHS)
-        if not (self.low or self.high):
-            return base
-        small = round(size * 0.6)
-        rows = [
-            f'<TD ALIGN="LEFT">{font(_slanted(index), small, MATHS)}</TD>'
-            for index in (self.high, self.low)
-        ]
-        return (
-            '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>'
-            f'<TD ROWSPAN="2">{base}</TD>{rows[0]}</TR><TR>{rows[1]}</TR></TABLE>'
-        )
-
-
-def font(text: str, size: int, face: str = "", colour: str = "") -> str:
-    """`text`, which is markup already, in letters of `size` points."""
-    more = (f' FACE="{face}"' if face else "") + (f' COLOR="{colour}"' if colour else "")
-    return f'<FONT POINT-SIZE="{size}"{more}>{text}</FONT>'
-
-
-def _slanted(index: str) -> str:
-    """Letters slanted, digits and signs upright; a blank keeps the place of an empty index."""
-    return re.sub(r"([A-Za-z]+)", r"<I>\1</I>", html.escape(index)) or " "
-
 
 def symbol(name: str, notation: str, layer: str = "l", step: int = 0) -> Symbol:
-    """What `name`, a variable of the cell or the network, is called.
+    """Return the symbol for `name`, a variable of the cell or of the network.
 
-    `step` is counted from t: -1 is the step before.
+    Args:
+        step: relative to t; -1 is the previous step.
 
     >>> str(symbol("prev_c", "paper")), str(symbol("next_h", "paper", layer="2", step=1))
     ('cₜ₋₁ˡ', 'hₜ₊₁²')
@@ -94,7 +60,7 @@ def symbol(name: str, notation: str, layer: str = "l", step: int = 0) -> Symbol:
 
 
 def at(step: int) -> str:
-    """A place in time.
+    """Write a time step relative to t.
 
     >>> at(0), at(1), at(-2)
     ('t', 't+1', 't−2')
@@ -103,7 +69,7 @@ def at(step: int) -> str:
 
 
 def map_symbol(inputs: int, outputs: int, n: int) -> Symbol:
-    """The paper's T of an affine map, in multiples of `n`, the units of a layer.
+    """Return the paper's T of an affine map, its sizes as multiples of `n`, the units of a layer.
 
     >>> map_symbol(200, 800, 200).low, map_symbol(300, 800, 200).low
     ('n,4n', '300,4n')

@@ -1,4 +1,4 @@
-"""The original Lua program: where it is, and fetching it."""
+"""Download of the original Lua program."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ ORIGINAL_COMMIT = LUA_URL.rstrip("/").rpartition("/")[2]
 
 
 def fetch_lua(cache: Path) -> Path:
-    """The folder of main.lua, base.lua and data.lua, fetched where `cache` lacks an intact one.
+    """Fetch main.lua, base.lua and data.lua into `cache`, unless intact copies are there.
 
-    They come from `LUA_URL`, or from the address in the environment variable ZAREMBA_LUA_URL. A
-    failed download raises `UserError` and leaves nothing of itself in the cache.
+    The files come from `LUA_URL`, or from the address in the environment variable ZAREMBA_LUA_URL.
+
+    Returns:
+        The folder of the files.
+
+    Raises:
+        UserError: a download fails. It leaves no partial file in the cache.
     """
     base = (os.environ.get("ZAREMBA_LUA_URL") or LUA_URL).rstrip("/")
     folder = cache / "lua"

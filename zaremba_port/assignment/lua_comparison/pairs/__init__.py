@@ -1,4 +1,4 @@
-"""What corresponds to what in the Lua program and here, part by part."""
+"""The pairs: which Lua functions and lines correspond to which Python code, and what differs."""
 
 from .base import BASE
 from .data import DATA

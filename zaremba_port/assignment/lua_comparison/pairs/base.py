@@ -1,4 +1,4 @@
-"""The pairs of base.lua: clones, dropout, the generators, small helpers."""
+"""The pairs of base.lua: clones, dropout, random generators, small helpers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ BASE: tuple[Pair, ...] = (
             (". train = true", "rnn . train ("),
         ),
         (
-            "Lua visits every layer, and sets the flag of those whose class is called something "
-            "with Dropout. `evaluate` and `train` set it everywhere; only dropout heeds it here.",
-            "The network that was cloned is switched as well, since the test runs on it.",
+            "Lua visits every layer and sets the flag of those with Dropout in their class name. "
+            "`evaluate` and `train` set it in all layers; only dropout uses it here.",
+            "The network that was cloned is switched as well, since the test uses it.",
         ),
     ),
     Pair(
@@ -39,10 +39,10 @@ BASE: tuple[Pair, ...] = (
             ("clones [ t ] =", "return"),
         ),
         (
-            "Lua writes the network to memory, reads it back once for every clone, and then makes "
-            "each clone's parameters use the original's storage. Here `deepcopy` is told which "
-            "objects count as copied already: the parameters. They are not copied at all.",
-            "A gradient belongs to its parameter, so it is shared with it.",
+            "Lua serialises the network to memory, reads it back once for each clone, and then "
+            "makes each clone's parameters use the original's storage. Here `deepcopy` treats the "
+            "parameters as already copied, so they are never copied at all.",
+            "A gradient belongs to its parameter, so the clones share it, too.",
         ),
     ),
     Pair(
@@ -54,9 +54,9 @@ BASE: tuple[Pair, ...] = (
             ("cutorch . setDevice (", "device = torch"),
         ),
         (
-            "A device is a name, such as `cuda:0`, counted from 0 where Lua counts from 1, and "
-            "without a GPU the CPU serves. There is no current device that must be set first.",
-            "Lua seeds the generators on the way; here `setup` does it by `start_generators`.",
+            "A device has a name such as `cuda:0`, counted from 0 instead of 1. Without a GPU the "
+            "program uses the CPU. There is no current device to set first.",
+            "Lua seeds the generators here, too; `setup` calls `start_generators` for that.",
         ),
     ),
     Pair(
@@ -70,9 +70,9 @@ BASE: tuple[Pair, ...] = (
             ("torch . zeros", "torch7_random . uniform ("),
         ),
         (
-            "PyTorch's generators (dropout) and Torch7's (parameters) are seeded side by side.",
-            "The original draws one number after seeding. So does this, or every parameter would "
-            "come one draw too early.",
+            "Both PyTorch's generators (dropout) and Torch7's (parameters) are seeded.",
+            "The original draws one number after seeding. This function does the same; otherwise "
+            "every parameter would come one draw too early.",
         ),
     ),
     Pair(
@@ -86,22 +86,21 @@ BASE: tuple[Pair, ...] = (
             (": copy (", "a . copy_ ("),
         ),
         (
-            "Values are copied into tensors that stay where they are; no tensor is replaced, in "
-            "spite of the Lua name.",
-            "Tables may be nested here, and a table that does not fit is reported with its place.",
+            "Values are copied into existing tensors; despite the Lua name, no tensor is replaced.",
+            "Tables may be nested here, and an error names the place of a table that does not fit.",
         ),
     ),
     Pair(
         "base.lua",
         ("g_f3",),
-        notes=('The format of an f-string does it, `f"{loss:.3f}"`.',),
+        notes=('An f-string formats numbers: `f"{loss:.3f}"`.',),
     ),
     Pair(
         "base.lua",
         ("g_d",),
         notes=(
-            "`math.floor(x + 0.5)` rounds as Torch7 does, halves up, where "
-            "Python's `round` takes halves to the even number.",
+            "`math.floor(x + 0.5)` rounds halves up, as Torch7 does. Python's `round` rounds "
+            "halves to even.",
         ),
     ),
 )

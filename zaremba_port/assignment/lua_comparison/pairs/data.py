@@ -1,4 +1,4 @@
-"""The pairs of data.lua: words, their numbers, and batches."""
+"""The pairs of data.lua: words, their ids, and batches."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ DATA: tuple[Pair, ...] = (
             ("vocab_idx =", "self . words :"),
         ),
         (
-            "The vocabulary is an object that is saved with a run, so that sentences can be "
-            "completed later. In Lua it is two variables, gone when the program ends.",
-            "`words` also leads back from a number to its word, and its length is the next number.",
-            "The folder of the texts is an option, and the Penn Treebank is fetched if asked for.",
+            "The vocabulary is an object, saved with a run so that sentences can be completed "
+            "later. In Lua it is two variables, which are lost when the program ends.",
+            "`words` also maps an id back to its word, and its length is the next id.",
+            "The folder of the texts is an option, and the Penn Treebank can be downloaded.",
         ),
     ),
     Pair(
@@ -42,11 +42,11 @@ DATA: tuple[Pair, ...] = (
             (": copy (", "return ids"),
         ),
         (
-            "Lua copies one column after the other. Here all places are computed at once, rows "
-            "plus starts, and the text is read there: (rows, 1) + (batch,) gives (rows, batch).",
-            "The starts are rounded in whole numbers, halves up as `torch.round` of Torch7 does. "
-            "PyTorch's rounds halves to the even number, which would shift some columns.",
-            "Word numbers are integers from 0; in Lua they are doubles from 1.",
+            "Lua copies one column after the other. Here all indices are computed at once, "
+            "(rows, 1) + (batch,) = (rows, batch), and the text is read there.",
+            "The starts are rounded in integer arithmetic, halves up, as `torch.round` of Torch7 "
+            "does. PyTorch's `round` rounds halves to even, which would shift some columns.",
+            "Word ids are integers from 0; in Lua they are doubles from 1.",
         ),
     ),
     Pair(
@@ -66,12 +66,14 @@ DATA: tuple[Pair, ...] = (
             ("return x", "return torch . tensor"),
         ),
         (
-            "A word's number is the order of its first appearance, over training, validation and "
-            "test text: from 1 in Lua, from 0 here.",
-            "`setdefault` looks a word up, and enters it with the next number if it is new.",
-            "Lua replaces a newline by `<eos>` alone, which needs the spaces that the Treebank has "
-            "at both ends of a line. Here spaces are added, so that any text can be read.",
-            "An unknown word is an error once the vocabulary is fixed. In Lua it always grows.",
+            "Words are numbered in the order of their first appearance in the training, validation "
+            "and test text: from 1 in Lua, from 0 here.",
+            "`setdefault` looks a word up and adds it with the next id if it is new.",
+            "Lua replaces a newline by `<eos>` without spaces and relies on the spaces at both "
+            "ends of every line of the Treebank. Here spaces are added, so that any text can be "
+            "read.",
+            "An unknown word is an error once the vocabulary is complete. In Lua the vocabulary "
+            "always grows.",
         ),
     ),
     Pair(
@@ -83,8 +85,8 @@ DATA: tuple[Pair, ...] = (
             ('"ptb.valid.txt"', "replicate ( corpus . valid"),
         ),
         (
-            "The three texts are shaped in one place, and checked: a text that is shorter than one "
-            "batch of sequences is refused with the number of words that it takes.",
+            "One function shapes and checks all three texts. If a text is shorter than one batch "
+            "of sequences, the error names the number of words that are needed.",
         ),
     ),
     Pair(
@@ -96,7 +98,7 @@ DATA: tuple[Pair, ...] = (
             (": expand (", "return"),
         ),
         (
-            "Lua makes the text one column and expands it to the width of a batch, a view that "
+            "Lua makes the text one column and expands it to the width of a batch. That view "
             "repeats the column without copying it. Here one column is enough.",
         ),
     ),

@@ -21,21 +21,21 @@ NETWORK: tuple[Pair, ...] = (
         (Settings,),
         tuple((f"{name} =", f"{name} :") for name in _SETTINGS),
         (
-            "The table `params` is a frozen dataclass. Its defaults are the small network of the "
-            "original; the large one, which stands there in a comment, is the preset `large`.",
-            "In Lua a misspelt name gives `nil`, which fails much later or not at all. Here an "
-            "unknown name and a value out of range are refused at once.",
-            "`params`, `model`, `paramx` and `paramdx` are variables that all of main.lua sees. "
-            "Here they are attributes of a `Model`, so that several can live side by side.",
-            "Choosing between fbcunn and cunn has no counterpart: one PyTorch serves CPU and GPU.",
+            "The table `params` is a frozen dataclass. Its defaults are the original's small "
+            "network. The large one, a comment in Lua, is the preset `large`.",
+            "In Lua a misspelt name is `nil`, which fails much later or not at all. Here an "
+            "unknown name or a value out of range raises an error at once.",
+            "`params`, `model`, `paramx` and `paramdx` are visible in all of main.lua. Here they "
+            "are attributes of a `Model`, so that there can be several models.",
+            "The choice between fbcunn and cunn has no counterpart: PyTorch supports CPU and GPU.",
         ),
     ),
     Pair(
         "main.lua",
         ("transfer_data",),
         notes=(
-            "`.to(device)` moves the network and the texts, once, and "
-            "`new_zeros` makes buffers where the parameters already are.",
+            "`.to(device)` moves the network and the texts once, and `new_zeros` creates buffers "
+            "on the device of the parameters.",
         ),
     ),
     Pair(
@@ -100,18 +100,18 @@ NETWORK: tuple[Pair, ...] = (
             ("return", "return module"),
         ),
         (
-            "The Lua table `i` has a place 0 for the embedding, although tables begin at 1. In a "
-            "list that place is the first anyway: `i[layer]` is the input of layer `layer`.",
-            "c and h of layer n are the parts 2n-1 and 2n in Lua, and the slice from 2n here, "
-            "n from 0. The slice holds one part instead for a GRU, which has no c.",
-            "`nest` makes one node of a table of nodes. An `Identity` over the table does the same "
-            "in both.",
-            "The parameters are drawn by Torch7's own generator, in Torch7's order: the same seed "
-            "gives the same network as in Lua, bit for bit.",
-            "`predictions=True` gives the log-probabilities as a third output, which completing "
-            "sentences needs; `cell=` takes another recurrent cell in the place of `lstm`. The "
-            "original has neither.",
-            "Names given with `annotate` and `group` show in pictures and error messages only.",
+            "The Lua table `i` has an entry 0 for the embedding, although tables begin at 1. In a "
+            "Python list the first index is 0 anyway: `i[layer]` is the input of layer `layer`.",
+            "c and h of layer n are the parts 2n-1 and 2n in Lua. Here, with n from 0, they are "
+            "the slice from 2n. For a GRU, which has no c, the slice has one part.",
+            "`nest` joins a table of nodes into one node. In both languages an `Identity` on the "
+            "table does the same.",
+            "Torch7's own generator draws the parameters in Torch7's order: the same seed produces "
+            "the same network as in Lua, bit for bit.",
+            "`predictions=True` adds the log-probabilities as a third output, which completing "
+            "sentences needs. `cell=` replaces `lstm` by another recurrent cell. The original has "
+            "neither.",
+            "The names from `annotate` and `group` appear only in pictures and error messages.",
         ),
     ),
     Pair(
@@ -133,15 +133,16 @@ NETWORK: tuple[Pair, ...] = (
             ("model . err =", "self . err ="),
         ),
         (
-            "`getParameters` gives two flat tensors, and every weight becomes a view of its part: "
-            "what changes in one changes in the other, without a copy. So it is in Torch7.",
-            "`model.s` runs from 0 to `seq_length` in both: the state before the first step, and "
-            "the one after each.",
-            "`make_model` makes the `Model` shown here or, by default, a `FastModel`, which "
+            "`getParameters` returns two flat tensors, and every weight becomes a view of its "
+            "part. A change in one appears in the other, without a copy, as in Torch7.",
+            "In both languages `model.s` runs from 0 to `seq_length`: the state before the first "
+            "step and the state after each step.",
+            "`make_model` returns the `Model` shown here or, by default, a `FastModel`, which "
             "computes the same for many time steps at once. Both are a `LanguageModel`.",
-            "A `Model` takes any network, so that tests and experiments can bring another.",
-            "`_derr`, the gradient of the loss with respect to itself, is made once; the original "
-            "makes its `derr` anew in every step.",
+            "The caller creates the network and passes it in, so that tests and experiments can "
+            "use another.",
+            "`_derr`, the gradient of the loss with respect to itself, is created once. The "
+            "original creates its `derr` in every step.",
         ),
     ),
 )

@@ -1,31 +1,31 @@
-"""What is said of one function of the Lua program: its Python, the lines that match, the notes."""
+"""A pair: functions of the Lua program and their counterparts in this package."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 OUTSIDE = ""
-"""In the place of a function's name: the lines of a file that belong to no function."""
+"""Instead of a function's name: the lines of a file outside its functions."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Functions of a Lua file, and the Python that does the same.
+    """Functions of a Lua file and the Python code that does the same.
 
     Attributes:
-        file: the Lua file where the functions are looked for first.
-        functions: their names.
-        python: functions and classes, whose source is read when the page is made; none where
-            nothing corresponds.
-        lines: pieces of code, Lua and Python, each of which marks the one line that has it: what
-            matches is compared token by token, so that spaces do not matter. Those that share a
-            line form a group.
-        notes: what differs and why; code stands between backticks.
+        file: the Lua file that is searched first.
+        functions: the names of the Lua functions.
+        python: functions and classes, empty if there is no counterpart. The page shows their
+            current source.
+        lines: patterns of Lua and of Python. Each must match exactly one line, ignoring spaces
+            between tokens. Matches that share a line are joined.
+        notes: the differences and their reasons, in Markdown.
     """
 
     file: str
     functions: tuple[str, ...]
-    python: tuple[Any, ...] = ()
+    python: tuple[Callable[..., Any], ...] = ()
     lines: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()

@@ -24,10 +24,10 @@ TRAINING: tuple[Pair, ...] = (
         ),
         (
             "The first row is 1 in Lua and 0 here.",
-            "Lua asks whether `model` is filled yet, since `main` resets the texts before `setup`. "
+            "Lua checks whether `model` is set up, since `main` resets the texts before `setup`. "
             "Here the buffers exist as soon as there is a `Model`.",
-            "A method of PyTorch that ends in `_` works in place, as every method of a Torch7 "
-            "tensor does.",
+            "A PyTorch method whose name ends in `_` changes the tensor in place, as Torch7's "
+            "methods do.",
         ),
     ),
     Pair(
@@ -39,7 +39,7 @@ TRAINING: tuple[Pair, ...] = (
             ("for d =", "for d in"),
             (": zero ( )", "zero_ ( )"),
         ),
-        ("A loop over the tensors themselves, where Lua loops over their numbers.",),
+        ("Python loops over the tensors themselves, Lua over their indices.",),
     ),
     Pair(
         "main.lua",
@@ -62,14 +62,14 @@ TRAINING: tuple[Pair, ...] = (
             "`fp` is the same for both engines. The loop over time is `forward` of the graph "
             "engine, which gets the rows of the sequence and the one after them.",
             "Counting from 0 shifts the state by one: step i reads `s[i]` and writes `s[i + 1]`, "
-            "where Lua reads `s[i - 1]` and writes `s[i]`. The `+ 1` in `ends_within` makes up for "
-            "positions that begin at 0: both start the text anew at the same word.",
-            "Both fill `s[0]` before they look whether the text is at its end, so the first "
-            "sequence after the wrap still starts from the state that was reached. That is kept.",
-            "`forward` of a clone records what autograd needs, in each clone for itself.",
-            "The place in the text moves by a whole sequence, where Lua counts word by word.",
-            "The mean is summed in double precision and becomes a plain number, which also waits "
-            "for the GPU.",
+            "while Lua reads `s[i - 1]` and writes `s[i]`. The `+ 1` in `ends_within` compensates "
+            "for positions that begin at 0: both programs wrap around at the same word.",
+            "Both programs fill `s[0]` before they check for the end of the text. So the first "
+            "sequence after the wrap still starts from the last state. This port keeps that.",
+            "`forward` records what autograd needs, separately in each clone.",
+            "The position in the text moves by a whole sequence; Lua counts word by word.",
+            "The mean is computed in double precision and becomes a Python number, which also "
+            "waits for the GPU.",
         ),
     ),
     Pair(
@@ -103,24 +103,24 @@ TRAINING: tuple[Pair, ...] = (
             ("paramx : add", "paramx . add_"),
         ),
         (
-            "In Torch7 each layer brings its own `updateGradInput` and `accGradParameters`, and "
-            "`backward` calls them in reverse order. Here autograd goes back through what "
-            "`forward` recorded; no layer has a backward pass of its own.",
-            "Gradients add up in `paramdx` over all steps, since the parameters of all clones are "
-            "the same ones. Hence the zeroing in the first line, in both.",
-            "The gradient of the table `{x, y, s}` is a table likewise: its third part is `[3]` in "
-            "Lua and `[2]` here. x and y are word numbers and have none.",
+            "In Torch7 each layer has its own `updateGradInput` and `accGradParameters`, and "
+            "`backward` calls them in reverse order. Here autograd replays what `forward` "
+            "recorded in reverse; no layer has its own backward pass.",
+            "The clones share their parameters, so the gradients of all steps add up in "
+            "`paramdx`. Therefore both programs first set it to zero.",
+            "The gradient of the table `{x, y, s}` is a table, too. Its third part is `[3]` in "
+            "Lua and `[2]` here. x and y are word ids and have no gradient.",
             "Lua counts `state.pos` down and up again; here the rows of the sequence are a slice.",
-            "The norm is summed in double precision, as Torch7 sums, and block by block, which "
+            "The norm is computed in double precision, as in Torch7, and block by block, which "
             "saves a copy of all gradients.",
-            "The gradient's length is limited, its direction kept; the rate is an argument, "
-            "because the schedule changes it, where Lua changes `params.lr`.",
-            "The rules `has_diverged` and `shrink_factor` take numbers, or tensors on a GPU that "
-            "nobody waits for: every engine follows the same ones.",
-            "A norm that is infinite or not a number ends the run before it spoils the parameters. "
-            "Lua would go on.",
-            "Nothing like `cutorch.synchronize` is needed: PyTorch keeps the order of what runs on "
-            "the GPU, and waits when a number is read.",
+            "The limit shortens the gradient and keeps its direction. The learning rate is an "
+            "argument, since the schedule changes it; Lua changes `params.lr`.",
+            "The rules `has_diverged` and `shrink_factor` take numbers or, on a GPU, tensors, so "
+            "that every engine follows the same ones.",
+            "A norm that is infinite or NaN ends the run before it damages the parameters. Lua "
+            "would continue.",
+            "`cutorch.synchronize` needs no counterpart: PyTorch runs GPU operations in order and "
+            "waits when a number is read.",
         ),
     ),
     Pair(
@@ -139,11 +139,12 @@ TRAINING: tuple[Pair, ...] = (
             ("perp / len", "return total"),
         ),
         (
-            "`len` is a fraction in both: the loop runs over whole sequences only, and the sum is "
-            "divided by the fraction. The result is a little too small, and comparable.",
-            "`no_grad` spares the memory for a backward pass that will not come.",
-            "The loss is returned in nats. `validate` prints its exponential, and keeps the "
-            "parameters if no loss was lower before; Lua keeps none.",
+            "`len` is a fraction in both programs. The loop runs over whole sequences only, and "
+            "the sum is divided by the fraction. The result is slightly too small, but "
+            "comparable.",
+            "`no_grad` saves the memory that a backward pass would need.",
+            "The function returns the loss in nats. `validate` prints its exponential, and keeps "
+            "the parameters if no loss was lower before; Lua keeps none.",
         ),
     ),
     Pair(
@@ -167,12 +168,13 @@ TRAINING: tuple[Pair, ...] = (
             ("perp / (", "return total"),
         ),
         (
-            "Lua reads the text in as many equal columns as a batch has, because its buffers have "
-            "that shape. Here it is one column, which gives the same result for less work.",
-            "The network is the one that was unrolled, not its first clone; they share their "
+            "Lua reads the text in equal columns, one for each text of a batch, since its buffers "
+            "have that shape. Here one column gives the same result with less computation.",
+            "The test uses the network that was cloned, not its first clone; they share their "
             "parameters.",
-            "`read_words` is a generator that each engine has; other programs read with it, too.",
-            "`perp_tmp` is a global variable in Lua, as any that lacks `local`.",
+            "`read_words` is a generator that each engine has; other programs use it to read a "
+            "text, too.",
+            "`perp_tmp` is a global variable in Lua, like every variable without `local`.",
             "The sum stays on the device until the end, in double precision.",
         ),
     ),
@@ -221,20 +223,22 @@ TRAINING: tuple[Pair, ...] = (
             ('"Training is over."', '"Training is over."'),
         ),
         (
-            "The loop is the same, and so are its messages and the steps at which they appear. "
-            "`train` prepares it, and ends it with the test; `train_epochs` is the loop.",
+            "The loop is the same, and it prints the same messages at the same steps. `train` "
+            "prepares it and ends with the test; `train_epochs` is the loop.",
             "`Training` holds the variables of the loop, so that they can be saved and restored. "
-            "A run that is resumed goes on bit for bit.",
-            "One training step is `fp` and `bp`. A GPU computes several without being waited for, "
-            "up to the next step at which something is read: then `train_steps` yields them all.",
-            "`epoch` is `step / epoch_size`, a fraction, in both. The rate falls after whole "
-            "epochs above `max_epoch`.",
-            "A very short text has no reports: with less than five steps an epoch the divisor is "
-            "0, which Lua's `%` turns into a NaN and Python's into an error.",
-            "Beside Lua's loop there is saving after each epoch, Ctrl-C, and the error for a loss "
-            "that is no number, each a function of the room `runs`.",
-            "`collectgarbage` has no counterpart: Python frees a tensor when nobody holds it.",
-            "Reading the texts and the options happens in the command line, before this function.",
+            "A resumed run continues bit for bit.",
+            "One training step is `fp` and `bp`. A GPU computes several steps before anyone waits "
+            "for it, up to the next step whose result is needed; then `train_steps` yields them "
+            "all.",
+            "`epoch` is the fraction `step / epoch_size` in both programs. The learning rate "
+            "falls after each whole epoch above `max_epoch`.",
+            "A very short text has no reports. With fewer than five steps per epoch the divisor "
+            "is 0: Lua's `%` then returns NaN, and Python's raises an error.",
+            "In addition the loop saves after each epoch, and stops on Ctrl-C or when the loss is "
+            "not a number. Each is a function of the room `runs`.",
+            "`collectgarbage` has no counterpart: Python frees a tensor when its last reference "
+            "disappears.",
+            "The command line reads the texts and the options before it calls this function.",
         ),
     ),
 )

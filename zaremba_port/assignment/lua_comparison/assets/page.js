@@ -1,11 +1,11 @@
 (() => {
   "use strict";
   const SVG = "http://www.w3.org/2000/svg";
-  const COVERED = 56; // pixels at the top, under the caption that stays there
+  const COVERED = 56; // pixels at the top that a sticky caption covers
   const peek = document.getElementById("peek");
   let pinned = null; // the row that was tapped or clicked
-  let current = null; // the row that is lit
-  let lit = []; // it, its partners and their curves
+  let current = null; // the highlighted row
+  let lit = []; // this row, its partners and their curves
 
   const pairOf = (row) => row.closest(".pair");
   const sideOf = (row) => row.closest("figure").className;
@@ -31,7 +31,7 @@
     showPeek();
   }
 
-  // The partner of a line on the screen, when it is not there itself.
+  // Show the partner of the current line at the edge of the screen if it is out of view.
   function showPeek() {
     const rows = current ? partners(current) : [];
     peek.hidden = !rows.length || !inView(current) || rows.some(inView);
@@ -49,7 +49,7 @@
     peek.replaceChildren(title, ...copies);
   }
 
-  // What holds the light when the pointer is elsewhere: the focused match, else the tapped one.
+  // Without a pointer on a row, highlight the focused match, or else the tapped one.
   function rest() {
     const active = document.activeElement;
     light(active && active.matches("a.t") ? active.closest(".row") : pinned);
@@ -72,7 +72,7 @@
     if (other) focusTag(other.querySelector("a.t"));
   }
 
-  // One stop for the Tab key in every panel; the arrows move between its matches.
+  // Tab stops once in every panel; the arrow keys move between its matches.
   for (const side of document.querySelectorAll(".side")) {
     side.querySelectorAll("a.t").forEach((tag, i) => {
       tag.tabIndex = i ? -1 : 0;
@@ -97,7 +97,7 @@
       pinned = null;
       cross(row);
     } else if (row) {
-      if (String(getSelection())) return; // text was being selected
+      if (String(getSelection())) return; // the user is selecting text
       pinned = pinned && group(pinned).includes(row) ? null : row;
       if (document.activeElement.matches("a.t")) document.activeElement.blur();
       light(pinned);
@@ -125,7 +125,7 @@
     }
   });
 
-  // Every match as a curve from circle to circle.
+  // Draw every match as a curve from circle to circle.
   function draw(pair) {
     const svg = pair.querySelector(".wires");
     const frame = svg.getBoundingClientRect();
