@@ -11,7 +11,7 @@ import networkx
 import torch
 
 from .. import nested, nn
-from ..errors import GraphError, caller_location, type_name
+from ..errors import GraphError, caller_location, has_place, type_name, with_place
 from ..nn.core import calls_are_watched, run_module
 from ..node import Node
 from . import fx as fx_graph
@@ -241,7 +241,7 @@ class gModule(nn.Container):
             for observer in watching:
                 observer.after(self, node, input, output)
         except Exception as error:
-            if not getattr(error, "_has_node", False):
+            if not has_place(error):
                 for observer in watching:
                     observer.failed(self, node, input, error)
             raise
@@ -269,22 +269,10 @@ class gModule(nn.Container):
             raise GraphError(f"split({step.split}) cannot split {got}")
 
     def _with_context(self, error: Exception, step: Step, input: Any) -> Exception:
-        """`error` as a GraphError that says at which node, once, at the innermost graph."""
-        if getattr(error, "_has_node", False):
-            return error
+        """Return `error` with the node at which it was raised; see `with_place`."""
         node = self.forwardnodes[step.slot]
-        context = f"  at {node!r}\n  in {self}, which got {nested.describe(input)} there"
-        # What is not about the graph keeps its type: running out of memory, a broken device.
-        if isinstance(error, (torch.OutOfMemoryError, OSError)) or not isinstance(
-            error, (ValueError, RuntimeError, IndexError, TypeError, KeyError, AttributeError)
-        ):
-            if hasattr(error, "add_note"):  # Python 3.11
-                error.add_note(context)
-            made = error
-        else:
-            made = GraphError(f"{error}\n{context}")
-        made._has_node = True  # type: ignore[attr-defined]
-        return made
+        place = f"  at {node!r}\n  in {self}, which got {nested.describe(input)} there"
+        return with_place(error, place, node)
 
     # Torch7's other methods
 
