@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 
 import pygraph_nn as nngraph
 from pygraph_nn import nested, nn
-from pygraph_nn.recurrent.plan import make_plan
+from pygraph_nn.recurrent import make_plan
+from pygraph_nn.recurrent.loop_stages import GruStage, LstmStage
 from zaremba_port import gru, lstm
 
 SIZE, CLASSES = 3, 5
@@ -75,7 +76,7 @@ def check(core: nngraph.gModule, input: list[Any], state: dict[int, int]) -> Non
 
 def check_descent(net: nngraph.Recurrent, input: list[Any], expected: list[torch.Tensor]) -> None:
     core = net.core
-    descent = nngraph.Descent(net)
+    descent = nngraph.FlatSGD(net)
     for _ in range(2):  # the second time on used buffers
         made = descent.forward(input)
         outputs = made if isinstance(made, list) and len(core.outnode.inputs) > 1 else [made]
@@ -337,7 +338,7 @@ def other_lstm(
 def test_lstm_loops_are_recognised(cell: Any, layers: int) -> None:
     core = language_model(cell, layers, 2)
     net = nngraph.recurrent(core, {"prev_s": "next_s"})
-    assert sum(loop is not None for loop in net._known) == layers
+    assert sum(type(r) in (LstmStage, GruStage) for r in net.runners) == layers
     state = [torch.randn(2, SIZE, requires_grad=True) for _ in range(2 * layers)]
     check(core, [words(), words() - 1 + (words() == 0), state], {2: 1})
 
@@ -362,7 +363,7 @@ def other_gru(
 def test_gru_loops_are_recognised(cell: Any, layers: int) -> None:
     core = language_model(cell, layers, 1)
     net = nngraph.recurrent(core, {"prev_s": "next_s"})
-    assert sum(loop is not None for loop in net._known) == layers
+    assert sum(type(r) in (LstmStage, GruStage) for r in net.runners) == layers
     state = [torch.randn(2, SIZE, requires_grad=True) for _ in range(layers)]
     check(core, [words(), words(), state], {2: 1})
 
@@ -398,7 +399,7 @@ def other_candidate(
 def test_other_loops_run_step_by_step(cell: Any, states: int) -> None:
     core = language_model(cell, 2, states)
     net = nngraph.recurrent(core, {"prev_s": "next_s"})
-    assert net._known == [None] * len(net.plan.stages)
+    assert not any(type(r) in (LstmStage, GruStage) for r in net.runners)
     state = [torch.randn(2, SIZE, requires_grad=True) for _ in range(2 * states)]
     check(core, [words(), words(), state], {2: 1})
 
@@ -420,7 +421,7 @@ def test_a_loss_too_large_for_a_probability() -> None:
     values = torch.randn(4, 2, SIZE, generator=torch.Generator().manual_seed(3))
     expected = by_steps(core, [values, words()], {})[0]
     assert expected.max() > 1000
-    made = nngraph.Descent(nngraph.recurrent(core, {})).forward([values, words()])
+    made = nngraph.FlatSGD(nngraph.recurrent(core, {})).forward([values, words()])
     torch.testing.assert_close(made, expected)
 
 
@@ -438,7 +439,7 @@ def test_dropout_drops_as_often_as_asked_and_scales() -> None:
 
 def _by_descent(net: nngraph.Recurrent, input: torch.Tensor) -> torch.Tensor:
     net.core.add_module("unused", nn.Linear(1, 1))  # a Descent takes parameters
-    return nngraph.Descent(net).forward(input)
+    return nngraph.FlatSGD(net).forward(input)
 
 
 # Refusals
@@ -493,14 +494,14 @@ def test_an_error_names_the_node() -> None:
         net([words() + 100, words(), state])
     with pytest.raises(nngraph.GraphError, match=r"out of range(?s:.)*err"):
         net([words(), words() + 100, state])
-    descent = nngraph.Descent(net)
+    descent = nngraph.FlatSGD(net)
     with pytest.raises(nngraph.GraphError, match=r"out of range(?s:.)*err"):
         descent.forward([words(), words() + 100, state])
 
 
 def test_a_descent_whose_parameters_moved_says_so() -> None:
     core = language_model(lstm, 1, 2)
-    descent = nngraph.Descent(nngraph.recurrent(core, {"prev_s": "next_s"}))
+    descent = nngraph.FlatSGD(nngraph.recurrent(core, {"prev_s": "next_s"}))
     core.getParameters()
     with pytest.raises(nngraph.GraphError, match="moved elsewhere"):
         descent.forward([words(), words(), [torch.zeros(2, SIZE)] * 2])

@@ -16,7 +16,7 @@ from ..model import Cell, zero_state
 from ..unrolled import Model, Steps, TextState
 
 ENGINES = ("fast", "graph")
-PRECISIONS = nngraph.Descent.precisions
+PRECISIONS = nngraph.FlatSGD.precisions
 
 
 def check_engine(engine: str | None, settings: Settings) -> None:
@@ -68,7 +68,7 @@ class FastModel(Steps):
 
     Losses, gradients and parameters are those of `Model` up to rounding; dropout draws the same
     distribution in another order. Products of float32 are made in `precision`, see
-    `Descent.use_precision`. On a CUDA device `train_step` is one CUDA graph, which the host does
+    `FlatSGD.use_precision`. On a CUDA device `train_step` is one CUDA graph, which the host does
     not wait for: `finished` does. Attributes are those of `Model`, where they exist:
 
     Attributes:
@@ -91,9 +91,9 @@ class FastModel(Steps):
         self.settings = settings
         self.cell = cell
         self.core_network = core_network
-        self._descent = nngraph.Descent(nngraph.recurrent(core_network, {"prev_s": "next_s"}))
-        self._descent.use_precision(precision)
-        self.paramx, self.paramdx = self._descent.parameters, self._descent.gradients
+        self._sgd = nngraph.FlatSGD(nngraph.recurrent(core_network, {"prev_s": "next_s"}))
+        self._sgd.use_precision(precision)
+        self.paramx, self.paramdx = self._sgd.parameters, self._sgd.gradients
         steps, batch = settings.seq_length, settings.batch_size
         self.s = [self.zero_state(batch)]
         self.start_s = self.zero_state(batch)
@@ -132,12 +132,12 @@ class FastModel(Steps):
         Raises:
             RunFailed: the norm is infinite or NaN; the parameters are as before.
         """
-        self._descent.backward([self._losses], [torch.ones_like(self._losses)])
-        self.norm_dw = self._descent.norm().item()
+        self._sgd.backward([self._losses], [torch.ones_like(self._losses)])
+        self.norm_dw = self._sgd.norm().item()
         if not math.isfinite(self.norm_dw):
             raise RunFailed(f"the gradient's norm is {self.norm_dw}")
         limit = self.settings.max_grad_norm
-        self._descent.update(lr * limit / self.norm_dw if self.norm_dw > limit else lr)
+        self._sgd.update(lr * limit / self.norm_dw if self.norm_dw > limit else lr)
 
     def train_step(self, text: TextState, lr: float) -> None:
         if self._on_device is None:
@@ -171,7 +171,7 @@ class FastModel(Steps):
         last: list[torch.Tensor],
     ) -> torch.Tensor:
         """The losses, (rows, 1), of the words after rows start to end; the state goes to `last`."""
-        outputs = self._descent.forward([data[start:end], data[start + 1 : end + 1], state])
+        outputs = self._sgd.forward([data[start:end], data[start + 1 : end + 1], state])
         nested.copy(last, outputs[1])
         losses: torch.Tensor = outputs[0]
         return losses
@@ -237,14 +237,14 @@ class _DeviceStep:
             before.copy_(torch.where(failed, before, start))
         length = model.settings.seq_length
         losses = model._read(self._words, 0, length, model.s[0], model.start_s)
-        model._descent.backward([losses], [torch.ones_like(losses)])
+        model._sgd.backward([losses], [torch.ones_like(losses)])
         loss = losses.detach().mean(dtype=torch.float64)
-        norm = model._descent.norm()
+        norm = model._sgd.norm()
         self._found.index_copy_(0, self._row, torch.stack([loss, norm])[None])
         self._row.add_(1)
         failed.logical_or_(torch.isfinite(loss + norm).logical_not())
         rate = self._rate * (model.settings.max_grad_norm / norm).clamp(max=1)
-        model._descent.update(rate.masked_fill(failed, 0), unless=failed)
+        model._sgd.update(rate.masked_fill(failed, 0), unless=failed)
         self._err.copy_(losses.detach()[:, 0])
 
     def finished(self) -> list[tuple[float, float]]:
