@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 import torch
@@ -111,9 +110,7 @@ class Recurrent(torch.nn.Module):
 
 def _stage_runners(plan: Plan) -> list[BatchedStage | LoopStage]:
     """Return what runs the stages of `plan`, in their order."""
-    taken = [i for op in plan.ops for i in op.sources()]
-    uses = Counter([*taken, *(i for output in plan.outputs for i in referenced(output))])
-    chains = find_loss_chains(plan, uses)
+    uses, chains = plan.uses(), find_loss_chains(plan)
     return [
         loop_stage(plan, stage, results) if stage.loop else BatchedStage(plan, stage, uses, chains)
         for stage, results in zip(plan.stages, _results_of_stages(plan), strict=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -29,16 +28,12 @@ class LossChain:
     target: int
 
 
-def find_loss_chains(plan: Plan, uses: Counter[int]) -> dict[int, LossChain]:
+def find_loss_chains(plan: Plan) -> dict[int, LossChain]:
     """Find linear, log-softmax, NLL chains whose intermediate values are not used elsewhere.
 
-    Args:
-        plan: the plan; chains lie outside its loops.
-        uses: how many operations and outputs take each operation's value.
-
-    Returns:
-        The chains by their last operation, the loss.
+    They lie outside the loops of `plan`. The result has them by their last operation, the loss.
     """
+    uses = plan.uses()
     batched = {i for stage in plan.stages if not stage.loop for i in stage.ops}
     chains = {}
     for loss in batched:

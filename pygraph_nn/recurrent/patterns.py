@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias, TypeVar
 
 import torch
 
 from .. import nn
-from .operations import Operation, ValueRef
+from .operations import ValueRef
 from .plan import Plan
 from .stages import Stage
 
@@ -59,6 +59,8 @@ class GruLoop:
 
 CellLoop: TypeAlias = LstmLoop | GruLoop
 
+Layer = TypeVar("Layer", bound=torch.nn.Module)
+
 
 def match_cell(plan: Plan, stage: Stage) -> CellLoop | None:
     """Return how `stage` is the loop of an LSTM or a GRU; None if it is neither."""
@@ -106,7 +108,7 @@ class _LoopMatcher:
     """
 
     def __init__(self, plan: Plan, stage: Stage) -> None:
-        self.ops = plan.ops
+        self.ops, self.uses = plan.ops, plan.uses()
         self.inside = frozenset(stage.ops)
         self.stage = stage
         self.seen = set(stage.states)
@@ -158,12 +160,18 @@ class _LoopMatcher:
         _require(source in self.inside)
         return source
 
-    def _expect(self, i: int, kind: type[torch.nn.Module]) -> Operation:
-        """Return operation `i`, which must be in the loop and of a module of exactly `kind`."""
-        op = self.ops[i]
-        _require(i in self.inside and type(op.module) is kind)
+    def _expect(self, i: int, kind: type[Layer]) -> Layer:
+        """Return the module of operation `i`, which must be in the loop and exactly a `kind`.
+
+        One that works in place does not match if another operation reads what it overwrites.
+        """
+        module = self.ops[i].module
+        if i not in self.inside or not isinstance(module, kind) or type(module) is not kind:
+            raise _NoMatch
+        if getattr(module, "inplace", False):
+            _require(all(self.uses[source] == 1 for source in self.ops[i].sources()))
         self.seen.add(i)
-        return op
+        return module
 
     def _input(self, i: int) -> int:
         """Return the only operation whose value operation `i` takes."""
@@ -174,7 +182,8 @@ class _LoopMatcher:
 
     def _operands(self, i: int, kind: type[torch.nn.Module], count: int | None = None) -> list[int]:
         """Return the operations in the table that operation `i`, of `kind`, takes."""
-        operands = self._expect(i, kind).input
+        self._expect(i, kind)
+        operands = self.ops[i].input
         if not isinstance(operands, list):
             raise _NoMatch
         _require(all(isinstance(operand, ValueRef) for operand in operands))
@@ -208,10 +217,12 @@ class _LoopMatcher:
 
     def _require_one_minus(self, i: int, source: int) -> None:
         """Require operation `i` to compute 1 - `source`, as -1 * source + 1."""
-        plus_one: Any = self._expect(i, nn.AddConstant).module
+        plus_one = self._expect(i, nn.AddConstant)
         negated = self._input(i)
-        times: Any = self._expect(negated, nn.MulConstant).module
-        _require(plus_one.constant_scalar == 1 and times.constant_scalar == -1)
+        times = self._expect(negated, nn.MulConstant)
+        one, minus_one = plus_one.constant_scalar, times.constant_scalar
+        _require(not isinstance(one, torch.Tensor) and one == 1)
+        _require(not isinstance(minus_one, torch.Tensor) and minus_one == -1)
         _require(self._input(negated) == source)
 
     def _slice(self, i: int, count: int) -> tuple[int, int]:
@@ -229,10 +240,10 @@ class _LoopMatcher:
 
     def _reshaped(self, split: int, count: int) -> int:
         """Return the operation whose value is reshaped to (batch, count, size) and then split."""
-        table: Any = self._expect(split, nn.SplitTable).module
+        table = self._expect(split, nn.SplitTable)
         _require((table.dimension, table.nInputDims) in ((1, None), (-2, None), (0, 2), (-2, 2)))
         reshape = self._input(split)
-        module: Any = self._expect(reshape, nn.Reshape).module
+        module = self._expect(reshape, nn.Reshape)
         _require(len(module.size) == 2 and module.size[0] == count)
         _require(module.batchMode is not False)
         return self._input(reshape)

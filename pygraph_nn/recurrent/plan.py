@@ -7,6 +7,7 @@ edges. This file traces the gModule into operations; `stages` finds the loops am
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from ..errors import GraphError
 from ..graph import gModule
 from ..nested import Nested
 from ..node import Node
-from .operations import Operation, ValueRef
+from .operations import Operation, ValueRef, referenced
 from .stages import Stage, make_stages
 
 
@@ -43,6 +44,11 @@ class Plan:
     states: dict[int, Nested]
     outputs: list[Nested]
     fed: frozenset[int]
+
+    def uses(self) -> Counter[int]:
+        """Count for each operation how many operations and outputs take its value."""
+        taken = [i for op in self.ops for i in op.sources()]
+        return Counter([*taken, *(i for output in self.outputs for i in referenced(output))])
 
     def __str__(self) -> str:
         lines = []
