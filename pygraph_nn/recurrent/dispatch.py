@@ -51,7 +51,7 @@ def fused_loss(
     x, target = forward.values[chain.x], forward.values[chain.target]
     if slot is None or not _is_input(x, slot) or not isinstance(target, Tensor):
         return None
-    if target.shape != x.shape[:2] or criterion.ignoreIndex >= 0:
+    if target.shape != x.shape[:2] or not target.numel() or criterion.ignoreIndex >= 0:
         return None
     average, gradient = criterion.sizeAverage, torch.is_grad_enabled()
     try:

@@ -73,7 +73,7 @@ class Lookup(torch.autograd.Function):
         ctx.slot, ctx.index = slot, index.flatten()
         rows = workspace.empty((key, "rows"), (index.numel(), table.shape[1]), table)
         torch.index_select(table, 0, ctx.index, out=rows)
-        return rows.view(*index.shape, -1)
+        return rows.view(*index.shape, table.shape[1])
 
     @staticmethod
     def backward(ctx: _LookupContext, grad: Tensor) -> tuple[None, ...]:
@@ -142,7 +142,7 @@ class Affine(torch.autograd.Function):
         ctx.workspace, ctx.key, ctx.slot = workspace, key, slot
         ctx.rows = _rows_with_ones(workspace, key, x, block)
         out = workspace.empty((key, "out"), (len(ctx.rows), block.shape[1]), block)
-        return workspace.product(ctx.rows, block, out).view(*x.shape[:-1], -1)
+        return workspace.product(ctx.rows, block, out).view(*x.shape[:-1], block.shape[1])
 
     @staticmethod
     def backward(
@@ -155,7 +155,7 @@ class Affine(torch.autograd.Function):
         if ctx.needs_input_grad[3]:
             dx = workspace.empty((ctx.key, "dx"), (len(grad_rows), len(block) - 1), grad_rows)
             workspace.product(grad_rows, block[:-1].t(), dx)
-            dx = dx.view(*grad.shape[:-1], -1)
+            dx = dx.view(*grad.shape[:-1], len(block) - 1)
         if ctx.needs_input_grad[4]:
             d_block = workspace.block_gradient(ctx.slot, ctx.rows, grad_rows)
         return None, None, None, dx, d_block
@@ -249,7 +249,7 @@ class SoftmaxLoss(torch.autograd.Function):
         if ctx.needs_input_grad[3]:
             dx = workspace.empty((ctx.key, "dx"), (len(d_scores), len(block) - 1), d_scores)
             workspace.product(d_scores, block[:-1].t(), dx).mul_(factor)
-            dx = dx.view(*ctx.factor.shape, -1)
+            dx = dx.view(*ctx.factor.shape, len(block) - 1)
         if ctx.needs_input_grad[5]:
             d_block = workspace.block_gradient(ctx.slot, ctx.rows, d_scores, factor)
         return None, None, None, dx, None, d_block, None, None

@@ -22,14 +22,13 @@ from hypothesis import strategies as st
 
 import pygraph_nn as nngraph
 from pygraph_nn import nested, nn, torch7_random
-from zaremba_port import UserError
+from zaremba_port import UserError, cli
 from zaremba_port.assignment.lua_comparison import fetch as lua_fetch
 from zaremba_port.assignment.lua_comparison import matches as lua_comparison
 from zaremba_port.assignment.lua_comparison.lua_source import read_lua
 from zaremba_port.assignment.lua_comparison.matches import compare, lines_with, python_piece
 from zaremba_port.assignment.lua_comparison.page import html_page
 from zaremba_port.assignment.lua_comparison.pairs import NAMES, PAIRS
-from zaremba_port import cli
 
 MAIN = """\
 -- A program of our own, in the manner of the original.
@@ -457,9 +456,7 @@ def test_fetched_once_and_checked(
 ) -> None:
     cache, output = tmp_path / "cache", tmp_path / "page.html"
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    monkeypatch.setattr(
-        "zaremba_port.cli.compare.pooch.os_cache", lambda project: cache / project
-    )
+    monkeypatch.setattr("zaremba_port.cli.compare.pooch.os_cache", lambda project: cache / project)
     for _ in range(2):
         assert run("compare", "--fetch", "-o", output) == 0
         assert server == ["/main.lua", "/base.lua", "/data.lua"]
