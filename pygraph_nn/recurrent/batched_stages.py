@@ -28,7 +28,7 @@ class BatchedStage:
     chooses. Everything else runs by calls of its modules.
 
     Args:
-        plan, stage: the plan, and the stage of it.
+        plan, stage: the plan and one of its stages.
         uses: how many operations and outputs take each operation's value.
         chains: the loss chains of the plan, by their loss.
     """
@@ -121,7 +121,7 @@ def _losses_of_steps(criterion: nn.ClassNLLCriterion | None, input: Nested) -> T
         return None
     ignored = target == criterion.ignoreIndex
     if not in_range(target.masked_fill(ignored, 0), log_p.shape[2]):
-        return None  # step by step, the criterion says what is wrong
+        return None  # step by step, the criterion names the wrong target
     rows = F.nll_loss(
         log_p.flatten(0, 1),
         target.flatten().long(),

@@ -59,7 +59,7 @@ def fused_loss(
             workspace, chain.loss, slot, x, target.long(), slot.values, average, gradient
         )
     except TargetOutOfRange:
-        return None  # the criterion says what that means
+        return None  # the criterion ignores or refuses it
     return losses
 
 

@@ -46,12 +46,12 @@ class Recurrent(torch.nn.Module):
     Attributes:
         core: the one-step network.
         plan: the `Plan` that is followed.
-        runners: what runs each stage of the plan, such as an `LstmStage`.
+        runners: the runner of each stage of the plan, such as an `LstmStage`.
 
     Raises:
         GraphError: at run time, the input is no table of as many values as the core has inputs,
             sequences differ in length, or a module refuses its input. Exceptions of other types
-            name the node in a note.
+            get the node as a note.
     """
 
     def __init__(self, core: gModule, plan: Plan) -> None:
@@ -109,7 +109,7 @@ class Recurrent(torch.nn.Module):
 
 
 def _stage_runners(plan: Plan) -> list[BatchedStage | LoopStage]:
-    """Return what runs the stages of `plan`, in their order."""
+    """Return the runners of the stages of `plan`, in their order."""
     uses, chains = plan.uses(), find_loss_chains(plan)
     return [
         loop_stage(plan, stage, results) if stage.loop else BatchedStage(plan, stage, uses, chains)

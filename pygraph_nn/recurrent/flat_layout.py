@@ -17,7 +17,7 @@ class FlatLayout:
     """Moves the parameters of `core` into one flat tensor, of which they become views.
 
     Names, shapes and values stay. Tables come first, then the blocks of linear layers, then the
-    parameters that autograd takes care of, as those that two layers share.
+    parameters whose gradients autograd adds up, such as a weight that two layers share.
 
     Attributes:
         parameters, gradients: all of them, flat, (n,); the gradients are zeros at first.
@@ -54,15 +54,27 @@ class FlatLayout:
             if parameter not in placed:
                 self._place(parameter, *self._take(*parameter.shape))
                 self.left_to_autograd.append(parameter)
-        self._addresses = [(p, p.data_ptr()) for p in every]
+        self._tables = tables
+        self._placed = [(p, p.data_ptr(), p.requires_grad) for p in every]
 
-    def check_in_place(self) -> None:
-        """Raise `GraphError` if something moved a parameter out of the flat tensor."""
-        if any(p.data_ptr() != address for p, address in self._addresses):
-            raise GraphError(
-                "FlatSGD: the parameters were moved elsewhere, by getParameters() or to(): make "
-                "a new FlatSGD"
-            )
+    def check_unchanged(self) -> None:
+        """Raise `GraphError` if a parameter or table is no longer what it was when laid out."""
+        for parameter, address, requires_grad in self._placed:
+            if parameter.data_ptr() != address:
+                raise GraphError(
+                    "FlatSGD: the parameters were moved elsewhere, by getParameters() or to(): "
+                    "make a new FlatSGD"
+                )
+            if parameter.requires_grad != requires_grad:
+                raise GraphError(
+                    "FlatSGD: requires_grad of a parameter was changed: make a new FlatSGD"
+                )
+        for table in self._tables:
+            if not _has_row_gradients(table):
+                raise GraphError(
+                    f"FlatSGD: padding, maxNorm or gradient scaling of {table} was changed: make "
+                    "a new FlatSGD"
+                )
 
     def _take(self, *shape: int) -> tuple[Tensor, Tensor]:
         """Return the next part of `parameters` and of `gradients`, viewed as `shape`."""
@@ -98,13 +110,12 @@ class FlatLayout:
 
 def _owners(core: torch.nn.Module) -> list[torch.nn.Module]:
     """Return the modules whose parameters belong to no other module and are to be trained."""
-    own = {m: [p for _, p in _own_parameters(m)] for m in core.modules()}
+    own = {
+        m: [p for _, p in m.named_parameters(recurse=False, remove_duplicate=False)]
+        for m in core.modules()
+    }
     users = Counter(p for parameters in own.values() for p in parameters)
     return [m for m, ps in own.items() if all(users[p] == 1 and p.requires_grad for p in ps)]
-
-
-def _own_parameters(module: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
-    return list(module.named_parameters(recurse=False, remove_duplicate=False))
 
 
 def _has_row_gradients(table: nn.LookupTable) -> bool:

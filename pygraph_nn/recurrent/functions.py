@@ -17,7 +17,7 @@ Tensor = torch.Tensor
 
 
 class Context(FunctionCtx):
-    """What autograd keeps of a call for its backward pass.
+    """The state that autograd keeps of a call for its backward pass.
 
     Attributes:
         workspace, key: where buffers come from, and the operation that they are for.
@@ -30,9 +30,9 @@ class Context(FunctionCtx):
 
 
 def refuse_second_derivative() -> None:
-    """Raise `GraphError` in a backward pass that autograd records (``create_graph=True``).
+    """Raise `GraphError` if autograd records the backward pass (``create_graph=True``).
 
-    The backward passes work in place on buffers, so what autograd recorded would be wrong.
+    The backward passes work in place on buffers: second derivatives would be wrong.
     """
     if torch.is_grad_enabled():
         raise GraphError(
@@ -170,7 +170,7 @@ def _rows_with_ones(workspace: Workspace, key: int, x: Tensor, block: Tensor) ->
 
 
 class TargetOutOfRange(Exception):
-    """A target of `SoftmaxLoss` is no class; what that means, the criterion decides."""
+    """A target of `SoftmaxLoss` is no class: the criterion decides whether it is ignored."""
 
 
 class _SoftmaxLossContext(Context):
@@ -231,8 +231,8 @@ class SoftmaxLoss(torch.autograd.Function):
             losses = _losses_and_probabilities(ctx.rows, block, scores, classes[:, None])
             factor = torch.ones_like(losses)
             if gradient:
-                ones = scores.new_ones(()).expand(len(scores), 1)
-                scores.scatter_add_(1, classes[:, None], -ones)
+                minus_one = scores.new_full((), -1.0).expand(len(scores), 1)
+                scores.scatter_add_(1, classes[:, None], minus_one)
         ctx.d_scores, ctx.factor = scores, factor.view(target.shape)
         losses = losses.view(target.shape)  # (T, batch)
         if not average:

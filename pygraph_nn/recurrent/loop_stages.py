@@ -16,7 +16,7 @@ class LoopStage:
     """Runs the operations of a loop step by step.
 
     Args:
-        plan, stage: the plan, and the stage of it.
+        plan, stage: the plan and one of its stages.
         results: the operations whose values a later stage, or an output, needs.
     """
 
@@ -121,7 +121,7 @@ class GruStage(LoopStage):
 
 
 def loop_stage(plan: Plan, stage: Stage, results: list[int]) -> LoopStage:
-    """Return what runs the loop `stage`; see `LoopStage` for the arguments.
+    """Return the runner of the loop `stage`; see `LoopStage` for the arguments.
 
     A kernel returns the states only, so the loop of a cell whose gates are used elsewhere runs
     step by step.

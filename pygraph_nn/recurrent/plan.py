@@ -1,4 +1,4 @@
-"""The plan of a recurrent network: what can run for all time steps at once, and what must loop.
+"""The plan of a recurrent network: operations for all time steps at once, and loops.
 
 A one-step gModule and the outputs that feed its inputs of the next step make a graph with delay
 edges. This file traces the gModule into operations; `stages` finds the loops among them.
@@ -151,7 +151,7 @@ class _StepTracer:
             structure is not known yet.
 
     Attributes:
-        ops, inputs, states, outputs: as those of `Plan`.
+        ops, inputs, states, outputs: see `Plan`.
     """
 
     def __init__(self, core: gModule, inputs: list[Node], states: Mapping[int, Nested]) -> None:
@@ -204,7 +204,7 @@ class _StepTracer:
         return values[graph.outnode]
 
     def _module(self, node: Node, module: torch.nn.Module, value: Nested) -> Nested:
-        """What `module` makes of `value`: tables are taken apart here, the rest is computed."""
+        """Trace a module: take tables apart here, and add an operation for everything else."""
         if isinstance(module, gModule) and runs_plainly(module):
             return self._graph(module, value)
         if type(module) is nn.Sequential:

@@ -22,9 +22,8 @@ _BLOCK = 4096  # numbers of a partial norm
 class FlatSGD:
     """Train a `Recurrent`: loss, gradients and update, without allocating in each step.
 
-    The parameters of ``net.core`` become views of one flat tensor (`FlatLayout`): names, shapes and
-    values stay. `getParameters` of the core moves them away again; a `FlatSGD` made before then
-    refuses to run.
+    The parameters of ``net.core`` become views of one flat tensor: names, shapes and values stay.
+    `getParameters` of the core moves them away again; a `FlatSGD` made before then refuses to run.
 
     `forward` computes what ``net`` computes; its tensors are overwritten by the next call.
     `backward` computes all gradients anew, `norm` measures them, `update` takes a step against
@@ -37,6 +36,7 @@ class FlatSGD:
 
     Attributes:
         precisions: the names that `use_precision` takes.
+        net: the network.
         parameters, gradients: all of them, flat, (n,); embedding tables first.
 
     Raises:
@@ -58,9 +58,10 @@ class FlatSGD:
         """Return the outputs of the network for `input`, which itself gets no gradient.
 
         Raises:
-            GraphError: the parameters were moved, or the input does not fit; see `Recurrent`.
+            GraphError: parameters were moved, frozen or unfrozen since this object was made, a
+                table was changed, or the input does not fit; see `Recurrent`.
         """
-        self._layout.check_in_place()
+        self._layout.check_unchanged()
         for slot in self._slots:
             slot.written = False
         if self.gradients._version != self._gradients_version:

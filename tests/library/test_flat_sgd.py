@@ -26,6 +26,27 @@ def test_moved_parameters_are_refused() -> None:
         sgd.forward([words(), words(), [torch.zeros(2, SIZE)] * 2])
 
 
+def test_what_is_changed_after_the_layout_is_refused() -> None:
+    x = nn.Identity()()
+    table, layer = nn.LookupTable(CLASSES, SIZE), nn.Linear(SIZE, 2)
+    sgd = nngraph.FlatSGD(nngraph.recurrent(nngraph.gModule([x], [layer(table(x))]), {}))
+    sgd.forward(words())
+    layer.bias.requires_grad_(False)
+    with pytest.raises(nngraph.GraphError, match="requires_grad of a parameter was changed"):
+        sgd.forward(words())
+    layer.bias.requires_grad_()
+    sgd.forward(words())
+    for change, back in (
+        (lambda: table.setPadding(0), lambda: table.setPadding(None)),
+        (lambda: table.setMaxNorm(1.0), lambda: table.setMaxNorm(None)),
+        (table.scaleGradByFreq, lambda: None),
+    ):
+        change()
+        with pytest.raises(nngraph.GraphError, match=r"of nn.LookupTable.* was changed"):
+            sgd.forward(words())
+        back()
+
+
 def test_parameters_stay_what_they_are() -> None:
     core = language_model(lstm, 2, 2)
     before = {name: p.detach().clone() for name, p in core.named_parameters()}

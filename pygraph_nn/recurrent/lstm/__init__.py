@@ -1,4 +1,4 @@
-"""The loop of an LSTM with a hand-written backward pass, in three computations.
+"""The loop of an LSTM with a hand-written backward pass, in three implementations.
 
 `LstmSteps` runs anywhere by PyTorch's operations, `NativeLstmSteps` calls the compiled kernels,
 `CudaLstmSteps` uses the kernels of PyTorch's own LSTM cell. They need `workspace` and `functions`,

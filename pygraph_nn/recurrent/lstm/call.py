@@ -1,4 +1,4 @@
-"""What the three computations of an LSTM's loop share: the start of a call."""
+"""The call of an LSTM's loop: the set-up that its three implementations share."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class LstmCall:
-    """A call of an LSTM's loop: what the loop needs beside its tensors.
+    """A call of an LSTM's loop: all of its arguments but the tensors.
 
     Attributes:
         workspace, key: where buffers come from, and the operation that they are for.
-        slot: that of the linear layer that takes h.
+        slot: the slot of the linear layer that takes h.
         gate_slices: which of the four slices of the gates are the in, transform, forget and out
             gates.
         overwrite: whether the loop may compute in the first of the sums from outside.
