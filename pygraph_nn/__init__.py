@@ -47,7 +47,7 @@ from .pictures import (
 from .pictures import reduce as picture_of
 from .recurrent import (
     Captured,
-    Descent,
+    FlatSGD,
     Recurrent,
     kernels_unavailable,
     recurrent,
@@ -57,7 +57,7 @@ from .torch7_random import Generator, initialSeed, manualSeed
 __all__ = [
     "Box",
     "Captured",
-    "Descent",
+    "FlatSGD",
     "Generator",
     "Graph",
     "GraphError",

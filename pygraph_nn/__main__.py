@@ -8,6 +8,7 @@ from .recurrent import kernels_status
 
 
 def main() -> None:
+    """Print them."""
     print(f"Python {platform.python_version()}, PyTorch {torch.__version__}")
     print(kernels_status())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -9,12 +10,58 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _TORCH = os.sep + os.path.join("site-packages", "torch") + os.sep
 
 
+# Modules raise these types for a wrong input. A subclass, such as torch.OutOfMemoryError or a
+# user's own exception, is a different matter and keeps its type.
+_WRONG_INPUT = (ValueError, RuntimeError, IndexError, TypeError, KeyError, AttributeError)
+
+
 class GraphError(ValueError):
     """A module, a graph or their input was used in a way that cannot work.
 
     The message says what was passed, where (``inputs[1]``), and what to do. Where a node is
     concerned it names the node and the file and line that declared it.
+
+    Attributes:
+        node: the `Node` at which a run failed; None for other errors.
     """
+
+    node: object | None = None
+
+
+def with_place(error: Exception, place: str, node: object) -> Exception:
+    """Add `place`, text that says where in the graph `error` was raised; return what to raise.
+
+    A `GraphError`, or a plain ValueError, RuntimeError, IndexError, TypeError, KeyError or
+    AttributeError, becomes a `GraphError` whose message ends with `place` and whose attribute
+    `node` is `node`. An exception of any other type, subclasses of these included, is returned
+    itself, with `place` as a note (`add_note`); before Python 3.11, its message ends with `place`.
+    So is an error that has a place already: the innermost graph names it.
+    """
+    if has_place(error):
+        return error
+    if type(error) is GraphError or type(error) in _WRONG_INPUT:
+        error = GraphError(f"{error}\n{place}")
+        error.node = node
+        error._has_place = True  # type: ignore[attr-defined]
+        return error
+    with contextlib.suppress(AttributeError):  # a frozen exception takes no attributes, nor notes
+        if hasattr(error, "add_note"):
+            error.add_note(place)
+        else:
+            _append_to_message(error, place)
+        error._has_place = True  # type: ignore[attr-defined]
+    return error
+
+
+def has_place(error: BaseException) -> bool:
+    """Return whether `with_place` has added a place to `error`."""
+    return getattr(error, "_has_place", False)
+
+
+def _append_to_message(error: Exception, text: str) -> None:
+    """Append `text` to the message of `error`, if its first argument is that message."""
+    if error.args and isinstance(error.args[0], str) and str(error) == error.args[0]:
+        error.args = (f"{error.args[0]}\n{text}", *error.args[1:])
 
 
 def caller_location() -> str:

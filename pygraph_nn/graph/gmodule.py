@@ -11,7 +11,7 @@ import networkx
 import torch
 
 from .. import nested
-from ..errors import GraphError, type_name
+from ..errors import GraphError, has_place, type_name, with_place
 from ..nn.core import add_class, as_layer, calls_are_watched, run_module
 from ..node import Node
 from . import fx, shape_inference
@@ -165,7 +165,7 @@ class gModule(GraphStructure):
             for observer in watching:
                 observer.after(self, node, input, output)
         except Exception as error:
-            if not getattr(error, "_has_node", False):
+            if not has_place(error):
                 for observer in watching:
                     observer.failed(self, node, input, error)
             raise
@@ -190,22 +190,10 @@ class gModule(GraphStructure):
             raise GraphError(f"split({step.split}) cannot split {got}")
 
     def _with_context(self, error: Exception, step: Step, input: Any) -> Exception:
-        """`error` as a GraphError that says at which node, once, at the innermost graph."""
-        if getattr(error, "_has_node", False):
-            return error
+        """Return `error` with the node at which it was raised; see `with_place`."""
         node = self.forwardnodes[step.slot]
-        context = f"  at {node!r}\n  in {self}, which got {nested.describe(input)} there"
-        # What is not about the graph keeps its type: running out of memory, a broken device.
-        if isinstance(error, (torch.OutOfMemoryError, OSError)) or not isinstance(
-            error, (ValueError, RuntimeError, IndexError, TypeError, KeyError, AttributeError)
-        ):
-            if hasattr(error, "add_note"):  # Python 3.11
-                error.add_note(context)
-            made = error
-        else:
-            made = GraphError(f"{error}\n{context}")
-        made._has_node = True  # type: ignore[attr-defined]
-        return made
+        place = f"  at {node!r}\n  in {self}, which got {nested.describe(input)} there"
+        return with_place(error, place, node)
 
     # Showing: the only methods that import the room of pictures, and only when they are called
 

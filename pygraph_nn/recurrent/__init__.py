@@ -1,24 +1,31 @@
 """An accelerator: a one-step gModule run over many time steps.
 
-`recurrent` plans which operations can run for all steps at once and which must loop, and recognises
-LSTM and GRU loops; `FlatSGD` trains the result on flat buffers. The room uses `graph` and `nn`.
-Nothing below it knows it: delete the folder, and every graph still runs step by step.
+`recurrent` plans which operations run for all steps at once and which must loop, recognises LSTM
+and GRU loops, and runs the plan; `FlatSGD` trains the result in flat buffers. The room uses `graph`
+and `nn`, and nothing below knows it: without it, every graph still runs step by step.
 """
 
 from .cuda_graph import Captured
 from .executor import Recurrent, recurrent
 from .native import kernels_status, kernels_unavailable
-from .plan import Operation, Plan, Stage
-from .sgd import Descent
+from .operations import Operation, ValueRef
+from .plan import Plan, make_plan
+from .sgd import FlatSGD
+from .stages import Stage
+from .workspace import Slot, Workspace
 
 __all__ = [
     "Captured",
-    "Descent",
+    "FlatSGD",
     "Operation",
     "Plan",
     "Recurrent",
+    "Slot",
     "Stage",
+    "ValueRef",
+    "Workspace",
     "kernels_status",
     "kernels_unavailable",
+    "make_plan",
     "recurrent",
 ]

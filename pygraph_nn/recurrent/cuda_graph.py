@@ -1,4 +1,4 @@
-"""A computation on fixed tensors, captured as one CUDA graph where there is a CUDA device."""
+"""A computation on fixed tensors, captured as one CUDA graph on a CUDA device."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+_WARM_UP_CALLS = 3
+
 
 class Captured:
-    """Makes `call`, which reads and writes the same tensors every time, and nothing on the host.
+    """Run `call` as one CUDA graph, which the host only starts.
 
-    On a CUDA device the first use captures it, and every use replays what was captured: the
-    device is told once instead of some hundred times. Elsewhere it is simply called. `changed` are
-    the tensors that a call changes and another depends on: trying out before the capture leaves
-    them, and the random numbers, as they were. What cannot be captured, because it waits for the
-    device somewhere, is called every time, after a warning.
+    On a CUDA device the first use captures the call, and every use replays it: the host starts one
+    graph instead of some hundred kernels. On other devices every use calls it. So it does, after a
+    warning, where the call cannot be captured because it waits for the device somewhere.
+
+    Args:
+        call: reads and writes the same tensors every time, and nothing on the host.
+        changed: the tensors that a call changes and the next one depends on. Warming up before the
+            capture leaves them, and the state of the random numbers, as they were.
     """
 
     def __init__(self, call: Callable[[], None], changed: Sequence[torch.Tensor]) -> None:
@@ -45,7 +50,7 @@ class Captured:
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.random.fork_rng([device]), torch.cuda.stream(stream):
-                for _ in range(3):  # libraries choose their algorithms, buffers are made
+                for _ in range(_WARM_UP_CALLS):  # libraries choose algorithms, buffers are made
                     self._call()
             torch.cuda.current_stream(device).wait_stream(stream)
             with torch.cuda.graph(graph):

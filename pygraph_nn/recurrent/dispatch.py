@@ -1,118 +1,167 @@
-"""Loops that are known, run by their own computations, where those fit what arrives."""
+"""Dispatch: choose the hand-written function for a layer, a loss chain or the loop of a cell.
+
+Each choice depends on what arrives. None as a result says that no function fits it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 
-from .. import nested
-from . import functions as fused
+from .. import nn
+from ..nested import Nested
+from ..nn.core import in_reference_mode
+from .forward_pass import ForwardPass
+from .functions import Affine, Dropout, Lookup, SoftmaxLoss, TargetOutOfRange, in_range
 from .gru import GruSteps
-from .lstm.cuda import DeviceLstmSteps
-from .lstm.native import NativeLstmSteps
-from .lstm.torch_ops import LstmRun, LstmSteps
+from .loss_chains import LossChain
+from .lstm import CudaLstmSteps, LstmCall, LstmSteps, NativeLstmSteps
 from .native import bindings as kernels
 from .patterns import GruLoop, LstmLoop
-from .plan import Plan
+from .workspace import Slot, Workspace
+
+Tensor = torch.Tensor
 
 
-def run_known_loop(
-    plan: Plan,
-    known: LstmLoop | GruLoop | None,
-    wanted: list[int],
-    values: dict[int, Any],
-    steps: int,
-    work: Any,
-    owned: set[int],
-) -> bool:
-    """Run a loop that is known by its own computation; False if it is not, or does not fit."""
-    if known is None:
-        return False
-    modules: list[Any] = [plan.ops[i].module for i in known.all]
-    if not all(module is None or module.runs_directly for module in modules):
-        return False
-    if isinstance(known, LstmLoop):
-        return _lstm(plan, known, wanted, values, steps, work, owned)
-    return _gru(plan, known, wanted, values, steps, work)
+def runs_directly(*modules: torch.nn.Module | None) -> bool:
+    """Return whether calls of all modules come down to their `updateOutput`: none has hooks."""
+    for module in modules:
+        if module is not None and not getattr(module, "runs_directly", False):
+            return False
+    return True
 
 
-def _lstm(
-    plan: Plan,
-    lstm: LstmLoop,
-    wanted: list[int],
-    values: dict[int, Any],
-    steps: int,
-    work: Any,
-    owned: set[int],
-) -> bool:
-    """Run the loop of an LSTM by its own computation; False if that does not fit here."""
-    if not set(wanted) <= {lstm.c, lstm.h, lstm.next_c, lstm.next_h}:
-        return False
-    linear: Any = plan.ops[lstm.linear].module
-    externals = [values[i] for i in lstm.externals]
-    c, h = values[lstm.c], values[lstm.h]
+def fused_layer(
+    module: torch.nn.Module | None, x: Nested, key: int, workspace: Workspace
+) -> Tensor | None:
+    """Return the value of a layer for all steps of `x`, computed by one of `functions`."""
+    function = _FUSED_LAYERS.get(type(module))
+    if function is None or not isinstance(x, Tensor) or not runs_directly(module):
+        return None
+    return function(module, x, key, workspace)
+
+
+def fused_loss(
+    chain: LossChain, linear: nn.Linear, criterion: nn.ClassNLLCriterion, forward: ForwardPass
+) -> Tensor | None:
+    """Return the losses of all steps, (T, 1), of a loss chain, computed by `SoftmaxLoss`."""
+    workspace = forward.workspace
+    slot = workspace.slot(linear)
+    x, target = forward.values[chain.x], forward.values[chain.target]
+    if slot is None or not _is_input(x, slot) or not isinstance(target, Tensor):
+        return None
+    if target.shape != x.shape[:2] or not target.numel() or criterion.ignoreIndex >= 0:
+        return None
+    average, gradient = criterion.sizeAverage, torch.is_grad_enabled()
+    try:
+        losses: Tensor = SoftmaxLoss.apply(
+            workspace, chain.loss, slot, x, target.long(), slot.values, average, gradient
+        )
+    except TargetOutOfRange:
+        return None  # the criterion ignores or refuses it
+    return losses
+
+
+def lstm_loop(
+    lstm: LstmLoop, linear: nn.Linear, forward: ForwardPass
+) -> tuple[Tensor, Tensor] | None:
+    """Return all c and h, (T, batch, size), of the loop of an LSTM; see `LstmSteps`."""
+    values, workspace = forward.values, forward.workspace
     width, size = linear.weight.shape
-    fits = all(isinstance(x, torch.Tensor) and x.shape == (steps, len(c), width) for x in externals)
-    if not fits or width != 4 * size or c.shape != h.shape or h.shape != (len(c), size):
-        return False
-    block = _block(linear, work)
-    work_ = work or fused.Workspace()
-    steps_of: Any = LstmSteps
-    if c.device.type in ("cuda", "meta"):  # the kernels are of CUDA; "meta" knows their shapes
-        steps_of = DeviceLstmSteps
-    elif work_.exact and kernels.kernels_accept(c, h, block, *externals):
-        steps_of = NativeLstmSteps
-    may_overwrite = work is not None and lstm.externals[0] in owned
-    run = LstmRun(work_, lstm.next_h, lstm.slots, may_overwrite)
-    next_c, next_h = steps_of.apply(run, c, h, block, *externals)
-    values[lstm.next_c], values[lstm.next_h] = next_c, next_h
-    if lstm.c in wanted:
-        values[lstm.c] = delayed(c, next_c)
-    if lstm.h in wanted:
-        values[lstm.h] = delayed(h, next_h)
-    return True
+    states = values[lstm.c], values[lstm.h]
+    externals = [values[i] for i in lstm.externals]
+    if width != 4 * size or not _fit_loop(linear.weight, size, width, states, externals):
+        return None
+    slot = workspace.block(linear)
+    overwrite = lstm.externals[0] in forward.overwritable
+    call = LstmCall(workspace, lstm.next_h, slot, lstm.gate_slices, overwrite)
+    tensors = (*states, slot.values, *externals)
+    results: tuple[Tensor, Tensor] = _lstm_steps(workspace, tensors).apply(call, *tensors)
+    return results
 
 
-def _gru(
-    plan: Plan, gru: GruLoop, wanted: list[int], values: dict[int, Any], steps: int, work: Any
-) -> bool:
-    """The same for the loop of a GRU."""
-    if not set(wanted) <= {gru.h, gru.next_h}:
-        return False
-    gates, candidate = (plan.ops[i].module for i in (gru.gates, gru.candidate))
-    externals, h = [values[i] for i in gru.externals], values[gru.h]
-    size = candidate.weight.shape[0]  # type: ignore[union-attr, index]
-    fits = all(isinstance(x, torch.Tensor) and x.shape == (steps, len(h), size) for x in externals)
-    if not fits or h.shape != (len(h), size):
-        return False
-    values[gru.next_h] = GruSteps.apply(
-        work or fused.Workspace(),
-        gru.next_h,
-        gru.slots,
-        h,
-        _block(gates, work),
-        _block(candidate, work),
-        *externals,
+def _lstm_steps(
+    workspace: Workspace, tensors: Sequence[Tensor]
+) -> type[CudaLstmSteps | NativeLstmSteps | LstmSteps]:
+    if tensors[0].device.type in ("cuda", "meta"):  # the meta device knows the kernels' shapes
+        return CudaLstmSteps
+    if workspace.exact and kernels.kernels_accept(*tensors):
+        return NativeLstmSteps
+    return LstmSteps
+
+
+def gru_loop(
+    gru: GruLoop, gates: nn.Linear, candidate: nn.Linear, forward: ForwardPass
+) -> Tensor | None:
+    """Return all h, (T, batch, size), of the loop of a GRU; see `GruSteps`."""
+    values, workspace = forward.values, forward.workspace
+    size = len(candidate.weight)
+    h, externals = values[gru.h], [values[i] for i in gru.externals]
+    if not _fit_loop(candidate.weight, size, size, [h], externals):
+        return None
+    slots = workspace.block(gates), workspace.block(candidate)
+    blocks = [slot.values for slot in slots]
+    all_h: Tensor = GruSteps.apply(
+        workspace, gru.next_h, slots, gru.gate_slices, h, *blocks, *externals
     )
-    if gru.h in wanted:
-        values[gru.h] = delayed(h, values[gru.next_h])
-    return True
+    return all_h
 
 
-def _block(linear: Any, work: Any) -> torch.Tensor:
-    """A linear layer's block: the one that `work` holds, or one made of its parameters."""
-    block = None if work is None else work.block(linear)
-    if block is not None:
-        return block
-    if work is not None:
-        work.generic(linear)
-    bias = linear.weight.new_zeros(len(linear.weight)) if linear.bias is None else linear.bias
-    return torch.cat([linear.weight.t(), bias[None]])
+def _fit_loop(
+    weight: Tensor, size: int, width: int, states: Sequence[Nested], externals: Sequence[Nested]
+) -> bool:
+    """Return whether states are (batch, size) and sums from outside (T, batch, width).
+
+    All must be tensors of the dtype of `weight`, on its device.
+    """
+    for x in (*states, *externals):
+        if not isinstance(x, Tensor) or x.dtype != weight.dtype or x.device != weight.device:
+            return False
+    steps_and_batch = externals[0].shape[:2]
+    return all(x.shape == (*steps_and_batch[1:], size) for x in states) and all(
+        x.shape == (*steps_and_batch, width) for x in externals
+    )
 
 
-def delayed(first: Any, value: Any) -> Any:
-    """`value` one step later: `first`, then all of it but the last step."""
-    pairs = nested.pairs(first, value, "recurrent: a state and what feeds it")
-    made = [torch.cat([a[None], b[:-1]]) for a, b in pairs]
-    return nested.rebuild(first, iter(made))
+def _is_input(x: Nested, slot: Slot) -> bool:
+    """Return whether `x` is (T, batch, inputs), as the linear layer of `slot` takes it."""
+    return (
+        isinstance(x, Tensor)
+        and x.dim() == 3
+        and x.shape[2] == len(slot.values) - 1
+        and x.dtype == slot.values.dtype
+        and x.device == slot.values.device
+    )
+
+
+def _affine(linear: nn.Linear, x: Tensor, key: int, workspace: Workspace) -> Tensor | None:
+    slot = workspace.slot(linear)
+    if slot is None or not _is_input(x, slot):
+        return None
+    y: Tensor = Affine.apply(workspace, key, slot, x, slot.values)
+    return y
+
+
+def _lookup(table: nn.LookupTable, x: Tensor, key: int, workspace: Workspace) -> Tensor | None:
+    slot = workspace.slot(table)
+    if slot is None or x.dim() != 2 or not in_range(x, len(slot.values)):
+        return None
+    rows: Tensor = Lookup.apply(workspace, key, slot, x.long(), slot.values)
+    return rows
+
+
+def _dropout(dropout: nn.Dropout, x: Tensor, key: int, workspace: Workspace) -> Tensor | None:
+    if not dropout.v2 or dropout.inplace or dropout.stochastic_inference or in_reference_mode():
+        return None
+    if not dropout.training or dropout.p == 0:
+        return x
+    y: Tensor = Dropout.apply(workspace, key, x, dropout.p)
+    return y
+
+
+_FUSED_LAYERS: dict[type, Callable[..., Tensor | None]] = {
+    nn.Dropout: _dropout,
+    nn.Linear: _affine,
+    nn.LookupTable: _lookup,
+}

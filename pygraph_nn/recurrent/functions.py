@@ -1,202 +1,281 @@
-"""Computations of all time steps with a backward written by hand, on buffers that are kept.
+"""Autograd functions of layers over all time steps, their backward passes written by hand.
 
-A linear layer is held as one block (inputs + 1, outputs): the transposed weight and, as the last
-row, the bias. With a column of ones at its inputs, bias and bias gradient cost no call of their
-own, and this layout is the one whose products are fastest.
+Each takes a `Workspace` for its buffers and, as `key`, the operation that it computes. A layer
+with parameters passes its `Slot` and, so that autograd sees them, the slot's values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
+from torch.autograd.function import FunctionCtx
 
+from ..errors import GraphError
 from .native import bindings as kernels
+from .workspace import Slot, Workspace
 
 Tensor = torch.Tensor
 
 
-class Workspace:
-    """Where buffers come from, and where gradients go; this one makes new buffers every time."""
+class Context(FunctionCtx):
+    """The state that autograd keeps of a call for its backward pass.
 
-    exact = True  # products are made in the precision of their factors
+    Attributes:
+        workspace, key: where buffers come from, and the operation that they are for.
+        needs_input_grad: of each argument of `forward`, whether it needs a gradient.
+    """
 
-    def empty(self, key: object, shape: Sequence[int], like: Tensor) -> Tensor:
-        """A buffer of `shape` for what `key` names; its values are whatever they are."""
-        return like.new_empty(tuple(shape))
+    workspace: Workspace
+    key: int
+    needs_input_grad: tuple[bool, ...]
 
-    def with_ones(self, key: object, shape: Sequence[int], like: Tensor) -> Tensor:
-        """The same with ones in the last column."""
-        made = self.empty(key, shape, like)
-        made[..., -1] = 1
-        return made
 
-    def zeros(self, key: object, shape: Sequence[int], like: Tensor) -> Tensor:
-        """The same with zeros."""
-        return self.empty(key, shape, like).zero_()
+def refuse_second_derivative() -> None:
+    """Raise `GraphError` if autograd records the backward pass (``create_graph=True``).
 
-    def by_step(self, kept: Tensor) -> Sequence[Tensor]:
-        """The slices of a buffer along its first dimension."""
-        return kept.unbind(0)
+    The backward passes work in place on buffers: second derivatives would be wrong.
+    """
+    if torch.is_grad_enabled():
+        raise GraphError(
+            "recurrent: second derivatives (create_graph=True) are not available over time; call "
+            "the core step by step for them"
+        )
 
-    def target(self, block: Tensor) -> tuple[Tensor, int] | None:
-        """Where the gradient of `block` is to be written, and what the values there count, 0 or 1.
 
-        None if autograd is to be given it.
-        """
-        return None
-
-    def product(self, a: Tensor, b: Tensor, out: Tensor, beta: int = 0) -> Tensor:
-        """``a @ b + beta * out`` in `out`; `beta` is 0 or 1."""
-        return torch.addmm(out, a, b, beta=beta, out=out)
-
-    def product_plus(self, c: Tensor, a: Tensor, b: Tensor, out: Tensor) -> Tensor:
-        """``a @ b + c`` in `out`."""
-        return torch.addmm(c, a, b, out=out)
-
-    def block_gradient(
-        self, block: Tensor, a: Tensor, b: Tensor, scale: Tensor | None = None
-    ) -> Any:
-        """Give ``a.T @ b`` to the gradient of `block`: to autograd, or where it belongs.
-
-        With `scale`, (rows, 1), each row of `a` is multiplied by its number first.
-        """
-        transposed = a.t()
-        if b.shape[1] >= 1024 and b.is_cpu:
-            # On the CPU, products of many outputs are faster by more than the copy takes, and
-            # multiplying is done by more threads than copying.
-            kept = self.empty("transposed", transposed.shape, a)
-            transposed = torch.mul(transposed, 1 if scale is None else scale.t(), out=kept)
-        elif scale is not None:
-            transposed = transposed * scale.t()
-        target = self.target(block)
-        if target is None:
-            return self.product(transposed, b, torch.empty_like(block))
-        self.product(transposed, b, target[0], beta=target[1])
-        return None
+class _LookupContext(Context):
+    slot: Slot
+    index: Tensor
 
 
 class Lookup(torch.autograd.Function):
-    """Rows of a table, (T, batch) to (T, batch, n); `table` has its gradient by rows."""
+    """Select rows of an embedding table.
 
-    @staticmethod
-    def forward(ctx: Any, work: Any, key: object, index: Tensor, table: Tensor) -> Tensor:
-        ctx.work, ctx.key, ctx.table = work, key, table
-        ctx.index = index.flatten()
-        rows = work.empty((key, "rows"), (index.numel(), table.shape[1]), table)
-        torch.index_select(table, 0, ctx.index, out=rows)
-        return rows.view(*index.shape, -1)
+    Args:
+        workspace, key: see `Context`.
+        slot: the table's, with a place for its gradient.
+        index: int64, (T, batch), each of 0..rows - 1.
+        table: ``slot.values``, (rows, width).
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        (grad,) = grads
-        ctx.work.add_rows(ctx.table, ctx.index, grad.flatten(0, -2))
-        return None, None, None, None
+    Returns:
+        (T, batch, width).
 
-
-class Masked(torch.autograd.Function):
-    """Dropout: `x` where a number drawn for it reaches p, scaled by `scale`, else 0."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, work: Workspace, key: object, x: Tensor, p: float, scale: float
-    ) -> Tensor:
-        # Uniform numbers cost a fifth of Bernoulli's on the CPU.
-        mask = work.empty((key, "mask"), x.shape, x).uniform_().ge_(p).mul_(scale)
-        ctx.work, ctx.key, ctx.mask = work, key, mask
-        return torch.mul(x, mask, out=work.empty((key, "dropped"), x.shape, x))
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        (grad,) = grads
-        out = ctx.work.empty((ctx.key, "grad"), grad.shape, grad)
-        return None, None, torch.mul(grad, ctx.mask, out=out), None, None
-
-
-class Affine(torch.autograd.Function):
-    """A linear layer on rows, (..., inputs) to (..., outputs), from its block."""
-
-    @staticmethod
-    def forward(ctx: Any, work: Workspace, key: object, x: Tensor, block: Tensor) -> Tensor:
-        ctx.work, ctx.key, ctx.block = work, key, block
-        ctx.x = _with_ones(work, key, x, block)
-        out = work.empty((key, "out"), (len(ctx.x), block.shape[1]), block)
-        return work.product(ctx.x, block, out).view(*x.shape[:-1], -1)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        work, block = ctx.work, ctx.block
-        grad = grads[0].flatten(0, -2)
-        dx = None
-        if ctx.needs_input_grad[2]:
-            dx = work.empty((ctx.key, "dx"), (len(grad), len(block) - 1), grad)
-            dx = work.product(grad, block[:-1].t(), dx).view(*grads[0].shape[:-1], -1)
-        db = work.block_gradient(block, ctx.x, grad) if ctx.needs_input_grad[3] else None
-        return None, None, dx, db
-
-
-def _with_ones(work: Workspace, key: object, x: Tensor, block: Tensor) -> Tensor:
-    """`x` as rows with a column of ones, (rows, inputs + 1), as a block takes them."""
-    rows = x.numel() // x.shape[-1]
-    made = work.with_ones((key, "in"), (rows, len(block)), block)
-    made[:, :-1].unflatten(0, x.shape[:-1]).copy_(x)
-    return made
-
-
-class SoftmaxLoss(torch.autograd.Function):
-    """Linear, LogSoftMax and the negative log-likelihood in one: (T, batch, inputs) to (T, 1).
-
-    `target` is (T, batch). The losses of a step are summed up, or with `average` their mean is
-    taken. One buffer, (T * batch, classes), holds the scores, and then, if `gradient` is asked
-    for, the gradient of each row's loss up to a factor: rows are scaled where they are short.
+    The gradient of `table` goes into the rows of `slot`; autograd gets None for all arguments.
     """
 
     @staticmethod
     def forward(
-        ctx: Any,
-        work: Workspace,
-        key: object,
+        ctx: _LookupContext,
+        workspace: Workspace,
+        key: int,
+        slot: Slot,
+        index: Tensor,
+        table: Tensor,
+    ) -> Tensor:
+        ctx.slot, ctx.index = slot, index.flatten()
+        rows = workspace.empty((key, "rows"), (index.numel(), table.shape[1]), table)
+        torch.index_select(table, 0, ctx.index, out=rows)
+        return rows.view(*index.shape, table.shape[1])
+
+    @staticmethod
+    def backward(ctx: _LookupContext, grad: Tensor) -> tuple[None, ...]:
+        refuse_second_derivative()
+        ctx.slot.add_rows(ctx.index, grad.flatten(0, -2))
+        return None, None, None, None, None
+
+
+class _DropoutContext(Context):
+    mask: Tensor
+
+
+class Dropout(torch.autograd.Function):
+    """Zero elements of `x` with probability `p` and scale the others by 1 / (1 - p).
+
+    Args:
+        workspace, key: see `Context`.
+        x: any shape.
+        p: the probability, in [0, 1).
+
+    Returns:
+        A tensor shaped like `x`. So is the gradient of `x`.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: _DropoutContext, workspace: Workspace, key: int, x: Tensor, p: float
+    ) -> Tensor:
+        # Uniform numbers cost a fifth of Bernoulli's on the CPU.
+        mask = workspace.empty((key, "mask"), x.shape, x).uniform_().ge_(p).mul_(1 / (1 - p))
+        ctx.workspace, ctx.key, ctx.mask = workspace, key, mask
+        return torch.mul(x, mask, out=workspace.empty((key, "dropped"), x.shape, x))
+
+    @staticmethod
+    def backward(ctx: _DropoutContext, grad: Tensor) -> tuple[None, None, Tensor, None]:
+        refuse_second_derivative()
+        out = ctx.workspace.empty((ctx.key, "grad"), grad.shape, grad)
+        return None, None, torch.mul(grad, ctx.mask, out=out), None
+
+
+class _AffineContext(Context):
+    slot: Slot
+    rows: Tensor
+
+
+class Affine(torch.autograd.Function):
+    """Apply a linear layer to rows.
+
+    Args:
+        workspace, key: see `Context`.
+        slot: the layer's.
+        x: (..., inputs).
+        block: ``slot.values``, (inputs + 1, outputs).
+
+    Returns:
+        (..., outputs).
+
+    The gradient of `x` is (..., inputs); that of `block`, (inputs + 1, outputs), is added to the
+    slot's, and autograd gets it only if the slot has no place for it.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: _AffineContext, workspace: Workspace, key: int, slot: Slot, x: Tensor, block: Tensor
+    ) -> Tensor:
+        ctx.workspace, ctx.key, ctx.slot = workspace, key, slot
+        ctx.rows = _rows_with_ones(workspace, key, x, block)
+        out = workspace.empty((key, "out"), (len(ctx.rows), block.shape[1]), block)
+        return workspace.product(ctx.rows, block, out).view(*x.shape[:-1], block.shape[1])
+
+    @staticmethod
+    def backward(
+        ctx: _AffineContext, grad: Tensor
+    ) -> tuple[None, None, None, Tensor | None, Tensor | None]:
+        refuse_second_derivative()
+        workspace, block = ctx.workspace, ctx.slot.values
+        grad_rows = grad.flatten(0, -2)
+        dx = d_block = None
+        if ctx.needs_input_grad[3]:
+            dx = workspace.empty((ctx.key, "dx"), (len(grad_rows), len(block) - 1), grad_rows)
+            workspace.product(grad_rows, block[:-1].t(), dx)
+            dx = dx.view(*grad.shape[:-1], len(block) - 1)
+        if ctx.needs_input_grad[4]:
+            d_block = workspace.block_gradient(ctx.slot, ctx.rows, grad_rows)
+        return None, None, None, dx, d_block
+
+
+def _rows_with_ones(workspace: Workspace, key: int, x: Tensor, block: Tensor) -> Tensor:
+    """Return `x` as rows with a column of ones, (rows, inputs + 1), as a block takes them."""
+    rows = x.numel() // x.shape[-1]
+    inputs = workspace.with_ones((key, "in"), (rows, len(block)), block)
+    inputs[:, :-1].unflatten(0, x.shape[:-1]).copy_(x)
+    return inputs
+
+
+class TargetOutOfRange(Exception):
+    """A target of `SoftmaxLoss` is no class: the criterion decides whether it is ignored."""
+
+
+class _SoftmaxLossContext(Context):
+    slot: Slot
+    rows: Tensor
+    d_scores: Tensor
+    factor: Tensor
+
+
+class SoftmaxLoss(torch.autograd.Function):
+    """Linear layer, log-softmax and negative log-likelihood in one.
+
+    One buffer, (T * batch, classes), holds the scores and then, if `gradient` is true, the gradient
+    of each row's loss up to a factor: the factor multiplies rows where they are short.
+
+    Args:
+        workspace, key: see `Context`.
+        slot: the linear layer's.
+        x: (T, batch, inputs).
+        target: int64, (T, batch), each of 0..classes - 1.
+        block: ``slot.values``, (inputs + 1, classes).
+        average: whether the loss of a step is the mean over its batch; otherwise it is the sum.
+        gradient: whether there will be a backward pass.
+
+    Returns:
+        The loss of each step, (T, 1).
+
+    The gradient of `x` is (T, batch, inputs); that of `block`, (inputs + 1, classes), is added to
+    the slot's, and autograd gets it only if the slot has no place for it.
+
+    Raises:
+        TargetOutOfRange: a target is no class. On a device this is not checked, since the check
+            would wait for the device.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: _SoftmaxLossContext,
+        workspace: Workspace,
+        key: int,
+        slot: Slot,
         x: Tensor,
         target: Tensor,
         block: Tensor,
         average: bool,
         gradient: bool,
     ) -> Tensor:
-        ctx.work, ctx.key, ctx.block = work, key, block
-        ctx.x = _with_ones(work, key, x, block)
-        ctx.d = work.empty((key, "classes"), (len(ctx.x), block.shape[1]), block)
-        work.product(ctx.x, block, ctx.d)
-        if kernels.kernels_accept(ctx.d):
-            target_ = target.reshape(-1).contiguous()
-            losses, factor = kernels.softmax_loss(ctx.d, target_, gradient)
+        if not in_range(target, block.shape[1]):
+            raise TargetOutOfRange  # the compiled function below would read beyond a row
+        ctx.workspace, ctx.key, ctx.slot = workspace, key, slot
+        ctx.rows = _rows_with_ones(workspace, key, x, block)
+        scores = workspace.empty((key, "classes"), (len(ctx.rows), block.shape[1]), block)
+        workspace.product(ctx.rows, block, scores)
+        classes = target.reshape(-1).contiguous()
+        if kernels.kernels_accept(scores):
+            losses, factor = kernels.softmax_loss(scores, classes, gradient)
         else:
-            rows = target.reshape(-1, 1)
-            losses = _losses_and_probabilities(ctx.x, block, ctx.d, rows)
+            losses = _losses_and_probabilities(ctx.rows, block, scores, classes[:, None])
             factor = torch.ones_like(losses)
             if gradient:
-                ctx.d.scatter_add_(1, rows, ctx.d.new_full((), -1.0).expand_as(rows))
-        losses, ctx.factor = losses.view(target.shape), factor.view(target.shape)
+                minus_one = scores.new_full((), -1.0).expand(len(scores), 1)
+                scores.scatter_add_(1, classes[:, None], minus_one)
+        ctx.d_scores, ctx.factor = scores, factor.view(target.shape)
+        losses = losses.view(target.shape)  # (T, batch)
         if not average:
             return losses.sum(1, keepdim=True)
         ctx.factor.div_(target.shape[1])
         return losses.mean(1, keepdim=True)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        work, key, block, d = ctx.work, ctx.key, ctx.block, ctx.d
-        factor = (ctx.factor * grads[0]).view(-1, 1)
-        dx = db = None
-        if ctx.needs_input_grad[2]:
-            dx = work.empty((key, "dx"), (len(d), len(block) - 1), d)
-            dx = work.product(d, block[:-1].t(), dx).mul_(factor).view(*ctx.factor.shape, -1)
-        if ctx.needs_input_grad[4]:
-            db = work.block_gradient(block, ctx.x, d, factor)
-        return None, None, dx, None, db, None, None
+    def backward(ctx: _SoftmaxLossContext, grad: Tensor) -> tuple[Tensor | None, ...]:
+        refuse_second_derivative()
+        workspace, block, d_scores = ctx.workspace, ctx.slot.values, ctx.d_scores
+        factor = (ctx.factor * grad).view(-1, 1)  # (T * batch, 1)
+        dx = d_block = None
+        if ctx.needs_input_grad[3]:
+            dx = workspace.empty((ctx.key, "dx"), (len(d_scores), len(block) - 1), d_scores)
+            workspace.product(d_scores, block[:-1].t(), dx).mul_(factor)
+            dx = dx.view(*ctx.factor.shape, len(block) - 1)
+        if ctx.needs_input_grad[5]:
+            d_block = workspace.block_gradient(ctx.slot, ctx.rows, d_scores, factor)
+        return None, None, None, dx, None, d_block, None, None
 
 
-def _losses_and_probabilities(x: Tensor, block: Tensor, scores: Tensor, target: Tensor) -> Tensor:
-    """The loss of each row of scores, which become probabilities in place."""
+def in_range(index: Tensor, size: int) -> bool:
+    """Return whether every element of `index` is in 0..size - 1.
+
+    On a device it is taken to be so: the check would wait for the device.
+    """
+    if not index.is_cpu or not index.numel():
+        return True
+    low, high = index.aminmax()
+    return low.item() >= 0 and high.item() < size
+
+
+def _losses_and_probabilities(
+    rows: Tensor, block: Tensor, scores: Tensor, target: Tensor
+) -> Tensor:
+    """Return the loss of each row of `scores`, (rows,), and make the scores probabilities.
+
+    Args:
+        rows, block: the factors of `scores`, (rows, inputs + 1) and (inputs + 1, classes).
+        scores: (rows, classes), overwritten.
+        target: (rows, 1).
+    """
     if not scores.is_cpu:
         # The likeliest class tells the logarithm of the sum, without waiting for the device.
         at_target, best = scores.gather(1, target), scores.amax(1, keepdim=True)
@@ -207,7 +286,8 @@ def _losses_and_probabilities(x: Tensor, block: Tensor, scores: Tensor, target: 
     losses = p.log().neg_().squeeze(1)
     smallest = torch.finfo(p.dtype).tiny * 1e6
     if not p.min() > smallest:
-        rows = (p <= smallest).nonzero()[:, 0]  # too unlikely for a number: once more, by logarithm
-        again = torch.log_softmax(x[rows] @ block, 1).gather(1, target[rows])
-        losses[rows] = -again.squeeze(1)
+        # Too unlikely for a probability: once more, by logarithms.
+        unlikely = (p <= smallest).nonzero()[:, 0]
+        log_p = torch.log_softmax(rows[unlikely] @ block, 1).gather(1, target[unlikely])
+        losses[unlikely] = -log_p.squeeze(1)
     return losses

@@ -1,30 +1,55 @@
-"""The loop of a gated recurrent unit with a backward written by hand, as `fused` has the LSTM's."""
+"""The loop of a GRU with a hand-written backward pass."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
-from .functions import Workspace
+from .functions import Context, refuse_second_derivative
+from .workspace import Slot, Workspace
 
 Tensor = torch.Tensor
 
 
-class GruSteps(torch.autograd.Function):
-    """The loop of a GRU: what comes from outside, (T, batch, size) each, to all h.
+class _GruContext(Context):
+    slots: tuple[Slot, Slot]
+    gate_slices: tuple[int, int]
+    h: Tensor
+    gated_h: Tensor
+    z: Tensor
+    r: Tensor
+    n: Tensor
 
-    next h = z * n + (1 - z) * h with the update gate z, the reset gate r and the candidate
-    n = tanh(x + W (r * h)). `gates` is the block of the layer that gives z and r, in the order of
-    `slots`, from h; `candidate` that of the layer that takes r * h.
+
+class GruSteps(torch.autograd.Function):
+    """Run the loop of a GRU, where it gets all but the products with h from outside.
+
+    The next h is z * n + (1 - z) * h with the update gate z, the reset gate r and the candidate
+    n = tanh(x_candidate + W (r * h)).
+
+    Args:
+        workspace, key: see `Context`.
+        slots: of the layer that computes z and r from h, and of the layer that takes r * h.
+        gate_slices: which of the two slices of the first layer's outputs are z and r.
+        h_first: the state before the first step, (batch, size).
+        gates: the values of the first slot, (size + 1, 2 * size).
+        candidate: the values of the second slot, (size + 1, size).
+        x_update, x_reset, x_candidate: what the sums of z, r and n get from outside,
+            (T, batch, size) each.
+
+    Returns:
+        h after each step, (T, batch, size).
+
+    The gradients of `h_first` and of the three sums are shaped like these; those of `gates` and
+    `candidate` are added to the slots', and autograd gets them only if the slots have no place.
     """
 
     @staticmethod
     def forward(
-        ctx: Any,
-        work: Workspace,
-        key: object,
-        slots: tuple[int, int],
+        ctx: _GruContext,
+        workspace: Workspace,
+        key: int,
+        slots: tuple[Slot, Slot],
+        gate_slices: tuple[int, int],
         h_first: Tensor,
         gates: Tensor,
         candidate: Tensor,
@@ -33,70 +58,85 @@ class GruSteps(torch.autograd.Function):
         x_candidate: Tensor,
     ) -> Tensor:
         steps, batch, size = x_update.shape
-        zr = work.empty((key, "zr"), (steps, batch, 2, size), x_update)
-        for slot, x in zip(slots, (x_update, x_reset), strict=True):
-            zr[:, :, slot] = x
-        n = work.empty((key, "n"), x_update.shape, x_update).copy_(x_candidate)
-        h = work.with_ones((key, "h"), (steps + 1, batch, size + 1), x_update)
-        gated = work.with_ones((key, "gated"), (steps, batch, size + 1), x_update)
+        zr = workspace.empty((key, "zr"), (steps, batch, 2, size), x_update)
+        for i, x in zip(gate_slices, (x_update, x_reset), strict=True):
+            zr[:, :, i] = x
+        n = workspace.empty((key, "n"), x_update.shape, x_update).copy_(x_candidate)
+        h = workspace.with_ones((key, "h"), (steps + 1, batch, size + 1), x_update)
+        gated_h = workspace.with_ones((key, "gated"), (steps, batch, size + 1), x_update)
         h[0, :, :-1] = h_first
-        z, r = (zr[:, :, slot] for slot in slots)
+        z, r = (zr[:, :, i] for i in gate_slices)
         two, minus_one = (zr.new_full((), value) for value in (2.0, -1.0))
-        by_step = work.by_step
-        rows, narrow, both = by_step(h), by_step(h[:, :, :-1]), by_step(zr.flatten(2))
-        gated_rows, gated_narrow = by_step(gated), by_step(gated[:, :, :-1])
-        z_t, r_t, n_t = by_step(z), by_step(r), by_step(n)
+        by_step = workspace.by_step
+        h_rows, h_steps, zr_steps = by_step(h), by_step(h[:, :, :-1]), by_step(zr.flatten(2))
+        gated_rows, gated_steps = by_step(gated_h), by_step(gated_h[:, :, :-1])
+        z_steps, r_steps, n_steps = by_step(z), by_step(r), by_step(n)
         for t in range(steps):
-            work.product(rows[t], gates, both[t], beta=1)
-            both[t].sigmoid_()
-            torch.mul(r_t[t], narrow[t], out=gated_narrow[t])
-            work.product(gated_rows[t], candidate, n_t[t], beta=1)
-            n_t[t].mul_(two).sigmoid_()
-            torch.add(minus_one, n_t[t], alpha=2, out=n_t[t])  # tanh
-            torch.lerp(narrow[t], n_t[t], z_t[t], out=narrow[t + 1])
-        ctx.work, ctx.key, ctx.blocks = work, key, (gates, candidate)
-        ctx.kept, ctx.values = (h, gated), (z, r, n)
-        ctx.slots = slots
+            workspace.product(h_rows[t], gates, zr_steps[t], beta=1)
+            zr_steps[t].sigmoid_()
+            torch.mul(r_steps[t], h_steps[t], out=gated_steps[t])
+            workspace.product(gated_rows[t], candidate, n_steps[t], beta=1)
+            n_steps[t].mul_(two).sigmoid_()
+            torch.add(minus_one, n_steps[t], alpha=2, out=n_steps[t])  # tanh
+            torch.lerp(h_steps[t], n_steps[t], z_steps[t], out=h_steps[t + 1])
+        ctx.workspace, ctx.key, ctx.slots, ctx.gate_slices = workspace, key, slots, gate_slices
+        ctx.h, ctx.gated_h, ctx.z, ctx.r, ctx.n = h, gated_h, z, r, n
         return h[1:, :, :-1]
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        work, key, (h, gated), (z, r, n) = ctx.work, ctx.key, ctx.kept, ctx.values
-        (gates, candidate), (grad,) = ctx.blocks, grads
+    def backward(ctx: _GruContext, grad: Tensor) -> tuple[Tensor | None, ...]:
+        refuse_second_derivative()
+        workspace, key, n = ctx.workspace, ctx.key, ctx.n
+        gates_slot, candidate_slot = ctx.slots
         steps, batch, size = n.shape
-        before = h[:-1, :, :-1]
-        # What gradients are multiplied with, for all steps: it does not need the loop.
-        d_zr = work.empty((key, "d zr"), (steps, batch, 2, size), n)
-        dz, dr = (d_zr[:, :, slot] for slot in ctx.slots)
-        torch.addcmul(z, z, z, value=-1, out=dz)
-        kept = torch.sub(n, before, out=work.empty((key, "kept"), n.shape, n))
-        dz.mul_(kept)
-        torch.addcmul(r, r, r, value=-1, out=dr)
-        dr.mul_(before)
-        torch.sub(1, z, out=kept)
-        dn = work.empty((key, "dn"), n.shape, n)
-        torch.addcmul(n.new_full((), 1.0), n, n, value=-1, out=dn).mul_(z)
-        w_gates = work.empty((key, "w gates"), (2 * size, size), n).copy_(gates[:-1].t())
-        w_candidate = work.empty((key, "w cand"), (size, size), n).copy_(candidate[:-1].t())
-        dh = work.zeros((key, "dh"), (batch, size), n)
-        dg = work.empty((key, "dg"), (batch, size), n)
-        by_step = work.by_step
-        dz_t, dr_t, dn_t, r_t = by_step(dz), by_step(dr), by_step(dn), by_step(r)
-        both, kept_t = by_step(d_zr.flatten(2)), by_step(kept)
+        d_zr, dz, dr, dn, keep = _local_derivatives(ctx)
+        w_gates = workspace.empty((key, "w gates"), (2 * size, size), n)
+        w_gates.copy_(gates_slot.values[:-1].t())
+        w_candidate = workspace.empty((key, "w cand"), (size, size), n)
+        w_candidate.copy_(candidate_slot.values[:-1].t())
+        dh = workspace.zeros((key, "dh"), (batch, size), n)
+        d_gated = workspace.empty((key, "d gated"), (batch, size), n)
+        by_step = workspace.by_step
+        dz_steps, dr_steps, dn_steps = by_step(dz), by_step(dr), by_step(dn)
+        d_zr_steps, keep_steps, r_steps = by_step(d_zr.flatten(2)), by_step(keep), by_step(ctx.r)
         for t in reversed(range(steps)):
             dh.add_(grad[t])
-            dz_t[t].mul_(dh)
-            dn_t[t].mul_(dh)
-            work.product(dn_t[t], w_candidate, dg)
-            dr_t[t].mul_(dg)
-            dh.mul_(kept_t[t]).addcmul_(dg, r_t[t])
-            work.product(both[t], w_gates, dh, beta=1)
+            dz_steps[t].mul_(dh)
+            dn_steps[t].mul_(dh)
+            workspace.product(dn_steps[t], w_candidate, d_gated)
+            dr_steps[t].mul_(d_gated)
+            dh.mul_(keep_steps[t]).addcmul_(d_gated, r_steps[t])
+            workspace.product(d_zr_steps[t], w_gates, dh, beta=1)
         needs = ctx.needs_input_grad
         d_gates = d_candidate = None
-        if needs[4]:
-            rows = h[:-1].flatten(0, 1)
-            d_gates = work.block_gradient(gates, rows, d_zr.view(steps * batch, -1))
         if needs[5]:
-            d_candidate = work.block_gradient(candidate, gated.flatten(0, 1), dn.flatten(0, 1))
-        dh_first = dh.clone() if needs[3] else None
-        return None, None, None, dh_first, d_gates, d_candidate, dz, dr, dn
+            rows = ctx.h[:-1].flatten(0, 1)  # (T * batch, size + 1)
+            d_gates = workspace.block_gradient(gates_slot, rows, d_zr.view(steps * batch, -1))
+        if needs[6]:
+            rows = ctx.gated_h.flatten(0, 1)
+            d_candidate = workspace.block_gradient(candidate_slot, rows, dn.flatten(0, 1))
+        dh_first = dh.clone() if needs[4] else None
+        return None, None, None, None, dh_first, d_gates, d_candidate, dz, dr, dn
+
+
+def _local_derivatives(ctx: _GruContext) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return what the loop of the backward pass multiplies gradients with, for all steps at once.
+
+    Returns:
+        The two halves of the first tensor, (T, batch, 2, size), are the next two: the derivative
+        of the next h with respect to the sum of z, and of r * h with respect to the sum of r. Then
+        the derivative of the next h with respect to the sum of n, and 1 - z. (T, batch, size) each.
+    """
+    workspace, key, z, r, n = ctx.workspace, ctx.key, ctx.z, ctx.r, ctx.n
+    h_before = ctx.h[:-1, :, :-1]  # (T, batch, size)
+    d_zr = workspace.empty((key, "d zr"), (*n.shape[:2], 2, n.shape[2]), n)
+    dz, dr = (d_zr[:, :, i] for i in ctx.gate_slices)
+    torch.addcmul(z, z, z, value=-1, out=dz)
+    keep = workspace.empty((key, "keep"), n.shape, n)
+    dz.mul_(torch.sub(n, h_before, out=keep))
+    torch.addcmul(r, r, r, value=-1, out=dr)
+    dr.mul_(h_before)
+    torch.sub(1, z, out=keep)
+    dn = workspace.empty((key, "dn"), n.shape, n)
+    torch.addcmul(n.new_full((), 1.0), n, n, value=-1, out=dn).mul_(z)
+    return d_zr, dz, dr, dn, keep

@@ -1,24 +1,29 @@
-"""Loops of a recurrence plan that are known, recognised by their graph: LSTM and GRU."""
+"""Patterns of loops: an LSTM and a GRU, recognised by the graph of their operations."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias, TypeVar
+
+import torch
 
 from .. import nn
-from .plan import Operation, Plan, Stage, Wire, wires
+from .operations import ValueRef
+from .plan import Plan
+from .stages import Stage
 
 
 @dataclass(frozen=True)
 class LstmLoop:
-    """The operations of a loop that is a long short-term memory.
+    """The operations, by index, of a loop that is a long short-term memory; see `LstmSteps`.
 
     Attributes:
         c, h: the states. next_c, next_h: the values that feed them.
-        linear: the operation that takes the h of the step before.
+        linear: the linear layer that takes the h of the step before.
         externals: what else adds up to the gates, operations outside the loop.
-        slots: which of the four slices of the gates is in, transform, forget and out.
-        all: every operation of the loop.
+        gate_slices: which of the four slices of the gates are in, transform, forget and out.
+        ops: every operation of the loop.
     """
 
     c: int
@@ -27,20 +32,20 @@ class LstmLoop:
     next_h: int
     linear: int
     externals: tuple[int, ...]
-    slots: tuple[int, int, int, int]
-    all: tuple[int, ...]
+    gate_slices: tuple[int, int, int, int]
+    ops: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class GruLoop:
-    """The operations of a loop that is a gated recurrent unit; see `GruSteps`.
+    """The operations, by index, of a loop that is a gated recurrent unit; see `GruSteps`.
 
     Attributes:
         h, next_h: the state, and the value that feeds it.
-        gates, candidate: the operations of the linear layers that take h and r * h.
-        externals: what comes from outside to update gate, reset gate and candidate.
-        slots: which of the two slices is the update gate, and which the reset gate.
-        all: every operation of the loop.
+        gates, candidate: the linear layers that take h and r * h.
+        externals: what update gate, reset gate and candidate get from outside the loop.
+        gate_slices: which of the two slices of the gates are the update and the reset gate.
+        ops: every operation of the loop.
     """
 
     h: int
@@ -48,230 +53,232 @@ class GruLoop:
     gates: int
     candidate: int
     externals: tuple[int, int, int]
-    slots: tuple[int, int]
-    all: tuple[int, ...]
+    gate_slices: tuple[int, int]
+    ops: tuple[int, ...]
 
 
-def known_loop(plan: Plan, stage: Stage) -> LstmLoop | GruLoop | None:
-    """How `stage` is the loop of an LSTM or GRU; None if it is neither."""
-    return lstm_loop(plan, stage) or gru_loop(plan, stage)
+CellLoop: TypeAlias = LstmLoop | GruLoop
+
+Layer = TypeVar("Layer", bound=torch.nn.Module)
 
 
-def gru_loop(plan: Plan, stage: Stage) -> GruLoop | None:
-    """How `stage` is the loop of a GRU, whatever the order of gates, factors and terms."""
+def match_cell(plan: Plan, stage: Stage) -> CellLoop | None:
+    """Return how `stage` is the loop of an LSTM or a GRU; None if it is neither."""
+    return match_lstm(plan, stage) or match_gru(plan, stage)
+
+
+def match_gru(plan: Plan, stage: Stage) -> GruLoop | None:
+    """Return how `stage` is the loop of a GRU, whatever the order of gates, factors and terms.
+
+    None if it is not one, or if it has operations beyond those of a GRU.
+    """
     if not stage.loop or len(stage.states) != 1:
         return None
     try:
-        return _Match(plan, stage, stage.states[0], stage.states[0]).gru()
-    except _Differs:
+        return _LoopMatcher(plan, stage).gru(stage.states[0])
+    except _NoMatch:
         return None
 
 
-def lstm_loop(plan: Plan, stage: Stage) -> LstmLoop | None:
-    """How `stage` is the loop of an LSTM, whatever the order of gates, factors and terms.
+def match_lstm(plan: Plan, stage: Stage) -> LstmLoop | None:
+    """Return how `stage` is the loop of an LSTM, whatever the order of gates, factors and terms.
 
     None if it is not one, or if it has operations beyond those of an LSTM.
     """
     if not stage.loop or len(stage.states) != 2:
         return None
-    for h in stage.states:
-        (c,) = (state for state in stage.states if state != h)
+    first, second = stage.states
+    for c, h in ((second, first), (first, second)):
         try:
-            return _Match(plan, stage, c, h).loop()
-        except _Differs:
+            return _LoopMatcher(plan, stage).lstm(c, h)
+        except _NoMatch:
             continue
     return None
 
 
-class _Differs(Exception):
+class _NoMatch(Exception):
     """The loop is not of the form looked for."""
 
 
-class _Match:
-    """Follows the wires of a loop back from the next h."""
+class _LoopMatcher:
+    """Follows the operations of a loop back from the next h.
 
-    def __init__(self, plan: Plan, stage: Stage, c: int, h: int) -> None:
-        self.ops = plan.ops
+    Its methods raise `_NoMatch` where the loop differs from the pattern. `seen` collects the
+    operations that the pattern accounts for.
+    """
+
+    def __init__(self, plan: Plan, stage: Stage) -> None:
+        self.ops, self.uses = plan.ops, plan.uses()
+        self.inside = frozenset(stage.ops)
         self.stage = stage
-        self.c, self.h = c, h
-        self.seen = {c, h}
+        self.seen = set(stage.states)
 
-    def loop(self) -> LstmLoop:
-        next_c, next_h = (self._fed_by(state) for state in (self.c, self.h))
-        out, squashed = self._product(next_h, nn.Sigmoid, nn.Tanh)
-        if self._input(squashed) != next_c:
-            raise _Differs
-        kept = new = None
-        for term in self._operands(next_c, nn.CAddTable, 2):
-            if self.c in wires(self.ops[term].input):
-                kept = term
-            else:
-                new = term
-        if kept is None or new is None:
-            raise _Differs
-        forget = self._other(self._operands(kept, nn.CMulTable, 2), self.c)
+    def lstm(self, c: int, h: int) -> LstmLoop:
+        next_c, next_h = self._fed_by(c), self._fed_by(h)
+        out, tanh_c = self._factors(next_h, nn.Sigmoid, nn.Tanh)
+        _require(self._input(tanh_c) == next_c)
+        remembered, new = self._term_with(c, self._operands(next_c, nn.CAddTable, 2))
+        forget = _other(self._operands(remembered, nn.CMulTable, 2), c)
         self._expect(forget, nn.Sigmoid)
-        into, transform = self._product(new, nn.Sigmoid, nn.Tanh)
-        slices = [self._slice(gate) for gate in (into, transform, forget, out)]
-        split = slices[0][0]
-        slots = tuple(slot for _, slot in slices)
-        if any(source != split for source, _ in slices) or sorted(slots) != [0, 1, 2, 3]:
-            raise _Differs
-        linear, externals = self._gates(self._reshaped(split, 4))
-        if self.seen != set(self.stage.ops):
-            raise _Differs
-        into, transform, forget, out = slots
-        return LstmLoop(
-            self.c,
-            self.h,
-            next_c,
-            next_h,
-            linear,
-            tuple(externals),
-            (into, transform, forget, out),
-            tuple(self.stage.ops),
-        )
+        into, transform = self._factors(new, nn.Sigmoid, nn.Tanh)
+        slices = [self._slice(self._input(gate), 4) for gate in (into, transform, forget, out)]
+        split, which = slices[0][0], [index for _, index in slices]
+        _require(all(source == split for source, _ in slices) and sorted(which) == [0, 1, 2, 3])
+        linear, externals = self._gate_sum(self._reshaped(split, 4), h)
+        self._require_all_seen()
+        gate_slices, ops = (which[0], which[1], which[2], which[3]), tuple(self.stage.ops)
+        return LstmLoop(c, h, next_c, next_h, linear, tuple(externals), gate_slices, ops)
 
-    def gru(self) -> GruLoop:
-        h, next_h = self.h, self._fed_by(self.h)
-        first, second = self._operands(next_h, nn.CAddTable, 2)
-        if h in wires(self.ops[first].input):
-            first, second = second, first
-        update, tanh = self._product(first, nn.Sigmoid, nn.Tanh)
-        keep = self._other(self._operands(second, nn.CMulTable, 2), h)
-        one_more: Any = self._expect(keep, nn.AddConstant).module
-        negated = self._input(keep)
-        minus: Any = self._expect(negated, nn.MulConstant).module
-        if one_more.constant_scalar != 1 or minus.constant_scalar != -1:
-            raise _Differs
-        if self._input(negated) != update:
-            raise _Differs
-        candidate, x_candidate = self._linear_and_external(self._input(tanh))
-        reset = self._other(self._operands(self._input(candidate), nn.CMulTable, 2), h)
+    def gru(self, h: int) -> GruLoop:
+        next_h = self._fed_by(h)
+        remembered, new = self._term_with(h, self._operands(next_h, nn.CAddTable, 2))
+        update, tanh = self._factors(new, nn.Sigmoid, nn.Tanh)
+        keep = _other(self._operands(remembered, nn.CMulTable, 2), h)
+        self._require_one_minus(keep, update)
+        candidate, x_candidate = self._inside_and_outside(self._input(tanh))
+        self._expect(candidate, nn.Linear)
+        reset = _other(self._operands(self._input(candidate), nn.CMulTable, 2), h)
         self._expect(reset, nn.Sigmoid)
-        sums = [self._slice_and_external(gate) for gate in (update, reset)]
-        (split, update_slot, x_update), (other, reset_slot, x_reset) = sums
+        update_part, x_update = self._inside_and_outside(self._input(update))
+        reset_part, x_reset = self._inside_and_outside(self._input(reset))
+        (split, first), (reset_split, second) = (
+            self._slice(part, 2) for part in (update_part, reset_part)
+        )
         gates = self._reshaped(split, 2)
         self._expect(gates, nn.Linear)
-        if other != split or {update_slot, reset_slot} != {0, 1} or self._input(gates) != h:
-            raise _Differs
-        if self.seen != set(self.stage.ops):
-            raise _Differs
-        slots, externals = (update_slot, reset_slot), (x_update, x_reset, x_candidate)
-        return GruLoop(h, next_h, gates, candidate, externals, slots, tuple(self.stage.ops))
+        _require(reset_split == split and first != second and self._input(gates) == h)
+        self._require_all_seen()
+        externals, ops = (x_update, x_reset, x_candidate), tuple(self.stage.ops)
+        return GruLoop(h, next_h, gates, candidate, externals, (first, second), ops)
 
-    def _linear_and_external(self, i: int) -> tuple[int, int]:
-        """The terms of the sum `i`: a linear layer in the loop, and a value from outside."""
-        inside, outside = self._terms(i)
-        self._expect(inside, nn.Linear)
-        return inside, outside
-
-    def _slice_and_external(self, gate: int) -> tuple[int, int, int]:
-        """The split that the sum in `gate` takes a slice of, which, and the value from outside."""
-        inside, outside = self._terms(self._input(gate))
-        return *self._slice_of(inside, 2), outside
-
-    def _terms(self, i: int) -> tuple[int, int]:
-        terms = self._operands(i, nn.CAddTable, 2)
-        inside = [term for term in terms if term in self.stage.ops]
-        outside = [term for term in terms if term not in self.stage.ops]
-        if len(inside) != 1:
-            raise _Differs
-        return inside[0], outside[0]
-
-    def _other(self, operands: list[int], known: int) -> int:
-        """The one of two operands that is not `known`, which is the other."""
-        others = [i for i in operands if i != known]
-        if len(others) != 1:
-            raise _Differs
-        return others[0]
+    def _require_all_seen(self) -> None:
+        _require(self.seen == self.inside)
 
     def _fed_by(self, state: int) -> int:
-        source = self.ops[state].input
-        if not isinstance(source, Wire) or source.op not in self.stage.ops:
-            raise _Differs
-        return source.op
+        """Return the operation whose value `state` takes in the next step."""
+        source = self._input(state)
+        _require(source in self.inside)
+        return source
 
-    def _expect(self, i: int, kind: type) -> Operation:
-        """Operation `i`, which must be in the loop and of a module of `kind`."""
-        op = self.ops[i]
-        if i not in self.stage.ops or type(op.module) is not kind:
-            raise _Differs
+    def _expect(self, i: int, kind: type[Layer]) -> Layer:
+        """Return the module of operation `i`, which must be in the loop and exactly a `kind`.
+
+        One that works in place does not match if another operation reads what it overwrites.
+        """
+        module = self.ops[i].module
+        if i not in self.inside or not isinstance(module, kind) or type(module) is not kind:
+            raise _NoMatch
+        if getattr(module, "inplace", False):
+            _require(all(self.uses[source] == 1 for source in self.ops[i].sources()))
         self.seen.add(i)
-        return op
-
-    def _operands(self, i: int, kind: type, count: int | None = None) -> list[int]:
-        operands = self._expect(i, kind).input
-        if not isinstance(operands, list) or not all(isinstance(w, Wire) for w in operands):
-            raise _Differs
-        if count is not None and len(operands) != count:
-            raise _Differs
-        return [wire.op for wire in operands]
-
-    def _product(self, i: int, *kinds: type) -> list[int]:
-        """The factors of `i`, one of each kind, in this order."""
-        factors = self._operands(i, nn.CMulTable, len(kinds))
-        found = []
-        for kind in kinds:
-            of_kind = [factor for factor in factors if type(self.ops[factor].module) is kind]
-            if len(of_kind) != 1:
-                raise _Differs
-            self._expect(of_kind[0], kind)
-            found += of_kind
-        return found
+        return module
 
     def _input(self, i: int) -> int:
+        """Return the only operation whose value operation `i` takes."""
         source = self.ops[i].input
-        if not isinstance(source, Wire):
-            raise _Differs
+        if not isinstance(source, ValueRef):
+            raise _NoMatch
         return source.op
 
-    def _slice(self, gate: int) -> tuple[int, int]:
-        """The split that `gate` is computed from, and which slice it takes."""
-        return self._slice_of(self._input(gate), 4)
+    def _operands(self, i: int, kind: type[torch.nn.Module], count: int | None = None) -> list[int]:
+        """Return the operations in the table that operation `i`, of `kind`, takes."""
+        self._expect(i, kind)
+        operands = self.ops[i].input
+        if not isinstance(operands, list):
+            raise _NoMatch
+        _require(all(isinstance(operand, ValueRef) for operand in operands))
+        _require(count is None or len(operands) == count)
+        return [operand.op for operand in operands]
 
-    def _slice_of(self, i: int, count: int) -> tuple[int, int]:
+    def _factors(self, i: int, *kinds: type[torch.nn.Module]) -> list[int]:
+        """Return the factors of the product `i`, one of each kind, in this order."""
+        factors = self._operands(i, nn.CMulTable, len(kinds))
+        ordered = []
+        for kind in kinds:
+            of_kind = [factor for factor in factors if type(self.ops[factor].module) is kind]
+            _require(len(of_kind) == 1)
+            self._expect(of_kind[0], kind)
+            ordered += of_kind
+        return ordered
+
+    def _term_with(self, state: int, terms: Sequence[int]) -> tuple[int, int]:
+        """Return the one of two terms that takes `state` directly, and the other."""
+        takes = [state in self.ops[term].sources() for term in terms]
+        _require(sum(takes) == 1)
+        return (terms[0], terms[1]) if takes[0] else (terms[1], terms[0])
+
+    def _inside_and_outside(self, i: int) -> tuple[int, int]:
+        """Return the two terms of the sum `i`: that in the loop, and that from outside."""
+        terms = self._operands(i, nn.CAddTable, 2)
+        inside = [term for term in terms if term in self.inside]
+        outside = [term for term in terms if term not in self.inside]
+        _require(len(inside) == 1)
+        return inside[0], outside[0]
+
+    def _require_one_minus(self, i: int, source: int) -> None:
+        """Require operation `i` to compute 1 - `source`, as -1 * source + 1."""
+        plus_one = self._expect(i, nn.AddConstant)
+        negated = self._input(i)
+        times = self._expect(negated, nn.MulConstant)
+        one, minus_one = plus_one.constant_scalar, times.constant_scalar
+        _require(not isinstance(one, torch.Tensor) and one == 1)
+        _require(not isinstance(minus_one, torch.Tensor) and minus_one == -1)
+        _require(self._input(negated) == source)
+
+    def _slice(self, i: int, count: int) -> tuple[int, int]:
+        """Return the split that operation `i` takes one of `count` slices of, and which one."""
         op = self.ops[i]
-        if i not in self.stage.ops:
-            raise _Differs
-        index: Any = op.part if op.kind == "part" else getattr(op.module, "index", None)
-        if op.kind != "part" and type(op.module) is not nn.SelectTable:
-            raise _Differs
+        _require(i in self.inside)
+        index: object = op.part
+        if op.kind != "part":
+            _require(type(op.module) is nn.SelectTable)
+            index = getattr(op.module, "index", None)
         if not isinstance(index, int) or not -count <= index < count:
-            raise _Differs
+            raise _NoMatch
         self.seen.add(i)
         return self._input(i), index % count
 
     def _reshaped(self, split: int, count: int) -> int:
-        """What is reshaped to (batch, count, size) and then split."""
-        table: Any = self._expect(split, nn.SplitTable).module
-        if (table.dimension, table.nInputDims) not in ((1, None), (-2, None), (0, 2), (-2, 2)):
-            raise _Differs
+        """Return the operation whose value is reshaped to (batch, count, size) and then split."""
+        table = self._expect(split, nn.SplitTable)
+        _require((table.dimension, table.nInputDims) in ((1, None), (-2, None), (0, 2), (-2, 2)))
         reshape = self._input(split)
-        module: Any = self._expect(reshape, nn.Reshape).module
-        if len(module.size) != 2 or module.size[0] != count or module.batchMode is False:
-            raise _Differs
+        module = self._expect(reshape, nn.Reshape)
+        _require(len(module.size) == 2 and module.size[0] == count)
+        _require(module.batchMode is not False)
         return self._input(reshape)
 
-    def _gates(self, i: int) -> tuple[int, list[int]]:
-        """The product with h among the terms of `i`, and those from outside the loop."""
+    def _gate_sum(self, i: int, h: int) -> tuple[int, list[int]]:
+        """Return the linear layer that takes `h` among the terms of `i`, and the other terms.
+
+        The other terms come from outside the loop. Sums may be nested.
+        """
         terms = [i]
-        if i in self.stage.ops and type(self.ops[i].module) is nn.CAddTable:
+        if i in self.inside and type(self.ops[i].module) is nn.CAddTable:
             terms = self._operands(i, nn.CAddTable)
-        linear, externals = None, []
+        linears: list[int] = []
+        externals: list[int] = []
         for term in terms:
-            if term not in self.stage.ops:
+            if term not in self.inside:
                 externals.append(term)
-            elif linear is None and type(self.ops[term].module) is nn.Linear:
-                self._expect(term, nn.Linear)
-                linear = term
             elif type(self.ops[term].module) is nn.CAddTable:
-                inner, more = self._gates(term)
-                if linear is not None:
-                    raise _Differs
-                linear, externals = inner, [*externals, *more]
+                inner, more = self._gate_sum(term, h)
+                linears.append(inner)
+                externals += more
             else:
-                raise _Differs
-        if linear is None or self._input(linear) != self.h or not externals:
-            raise _Differs
-        return linear, externals
+                self._expect(term, nn.Linear)
+                linears.append(term)
+        _require(len(linears) == 1 and self._input(linears[0]) == h and bool(externals))
+        return linears[0], externals
+
+
+def _require(condition: bool) -> None:
+    if not condition:
+        raise _NoMatch
+
+
+def _other(operands: Sequence[int], one: int) -> int:
+    """Return the one of two operands that is not `one`, which is the other."""
+    others = [i for i in operands if i != one]
+    _require(len(others) == 1)
+    return others[0]

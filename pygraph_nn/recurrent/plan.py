@@ -1,79 +1,27 @@
-"""The plan of a recurrent network: what can run for all time steps at once, and what must loop.
+"""The plan of a recurrent network: operations for all time steps at once, and loops.
 
 A one-step gModule and the outputs that feed its inputs of the next step make a graph with delay
-edges. Its strongly connected components are the loops: a value in one needs itself, one step ago.
-Everything else can be computed for all time steps before, between or after the loops.
+edges. This file traces the gModule into operations; `stages` finds the loops among them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import graphviz
-import networkx
 import torch
 
 from .. import nested, nn
 from ..errors import GraphError
 from ..graph import gModule
-from ..nn.core import Element, Slice, Whole, Wrapped
+from ..nested import Nested
+from ..nn.core import Element, Route, Slice, Whole, Wrapped
 from ..node import Node
-
-
-@dataclass(frozen=True)
-class Wire:
-    """The value of operation `op`; tables of wires are lists."""
-
-    op: int
-
-
-@dataclass
-class Operation:
-    """One computation of a time step.
-
-    Attributes:
-        kind: "input", "state" or "module"; "part" takes an element of an opaque table.
-        node: the node that it came from.
-        module: its module, where it has one.
-        input: its input, a Wire or a table of them; for a state, the value of the step before.
-        part: which element, for "part"; for "input" and "state", which one.
-    """
-
-    kind: str
-    node: Node
-    module: torch.nn.Module | None = None
-    input: Any = None
-    part: int | str = 0
-
-    def sources(self) -> list[int]:
-        """The operations that it needs; for a state, of the step before."""
-        return wires(self.input)
-
-    def label(self) -> str:
-        """The operation in a few words."""
-        name = f"{'.'.join([*self.node.group, self.node.name])}: " if self.node.name else ""
-        what = str(self.module) if self.module is not None else f"{self.kind} {self.part}"
-        return f"{name}{what}".splitlines()[0]
-
-
-@dataclass
-class Stage:
-    """Operations that run together, in order.
-
-    Attributes:
-        loop: whether they run step after step; otherwise once, for all steps.
-        ops: indices of the operations.
-        states: of a loop, the states among them.
-        reason: why the stage is where it is.
-    """
-
-    loop: bool
-    ops: list[int]
-    states: list[int] = field(default_factory=list)
-    reason: str = ""
+from .operations import Operation, ValueRef, referenced
+from .stages import Stage, make_stages
 
 
 @dataclass
@@ -81,21 +29,27 @@ class Plan:
     """How to run a recurrent network over time.
 
     Attributes:
-        ops: all operations; a wire is an index into them.
+        core: the one-step network.
+        ops: its operations; a `ValueRef` is an index into them.
         stages: in the order in which they run.
-        inputs: for each input of the core the wire of its sequence, or None for a state.
-        states: the state's inputs of the core by index, as tables of wires.
-        outputs: for each output of the core its value.
-        fed: the outputs that are states.
+        inputs: of each input of the core, the reference to its sequence, or None for a state.
+        states: of each input of the core that is a state, by index, references to its tensors.
+        outputs: of each output of the core, references to its value.
+        fed: the outputs that feed states, by index.
     """
 
     core: gModule
     ops: list[Operation]
     stages: list[Stage]
-    inputs: list[Any]
-    states: dict[int, Any]
-    outputs: list[Any]
+    inputs: list[ValueRef | None]
+    states: dict[int, Nested]
+    outputs: list[Nested]
     fed: frozenset[int]
+
+    def uses(self) -> Counter[int]:
+        """Count for each operation how many operations and outputs take its value."""
+        taken = [i for op in self.ops for i in op.sources()]
+        return Counter([*taken, *(i for output in self.outputs for i in referenced(output))])
 
     def __str__(self) -> str:
         lines = []
@@ -108,14 +62,18 @@ class Plan:
     def dot(
         self, title: str | None = None, fname: str | os.PathLike[str] | None = None
     ) -> graphviz.Source:
-        """The picture of the plan: stages as boxes, delays dashed; files as in `pygraph_nn.dot`."""
+        """Draw the plan: stages as boxes, delays dashed; files as in `pygraph_nn.dot`.
+
+        Raises:
+            GraphError: the program ``dot``, which draws files, is not installed.
+        """
         from ..pictures import plan_dot  # only to show
 
         return plan_dot(self, title, fname)
 
 
 def make_plan(core: gModule, state: Mapping[str | int, str | int]) -> Plan:
-    """The plan of `core`, whose outputs feed its inputs as `state` says: {"prev_s": "next_s"}.
+    """Plan how to run `core`, whose outputs feed its inputs: ``{"prev_s": "next_s"}``.
 
     Inputs and outputs go by the names of their nodes or by index.
 
@@ -130,195 +88,150 @@ def make_plan(core: gModule, state: Mapping[str | int, str | int]) -> Plan:
         )
     inputs, outputs = core.input_nodes, core.outnode.inputs
     fed = {_index(inputs, i, "input"): _index(outputs, o, "output") for i, o in state.items()}
-    # How the state is structured shows in what is given back, so the graph is traced twice.
-    structure = _Trace(core, inputs, dict.fromkeys(fed)).outputs
-    trace = _Trace(core, inputs, {i: structure[o] for i, o in fed.items()})
+    # Only the outputs show how the state is structured, so the graph is traced twice.
+    structure = _StepTracer(core, inputs, dict.fromkeys(fed)).outputs
+    tracer = _StepTracer(core, inputs, {i: structure[o] for i, o in fed.items()})
     for i, o in fed.items():
-        _connect(trace, trace.states[i], trace.outputs[o])
+        tracer.feed(tracer.states[i], tracer.outputs[o])
     return Plan(
         core,
-        trace.ops,
-        _stages(trace.ops),
-        trace.inputs,
-        trace.states,
-        trace.outputs,
+        tracer.ops,
+        make_stages(tracer.ops),
+        tracer.inputs,
+        tracer.states,
+        tracer.outputs,
         frozenset(fed.values()),
     )
 
 
 def runs_plainly(graph: gModule) -> bool:
-    """Whether a gModule runs its nodes as every gModule does, and nothing watches its calls."""
+    """Return whether `graph` runs its nodes as every gModule does, and nothing hooks its calls."""
     return not graph.overrides_run_node and graph.runs_directly
 
 
-def _index(nodes: list[Node], key: str | int, what: str) -> int:
+def _index(nodes: list[Node], key: str | int, role: str) -> int:
+    """Return the index of the node that `key` names; `role` is "input" or "output"."""
     if isinstance(key, int) and 0 <= key < len(nodes):
         return key
-    found = [i for i, node in enumerate(nodes) if node.name == key]
-    if len(found) != 1:
+    matches = [i for i, node in enumerate(nodes) if node.name == key]
+    if len(matches) != 1:
         names = ", ".join(repr(node.name) for node in nodes)
         raise GraphError(
-            f"recurrent: {what} {key!r} is not one of the {len(nodes)} {what}s ({names}); name it "
+            f"recurrent: {role} {key!r} is not one of the {len(nodes)} {role}s ({names}); name it "
             "with annotate(name=...) or give its index"
         )
-    return found[0]
+    return matches[0]
 
 
-class _Unknown:
-    """A state whose structure is not known yet; its elements are asked for one by one."""
+class _UnknownState:
+    """A state whose structure is not known yet, or an element of one."""
 
-    def __init__(self, trace: _Trace, node: Node) -> None:
-        self.trace, self.node = trace, node
-        self.parts: dict[Any, Any] = {}
+    def __init__(self) -> None:
+        self.parts: dict[int | str, _UnknownState] = {}
 
-    def part(self, key: Any) -> Any:
-        return self.parts.setdefault(key, _Unknown(self.trace, self.node))
+    def part(self, key: int | str) -> _UnknownState:
+        return self.parts.setdefault(key, _UnknownState())
 
 
-class _Trace:
-    """The operations of one time step, found by following wires through the graph."""
+class _StepTracer:
+    """Traces one time step of a gModule into operations.
 
-    def __init__(self, core: gModule, inputs: list[Node], states: Mapping[int, Any]) -> None:
+    Args:
+        core: the gModule.
+        inputs: its input nodes.
+        states: of each input that is a state, by index, a table of its structure; None where the
+            structure is not known yet.
+
+    Attributes:
+        ops, inputs, states, outputs: see `Plan`.
+    """
+
+    def __init__(self, core: gModule, inputs: list[Node], states: Mapping[int, Nested]) -> None:
         self.ops: list[Operation] = []
-        self.inputs: list[Any] = []
-        self.states: dict[int, Any] = {}
-        values = []
+        self.inputs: list[ValueRef | None] = []
+        self.states: dict[int, Nested] = {}
+        values: list[Nested] = []
         for i, node in enumerate(inputs):
-            if i not in states:
-                value = self.add(Operation("input", node, part=i))
-                self.inputs.append(value)
-            else:
-                value = self._state(node, states[i])
-                self.states[i] = value
+            if i in states:
+                self.states[i] = self._state(node, states[i])
                 self.inputs.append(None)
-            values.append(value)
+                values.append(self.states[i])
+            else:
+                value = self._add(Operation("input", node, part=i))
+                self.inputs.append(value)
+                values.append(value)
         self.outputs = self._graph(core, values if core.nInputs > 1 else values[0])
         if len(core.outnode.inputs) == 1:
             self.outputs = [self.outputs]
 
-    def add(self, op: Operation) -> Wire:
+    def feed(self, states: Nested, outputs: Nested) -> None:
+        """Make every state take its value in the output at its place."""
+        place = "recurrent: the state and what feeds it"
+        for state, value in nested.pairs(states, outputs, place):
+            self.ops[state.op].input = value
+
+    def _add(self, op: Operation) -> ValueRef:
         self.ops.append(op)
-        return Wire(len(self.ops) - 1)
+        return ValueRef(len(self.ops) - 1)
 
-    def _state(self, node: Node, structure: Any) -> Any:
+    def _state(self, node: Node, structure: Nested) -> Nested:
         if structure is None:
-            return _Unknown(self, node)
-        count = 0
+            return _UnknownState()
+        leaves = nested.leaves(structure)
+        states = [self._add(Operation("state", node, part=i)) for i in range(len(leaves))]
+        return nested.rebuild(structure, iter(states))
 
-        def make(_: Any) -> Wire:
-            nonlocal count
-            count += 1
-            return self.add(Operation("state", node, part=count - 1))
-
-        return nested.map_leaves(make, structure)
-
-    def _graph(self, graph: gModule, input: Any) -> Any:
-        values: dict[int, Any] = {id(graph.innode): input}
+    def _graph(self, graph: gModule, input: Nested) -> Nested:
+        values: dict[Node, Nested] = {graph.innode: input}
         for node, module in zip(graph.forwardnodes, graph.node_modules, strict=True):
             if node is graph.innode:
                 continue
-            taken = [values[id(source)] for source in node.inputs]
-            value = taken[0] if len(taken) == 1 else taken
+            inputs = [values[source] for source in node.inputs]
+            value = inputs[0] if len(inputs) == 1 else inputs
             if node.selectindex is not None:
                 value = self._part(node, value, node.selectindex)
             elif module is not None:
                 value = self._module(node, module, value)
-            values[id(node)] = value
-        return values[id(graph.outnode)]
+            values[node] = value
+        return values[graph.outnode]
 
-    def _module(self, node: Node, module: torch.nn.Module, value: Any) -> Any:
-        """What `module` makes of `value`: tables are taken apart here, the rest is computed."""
+    def _module(self, node: Node, module: torch.nn.Module, value: Nested) -> Nested:
+        """Trace a module: take tables apart here, and add an operation for everything else."""
         if isinstance(module, gModule) and runs_plainly(module):
             return self._graph(module, value)
         if type(module) is nn.Sequential:
             for inner in module.members():
                 value = self._module(node, inner, value)
             return value
-        route = module.route() if isinstance(module, nn.Module) else None
+        route = _route(module)
         if isinstance(route, Whole):
             return value
         if isinstance(route, Wrapped):
             return [value]
-        if isinstance(route, Element) and not isinstance(value, Wire):
+        if isinstance(route, Element) and not isinstance(value, ValueRef):
             return self._part(node, value, route.key)
         if isinstance(route, Slice) and isinstance(value, list):
-            return value[route.offset : route.offset + route.length]
-        return self.add(Operation("module", node, module, value))
+            elements = value[route.offset : route.offset + route.length]
+            if len(elements) != route.length:
+                raise GraphError(f"recurrent: {node!r} takes elements of a state of {len(value)}")
+            return elements
+        return self._add(Operation("module", node, module, value))
 
-    def _part(self, node: Node, value: Any, key: Any) -> Any:
-        if isinstance(value, _Unknown):
+    def _part(self, node: Node, value: Nested, key: int | str) -> Nested:
+        if isinstance(value, _UnknownState):
             return value.part(key)
         if isinstance(value, (list, dict)):
             try:
-                return value[key]
+                return value[key]  # type: ignore[index]
             except (IndexError, KeyError):
                 raise GraphError(
                     f"recurrent: {node!r} takes element {key!r} of a state of {len(value)} elements"
                 ) from None
-        return self.add(Operation("part", node, input=value, part=key))
+        return self._add(Operation("part", node, input=value, part=key))
 
 
-def _connect(trace: _Trace, states: Any, given_back: Any) -> None:
-    """Tell every state which wire gives its next value."""
-    for state, next in nested.pairs(states, given_back, "recurrent: the state and what feeds it"):
-        trace.ops[state.op].input = next
-
-
-def wires(value: Any) -> list[int]:
-    """The operations whose values `value` holds."""
-    return [leaf.op for leaf in nested.leaves(value) if isinstance(leaf, Wire)]
-
-
-def _stages(ops: list[Operation]) -> list[Stage]:
-    graph = networkx.DiGraph()
-    graph.add_nodes_from(range(len(ops)))
-    for i, op in enumerate(ops):
-        graph.add_edges_from((source, i) for source in wires(op.input))
-    condensed = networkx.condensation(graph)
-    members = {c: sorted(data["members"]) for c, data in condensed.nodes(data=True)}
-    loops = {
-        c
-        for c, inside in members.items()
-        if len(inside) > 1 or graph.has_edge(inside[0], inside[0])
-    }
-    # How many loops lie on the longest way to a component: what no loop separates runs together.
-    depth: dict[int, int] = {}
-    for c in networkx.topological_sort(condensed):
-        before = [depth[b] + (b in loops) for b in condensed.predecessors(c)]
-        depth[c] = max(before, default=0)
-    stages = []
-    for level in range(max(depth.values(), default=0) + 1):
-        at_once = [c for c in condensed if depth[c] == level and c not in loops]
-        batched = _in_order(ops, [op for c in at_once for op in members[c]], delays=True)
-        computed = [op for op in batched if ops[op].kind != "input"]
-        if computed:
-            reason = "needs no state" if level == 0 else f"needs the results of loop {level - 1}"
-            stages.append(Stage(False, computed, reason=f"{reason}, and no value of its own"))
-        for c in sorted((c for c in loops if depth[c] == level), key=lambda c: members[c][0]):
-            inside = members[c]
-            states = [op for op in inside if ops[op].kind == "state"]
-            stages.append(Stage(True, _in_order(ops, inside), states, _why(ops, graph, inside)))
-    return stages
-
-
-def _in_order(ops: list[Operation], inside: Iterable[int], delays: bool = False) -> list[int]:
-    """`inside` sorted so that what is needed comes first; a state needs nothing of its step.
-
-    With `delays`, outside loops, a state does follow what it is the delayed value of.
-    """
-    chosen = set(inside)
-    graph = networkx.DiGraph()
-    graph.add_nodes_from(sorted(chosen))
-    for i in chosen:
-        if ops[i].kind != "state" or delays:
-            graph.add_edges_from((source, i) for source in wires(ops[i].input) if source in chosen)
-    return list(networkx.lexicographical_topological_sort(graph))
-
-
-def _why(ops: list[Operation], graph: networkx.DiGraph, inside: list[int]) -> str:
-    """One way round the loop, in words."""
-    cycle = networkx.find_cycle(graph.subgraph(inside))
-    around = [ops[source] for source, _ in cycle]
-    start = next((i for i, op in enumerate(around) if op.kind == "state"), 0)
-    names = [op.label() for op in around[start:] + around[:start]]
-    return f"{names[0]} needs its own value of the step before: {' -> '.join([*names, names[0]])}"
+def _route(module: torch.nn.Module) -> Route | None:
+    """Return how `module` passes values on; None if it computes, or if a hook watches it."""
+    if not isinstance(module, nn.Module) or not module.runs_directly:
+        return None
+    return None if "updateOutput" in module.__dict__ else module.route()

@@ -172,7 +172,7 @@ def test_the_names_in_options_are_the_names_in_the_rooms() -> None:
     assert tuple(diagram.KINDS) == KINDS
     assert diagram.CELL_KINDS == CELL_KINDS
     assert diagram.NOTATIONS == NOTATIONS
-    assert nngraph.Descent.precisions == config.PRECISIONS
+    assert nngraph.FlatSGD.precisions == config.PRECISIONS
     (cell,) = [field for field in fields(Settings) if field.name == "cell"]
     assert cell.metadata["choices"] == tuple(model.CELLS)
 

@@ -9,10 +9,8 @@ import pytest
 import torch
 from helpers import cpu_capabilities, use_compiled
 
-from pygraph_nn.recurrent import functions as fused
-from pygraph_nn.recurrent.lstm.cuda import DeviceLstmSteps
-from pygraph_nn.recurrent.lstm.native import NativeLstmSteps
-from pygraph_nn.recurrent.lstm.torch_ops import LstmRun, LstmSteps
+from pygraph_nn.recurrent import Slot, Workspace
+from pygraph_nn.recurrent.lstm import CudaLstmSteps, LstmCall, LstmSteps, NativeLstmSteps
 
 # Relative error of a float32 computation: some roundings of 6e-8 in each of some steps.
 EXACT = 2e-6
@@ -61,7 +59,7 @@ def device_kernels() -> Iterator[None]:
 def Steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     if request.param == "device":
         request.getfixturevalue("device_kernels")
-        return DeviceLstmSteps
+        return CudaLstmSteps
     if request.param == "PyTorch's operations":
         return LstmSteps
     use_compiled(request.param, monkeypatch)
@@ -93,6 +91,11 @@ def arguments(steps: int, batch: int, size: int, externals: int = 1) -> list[tor
     return [x.requires_grad_() for x in made]
 
 
+def call_of(block: torch.Tensor, slices: tuple[int, int, int, int]) -> LstmCall:
+    """A call on a block whose gradient goes to autograd."""
+    return LstmCall(Workspace(), 0, Slot(block), slices)
+
+
 def run(
     Steps: Any, slots: tuple[int, ...], given: list[torch.Tensor], to_c: bool = True
 ) -> list[torch.Tensor]:
@@ -100,7 +103,7 @@ def run(
     if Steps is None:
         c, h = in_double(slots, *given)
     else:
-        c, h = Steps.apply(LstmRun(fused.Workspace(), "loop", slots, False), *given)
+        c, h = Steps.apply(call_of(given[2], slots), *given)
     weights = torch.linspace(-1, 1, h.numel(), dtype=h.dtype).view(h.shape)
     loss = (h * weights.cos()).sum() + (c * weights.sin()).sum() * to_c
     return [c, h, *torch.autograd.grad(loss, given)]
@@ -143,8 +146,7 @@ def test_small_numbers_keep_their_digits(capability: str, monkeypatch: pytest.Mo
     sums[..., 3 * size :] = 200  # out: open
     zeros = torch.zeros(1, size)
     block = torch.zeros(size + 1, 4 * size)
-    how = LstmRun(fused.Workspace(), "x", (0, 1, 2, 3), False)
-    c, h = NativeLstmSteps.apply(how, zeros, zeros, block, sums)
+    c, h = NativeLstmSteps.apply(call_of(block, (0, 1, 2, 3)), zeros, zeros, block, sums)
     expected = x.double().tanh()
     assert ((c[0, 0] - expected).abs() <= 4e-7 * expected.abs()).all()
     assert ((h[0, 0] - expected.tanh()).abs() <= 4e-7 * expected.abs()).all()
@@ -154,7 +156,7 @@ def test_what_is_no_number_stays_so(Steps: Any) -> None:
     given = arguments(2, 5, 20)
     with torch.no_grad():
         given[3][0, 2, 0] = torch.nan
-    c, h = Steps.apply(LstmRun(fused.Workspace(), "x", SLOTS[0], False), *given)
+    c, h = Steps.apply(call_of(given[2], SLOTS[0]), *given)
     assert h[0, 2, 0].isnan()
     assert c[0, 2, 0].isnan()
     assert h[1, 2].isnan().all()
@@ -183,6 +185,6 @@ def test_double_precision(device_kernels: None) -> None:
     given = [x.detach().double().requires_grad_() for x in arguments(3, 4, 20)]
     for slots in SLOTS:
         expected = run(None, slots, given)
-        for Steps in (LstmSteps, DeviceLstmSteps):
+        for Steps in (LstmSteps, CudaLstmSteps):
             for a, b in zip(run(Steps, slots, given), expected, strict=True):
                 torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)

@@ -74,7 +74,7 @@ def test_losses_that_count_differently(compiled: None, average: bool) -> None:
     rows = torch.nn.functional.cross_entropy(scores, target.flatten(), reduction="none")
     expected = rows.view(words).mean(1) if average else rows.view(words).sum(1)
     gradients = torch.autograd.grad((expected * weights[:, 0]).sum(), exact)
-    descent = nngraph.Descent(nngraph.recurrent(core, {}))
+    descent = nngraph.FlatSGD(nngraph.recurrent(core, {}))
     made = descent.forward([input, target])
     torch.testing.assert_close(made[:, 0].double(), expected, rtol=1e-6, atol=1e-6)
     descent.backward([made], [weights])

@@ -26,7 +26,7 @@ class DeviceQueue:
 
     capacity = 64
 
-    def __init__(self, model: LanguageModel, sgd: nngraph.Descent) -> None:
+    def __init__(self, model: LanguageModel, sgd: nngraph.FlatSGD) -> None:
         self._model = model
         self._sgd = sgd
         settings, like = model.settings, model.paramx

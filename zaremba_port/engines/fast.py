@@ -34,7 +34,7 @@ class FastModel(LanguageModel):
         cell: Cell | None = None,
         precision: str = "float32",
     ) -> None:
-        self._sgd = nngraph.Descent(nngraph.recurrent(core_network, {"prev_s": "next_s"}))
+        self._sgd = nngraph.FlatSGD(nngraph.recurrent(core_network, {"prev_s": "next_s"}))
         self._sgd.use_precision(precision)
         super().__init__(core_network, settings, cell, self._sgd.parameters, self._sgd.gradients)
         self._losses = self.err[:, None]

@@ -1,15 +1,18 @@
-"""The loop of an LSTM with a hand-written backward pass, three times.
+"""The loop of an LSTM with a hand-written backward pass, in three implementations.
 
-`torch_ops` runs anywhere, `native` calls the compiled kernels, `cuda` uses PyTorch's fused cell.
+`LstmSteps` runs anywhere by PyTorch's operations, `NativeLstmSteps` calls the compiled kernels,
+`CudaLstmSteps` uses the kernels of PyTorch's own LSTM cell. They need `workspace` and `functions`,
+and nothing of plans.
 """
 
-from .cuda import DeviceLstmSteps
+from .call import LstmCall
+from .cuda import CudaLstmSteps
 from .native import NativeLstmSteps
-from .torch_ops import LstmRun, LstmSteps
+from .torch_ops import LstmSteps
 
 __all__ = [
-    "DeviceLstmSteps",
-    "LstmRun",
+    "CudaLstmSteps",
+    "LstmCall",
     "LstmSteps",
     "NativeLstmSteps",
 ]

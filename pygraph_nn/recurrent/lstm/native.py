@@ -1,51 +1,76 @@
-"""The loop of a long short-term memory by compiled code: in float32, on the CPU."""
+"""The loop of an LSTM by compiled code: float32, on the CPU."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
+from ..functions import Context, refuse_second_derivative
 from ..native import bindings as kernels
-from .torch_ops import LstmRun
+from ..workspace import ANY_OPERATION
+from .call import LstmCall
 
 Tensor = torch.Tensor
 
 
+class _NativeLstmContext(Context):
+    call: LstmCall
+    externals: int
+    tensors: dict[str, Tensor]
+
+
 class NativeLstmSteps(torch.autograd.Function):
-    """What `fused_lstm.LstmSteps` does."""
+    """Run the loop of an LSTM by `lstm_steps.c`.
+
+    Arguments, results, gradients and their shapes are those of `LstmSteps`; all are float32, on
+    the CPU.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, run: LstmRun, c_first: Tensor, h_first: Tensor, block: Tensor, *externals: Tensor
+        ctx: _NativeLstmContext,
+        call: LstmCall,
+        c_first: Tensor,
+        h_first: Tensor,
+        block: Tensor,
+        *externals: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        work, key = run.work, run.key
-        gates, h = run.begin(h_first, externals)
+        workspace, key = call.workspace, call.key
+        gates, h = call.begin(h_first, externals)
         steps, (batch, size) = len(gates), h_first.shape
-        c = work.empty((key, "c"), (steps + 1, batch, size), gates)
-        tanh_c = work.empty((key, "tanh c"), (steps, batch, size), gates)
+        c = workspace.empty((key, "c"), (steps + 1, batch, size), gates)
         c[0] = c_first
-        ctx.run, ctx.count = run, len(externals)
-        ctx.tensors = {"block": block, "gates": gates, "h": h, "c": c, "tanh_c": tanh_c}
+        packed = (kernels.packed_size(size),)  # each call packs the weight anew
+        ctx.call, ctx.externals = call, len(externals)
+        ctx.tensors = {
+            "block": block,
+            "gates": gates,
+            "h": h,
+            "c": c,
+            "tanh_c": workspace.empty((key, "tanh c"), (steps, batch, size), gates),
+            "packed": workspace.empty((ANY_OPERATION, "packed"), packed, gates),
+        }
         ctx.set_materialize_grads(False)
-        # Room for the packed weight, one for all loops: each packs its own anew.
-        ctx.tensors["packed"] = work.empty("packed", (kernels.packed_size(size),), gates)
-        kernels.lstm("lstm_forward", run.slots, **ctx.tensors)
+        kernels.lstm("lstm_forward", call.gate_slices, **ctx.tensors)
         return c[1:], h[1:, :, :-1]
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        work, key, gates, h = ctx.run.work, ctx.run.key, ctx.tensors["gates"], ctx.tensors["h"]
+    def backward(
+        ctx: _NativeLstmContext, grad_c: Tensor | None, grad_h: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        refuse_second_derivative()
+        call, gates, h = ctx.call, ctx.tensors["gates"], ctx.tensors["h"]
+        workspace, key = call.workspace, call.key
         _, batch, width = gates.shape
-        d = work.empty((key, "d"), gates.shape, gates)
-        dc = work.zeros((key, "dc"), (batch, width // 4), gates)
-        names = ("grad_c", "grad_h")
-        given = {n: g.contiguous() for n, g in zip(names, grads, strict=True) if g is not None}
-        kernels.lstm("lstm_backward", ctx.run.slots, d=d, dc=dc, **given, **ctx.tensors)
-        needs, block = ctx.needs_input_grad, ctx.tensors["block"]
+        d = workspace.empty((key, "d"), gates.shape, gates)
+        dc = workspace.zeros((key, "dc"), (batch, width // 4), gates)
+        grads = {"grad_c": grad_c, "grad_h": grad_h}
+        present = {name: grad.contiguous() for name, grad in grads.items() if grad is not None}
+        kernels.lstm("lstm_backward", call.gate_slices, d=d, dc=dc, **present, **ctx.tensors)
+        needs = ctx.needs_input_grad
         dc_first = dc.clone() if needs[1] else None
-        dh_first = d[0] @ block[:-1].t() if needs[2] else None
-        db = None
+        dh_first = d[0] @ call.slot.values[:-1].t() if needs[2] else None
+        d_block = None
         if needs[3]:
-            db = work.block_gradient(block, h[:-1].flatten(0, 1), d.flatten(0, 1))
-        return None, dc_first, dh_first, db, *[d] * ctx.count
+            rows = h[:-1].flatten(0, 1)  # (T * batch, size + 1)
+            d_block = workspace.block_gradient(call.slot, rows, d.flatten(0, 1))
+        return None, dc_first, dh_first, d_block, *[d] * ctx.externals

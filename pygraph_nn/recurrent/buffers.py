@@ -1,0 +1,81 @@
+"""The workspace that keeps its buffers from one training step to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import torch
+
+from .workspace import BufferKey, Slot, Workspace
+
+Tensor = torch.Tensor
+
+_Memory: TypeAlias = tuple[int, int | torch.SymInt, torch.Size, tuple[int, ...]]
+
+
+class BufferedWorkspace(Workspace):
+    """A workspace that allocates each buffer once and writes gradients into slots.
+
+    A second use of a key with the same shape and dtype returns the same tensor, whose values are
+    then overwritten: no page of memory is mapped and zeroed again.
+
+    Args:
+        slots: of each layer whose gradients the functions write, its slot.
+    """
+
+    fuses_layers = True
+
+    def __init__(self, slots: Mapping[torch.nn.Module, Slot]) -> None:
+        self._slots = slots
+        self._buffers: dict[tuple[BufferKey, tuple[int, ...], torch.dtype], Tensor] = {}
+        self._slices: dict[_Memory, Sequence[Tensor]] = {}
+
+    def slot(self, module: torch.nn.Module) -> Slot | None:
+        return self._slots.get(module)
+
+    def leave_to_autograd(self, module: torch.nn.Module) -> None:
+        if not torch.is_grad_enabled():
+            return
+        for inner in module.modules():
+            slot = self._slots.get(inner)
+            if slot is not None and not slot.written:
+                slot.zero()
+
+    def empty(self, key: BufferKey, shape: Sequence[int], like: Tensor) -> Tensor:
+        return self._buffer(key, shape, like)[0]
+
+    def with_ones(self, key: BufferKey, shape: Sequence[int], like: Tensor) -> Tensor:
+        buffer, is_new = self._buffer(key, shape, like)
+        if is_new:
+            buffer[..., -1] = 1
+        return buffer
+
+    def _buffer(self, key: BufferKey, shape: Sequence[int], like: Tensor) -> tuple[Tensor, bool]:
+        """Return the buffer, and whether it was allocated by this call."""
+        place = (key, tuple(shape), like.dtype)
+        buffer = self._buffers.get(place)
+        if buffer is not None:
+            return buffer, False
+        buffer = self._buffers[place] = like.new_empty(place[1])
+        return buffer, True
+
+    def by_step(self, buffer: Tensor) -> Sequence[Tensor]:
+        # The storage's own address: on the meta device, `data_ptr` is 0 for all.
+        storage = buffer.untyped_storage()._cdata
+        memory = (storage, buffer.storage_offset(), buffer.shape, buffer.stride())
+        slices = self._slices.get(memory)
+        if slices is None:
+            slices = self._slices[memory] = buffer.unbind(0)
+        return slices
+
+    def product(self, a: Tensor, b: Tensor, out: Tensor, beta: int = 0) -> Tensor:
+        if self.exact:
+            return torch.addmm(out, a, b, beta=beta, out=out)
+        product = a.bfloat16() @ b.bfloat16()
+        return out.add_(product) if beta else out.copy_(product)
+
+    def product_plus(self, c: Tensor, a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+        if self.exact:
+            return torch.addmm(c, a, b, out=out)
+        return torch.add(c, a.bfloat16() @ b.bfloat16(), out=out)
