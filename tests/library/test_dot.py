@@ -175,45 +175,6 @@ def test_values_that_are_no_numbers_are_marked() -> None:
         assert f"Tensor[2]{mark}" in nngraph.todot(g, values=traced)
 
 
-# Traces
-
-
-def small_network() -> tuple[Any, torch.Tensor]:
-    x = nn.Identity()()
-    h = nn.Dropout(0.5)(nn.Linear(3, 4)(x))
-    return nngraph.gModule([x], [nn.CAddTable()([nn.Tanh()(h), h])]), torch.randn(2, 3)
-
-
-def test_a_trace_agrees_with_a_run_and_changes_nothing() -> None:
-    g, t = small_network()
-    g.zeroGradParameters()
-    before = torch.random.get_rng_state()
-    traced = nngraph.trace(g, t, torch.ones(2, 4))
-    assert torch.equal(torch.random.get_rng_state(), before)
-    assert all(p.grad is not None and not p.grad.any() for p in g.parameters())
-    output = g.forward(t)
-    assert torch.equal(traced.outputs[g.outnode], output)
-    assert torch.allclose(traced.gradOutput(g.innode), g.backward(t, torch.ones(2, 4)))
-
-
-def test_a_trace_sees_into_nested_graphs() -> None:
-    inner, _ = small_network()
-    x = nn.Identity()()
-    node = inner(x)
-    g = nngraph.gModule([x], [node])
-    traced = nngraph.trace(g, torch.randn(2, 3), torch.ones(2, 4))
-    assert torch.equal(traced.inner[node].outputs[inner.outnode], traced.outputs[node])
-    assert torch.equal(traced.inner[node].gradOutput(inner.innode), traced.gradOutput(g.innode))
-
-
-def test_a_trace_takes_the_input_of_the_last_forward() -> None:
-    g, t = small_network()
-    with pytest.raises(nngraph.GraphError, match="call forward"):
-        nngraph.trace(g)
-    g.forward(t)
-    assert torch.equal(nngraph.trace(g).outputs[g.innode], t)
-
-
 # The reduction
 
 
