@@ -1,4 +1,4 @@
-"""One HTML page for a graph: to zoom, fold and walk through, without network or server."""
+"""HTML pages of graphs, which readers zoom, fold and walk through without network or server."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ def html_page(
 ) -> str:
     """Return the page of `graph`, and write it to `fname` if given.
 
-    The page holds all it needs. It zooms and pans, finds nodes by name, folds and unfolds groups
-    and nested graphs, shows what is behind a node, and walks through the forward and the backward
-    pass. It follows the reader's choice of a light or dark display, and works by keyboard.
+    The page is one file without links. It zooms and pans, finds nodes by name, folds and unfolds
+    groups and nested graphs, shows the details of a node, and walks through the forward and the
+    backward pass. It follows the reader's choice of light or dark, and works by keyboard.
 
     Args:
-        graph: a gModule, or a list of clones of one: an unrolled network, in which the output
-            ``next_s`` of each clone is the input ``prev_s`` of the next. Copies that share their
-            parameters are folded into one with a repeat mark, in a list and within a gModule.
-        fname: ``.html`` is added to a name without a suffix.
-        title: by default the graph's name.
-        values: a run (`trace`), whose shapes and statistics are shown, or a dict from nodes to
-            shapes; for a list of clones a list with one of these, or None, for each. By default
-            the last `forward` and `backward` are traced, if there were any.
+        graph: a gModule, or a list of clones of one, which the page shows as an unrolled network:
+            the output ``next_s`` of each clone is the input ``prev_s`` of the next. Copies that
+            share their parameters, in a list or in a gModule, are folded into one box with a
+            repeat mark.
+        fname: the file to write; ``.html`` is added unless it ends with ``.html`` or ``.htm``.
+        title: default the graph's name.
+        values: a run (`trace`), of which the page shows shapes and statistics, or a dict from
+            nodes to shapes; for a list of clones a list of these, or None, one for each clone. By
+            default the input of the last `forward` is traced, and the last `backward`.
 
     Raises:
         GraphError: `graph` is neither a gModule nor a list of them, or `values` do not fit it.
@@ -62,7 +63,7 @@ def html_page(
 
 
 def _single(graph: gModule, values: Any) -> tuple[Picture, dict[str, Run | None]]:
-    """Return the picture of one gModule, and its run."""
+    """Return the picture of one gModule, and its run under the empty prefix."""
     if values is None:
         values = _last_run(graph)
     elif not isinstance(values, (Trace, Mapping)):
@@ -74,7 +75,7 @@ def _single(graph: gModule, values: Any) -> tuple[Picture, dict[str, Run | None]
 
 
 def _unrolled(clones: Sequence[gModule], values: Any) -> tuple[Picture, dict[str, Run | None]]:
-    """Return the picture of `clones`, and their runs by the prefix of the ids of their boxes."""
+    """Return the picture of `clones`, and their runs by the prefixes of box ids."""
     if values is None:
         values = [_last_run(g) for g in clones]
     elif not isinstance(values, (list, tuple)):

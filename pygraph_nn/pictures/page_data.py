@@ -1,4 +1,4 @@
-"""The contents of the HTML page of a graph, as data for its script."""
+"""The data that the script of an HTML page shows: boxes, wires, and the order of the passes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .trace import Trace
 from .unrolled import alike
 
 Run = Trace | Values
-"""Values at the nodes of one graph, or only their shapes."""
+"""The values at the nodes of one graph, or their shapes."""
 
 
 def page_data(picture: Picture, runs: dict[str, Run | None]) -> dict[str, Any]:
-    """Return the data of the page of `picture`; ``assets/model/graph.js`` has their types.
+    """Return the data of the page of `picture`; ``assets/model/graph.js`` documents their types.
 
-    ``items`` are boxes and their holders (groups, nested graphs), outer ones first; ``wires`` lead
-    between boxes; ``forward`` and ``backward`` hold the ids of boxes in the order of the passes.
+    ``items`` are boxes, groups and nested graphs, outer ones first; ``wires`` connect boxes;
+    ``forward`` and ``backward`` are the ids of boxes in the order of the two passes.
 
     Args:
-        runs: values by the prefix of the ids of the boxes that they belong to: "" for the whole
-            picture, ``id/`` for the nested graph in box ``id``.
+        runs: values by prefix of box ids: "" for `picture`, ``id/`` for the nested graph in the
+            box ``id``.
     """
     contents = _Contents(runs)
     forward, backward = contents.add(picture, holder="")
@@ -39,7 +39,7 @@ def page_data(picture: Picture, runs: dict[str, Run | None]) -> dict[str, Any]:
 
 
 class _Contents:
-    """Items and wires of a picture and of the nested graphs in it."""
+    """Collects the items and wires of a picture and of the nested graphs in it."""
 
     def __init__(self, runs: dict[str, Run | None]) -> None:
         self.items: list[dict[str, Any]] = []
@@ -47,7 +47,7 @@ class _Contents:
         self.runs = dict(runs)
 
     def add(self, picture: Picture, holder: str) -> tuple[list[str], list[str]]:
-        """Add what `holder` holds; return the ids of its boxes in forward and backward order."""
+        """Add `picture`, the contents of the box `holder`; return its boxes' ids, pass by pass."""
         prefix = f"{holder}/" if holder else ""
         for frame in picture.frames:
             parent = _group_id(prefix, frame[:-1]) if len(frame) > 1 else holder
@@ -69,7 +69,7 @@ class _Contents:
         return forward, backward
 
     def _add_inner(self, box: Box, prefix: str) -> tuple[list[str], list[str]]:
-        """Add the nested graph in `box`, if there is one, and give it its part of the run."""
+        """Add the nested graph in `box`, if there is one, with its part of the run."""
         if box.inner is None:
             return [], []
         run = self.runs.get(prefix)
@@ -82,7 +82,7 @@ class _Contents:
 
 
 def _wire(wire: Wire, boxes: dict[str, Box]) -> dict[str, Any]:
-    """Return a wire, from and to the outputs and inputs within nested graphs where known."""
+    """Return the data of a wire; in nested graphs it ends at an output or input, if known."""
     source, target = boxes[wire.source], boxes[wire.target]
     return _without_empty(
         {
@@ -111,7 +111,7 @@ def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _description(box: Box) -> dict[str, Any]:
-    """Return the properties of a box that are the same in every run."""
+    """Return the data of a box that do not depend on a run."""
     module = box.module
     place = box.node.declared_at if box.node is not None and box.kind != "output" else ""
     return {
@@ -130,9 +130,9 @@ def _description(box: Box) -> dict[str, Any]:
 
 
 def _short_place(place: str) -> str:
-    """Leave out of ``path:line`` the folders that only this computer has.
+    """Return ``path:line`` with the path relative to the working directory.
 
-    The path starts at the working directory; outside of it, the last two parts are left.
+    Of a path outside of it, the last two parts remain.
     """
     name, _, line = place.rpartition(":")
     if not name:
@@ -143,7 +143,7 @@ def _short_place(place: str) -> str:
 
 
 def _values(box: Box, run: Run | None) -> dict[str, Any]:
-    """Return shapes, and statistics where the run computed values."""
+    """Return the shapes at a box, and the statistics of values if the run has any."""
     if box.node is None or run is None:
         return {}
     outputs = outputs_of(run)
@@ -161,7 +161,7 @@ def _values(box: Box, run: Run | None) -> dict[str, Any]:
 
 
 def _shown_node(box: Box, node: Node) -> Node:
-    """Return the node whose value `box` shows: of an output, the node that it is the output of."""
+    """Return the node whose value `box` shows; for an output, the node before the outnode."""
     if box.kind != "output" or box.output is None:
         return node
     return node.inputs[box.output]

@@ -58,9 +58,9 @@ class Drawn:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
     from pygraph_nn.debug import failures as debug
 
-    made = Drawn()
-    monkeypatch.setattr(debug._pictures, "draw", made)
-    return made
+    drawing = Drawn()
+    monkeypatch.setattr(debug._pictures, "draw", drawing)
+    return drawing
 
 
 def fail(g: nngraph.gModule) -> None:
