@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..graph import GraphStructure, Observer, observe_everywhere, stop_observing_everywhere
+from ..nested import Nested
 from ..node import Node
 from ..pictures import draw_failure
 
@@ -21,7 +22,7 @@ class _FailurePictures(Observer):
     def __init__(self) -> None:
         self.draw: Draw | None = draw_failure
 
-    def failed(self, graph: GraphStructure, node: Node, input: Any, error: Exception) -> None:
+    def failed(self, graph: GraphStructure, node: Node, input: Nested, error: Exception) -> None:
         if self.draw is None:
             return
         # As in nngraph, the file has the name of the graph.
