@@ -129,7 +129,7 @@ INDEX_ARGUMENTS = {
 
 
 class _FromZero(ast.NodeTransformer):
-    """Changes the indices in calls of layers from Lua's, from 1, to Python's, from 0."""
+    """Shifts the indices in calls of layers, which Lua counts from 1, to count from 0."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -256,7 +256,7 @@ class Server(http.server.ThreadingHTTPServer):
     Python 3.11.8, parsing in two threads fails (CPython issue 106905).
     """
 
-    daemon_threads = False  # server_close waits for other threads only
+    daemon_threads = False  # server_close does not wait for daemon threads
 
     def __init__(self, handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> None:
         super().__init__(("127.0.0.1", 0), handler)

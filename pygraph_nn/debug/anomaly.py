@@ -60,12 +60,14 @@ class _NonFinite(Observer):
         self._parameter_hooks: dict[int, RemovableHandle] = {}
 
     def before(self, graph: GraphStructure, node: Node, input: Nested) -> Nested:
+        """Return `input` as aliases whose hooks check the gradient that `node` returns."""
         if node.module is None or isinstance(node.module, GraphStructure):
             return input  # the nodes inside are checked one by one
         self._watch_parameters(graph, node)
         return nested.map_leaves(lambda x: self._watched_alias(graph, node, x), input)
 
     def after(self, graph: GraphStructure, node: Node, input: Nested, output: Nested) -> None:
+        """Check `output`, and let hooks on it check its gradient."""
         if node.module is None:
             return  # it only passes values on; the nodes around it are checked
         if not is_finite(output):

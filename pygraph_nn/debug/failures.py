@@ -23,6 +23,7 @@ class _FailurePictures(Observer):
         self.draw: Draw | None = draw_failure
 
     def failed(self, graph: GraphStructure, node: Node, input: Nested, error: Exception) -> None:
+        """Draw `graph` with `node` in red."""
         if self.draw is None:
             return
         # As in nngraph, the file has the name of the graph.

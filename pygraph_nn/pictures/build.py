@@ -58,6 +58,7 @@ class _Builder:
         self.plumbing = Plumbing(g)
 
     def build(self) -> Picture:
+        """Return the Picture, after adding inputs, nodes in forward order, and outputs."""
         g, sources = self.g, self.plumbing.sources
         for i, node in enumerate(g.input_nodes):
             self._add_input(i, node)

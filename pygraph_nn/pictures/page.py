@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import GraphError, type_name
 from ..graph import gModule
-from .build import Values, reduce
+from .build import reduce
 from .model import Picture
 from .page_data import Run, page_data
 from .page_template import fill_template
 from .trace import Trace, trace
 from .unrolled import unroll
+
+Runs = Run | Sequence[Run | None] | None
+"""Values for a page: those of one gModule, or a list of them for a list of clones."""
 
 
 def html_page(
@@ -22,7 +24,7 @@ def html_page(
     fname: str | os.PathLike[str] | None = None,
     *,
     title: str | None = None,
-    values: Trace | Values | Sequence[Trace | Values | None] | None = None,
+    values: Runs = None,
 ) -> str:
     """Return the page of `graph`, and write it to `fname` if given.
 
@@ -62,7 +64,7 @@ def html_page(
     return page
 
 
-def _single(graph: gModule, values: Any) -> tuple[Picture, dict[str, Run | None]]:
+def _single(graph: gModule, values: Runs) -> tuple[Picture, dict[str, Run | None]]:
     """Return the picture of one gModule, and its run under the empty prefix."""
     if values is None:
         values = _last_run(graph)
@@ -74,7 +76,7 @@ def _single(graph: gModule, values: Any) -> tuple[Picture, dict[str, Run | None]
     return reduce(graph, values), {"": values or graph.shapes}
 
 
-def _unrolled(clones: Sequence[gModule], values: Any) -> tuple[Picture, dict[str, Run | None]]:
+def _unrolled(clones: Sequence[gModule], values: Runs) -> tuple[Picture, dict[str, Run | None]]:
     """Return the picture of `clones`, and their runs by the prefixes of box ids."""
     if values is None:
         values = [_last_run(g) for g in clones]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ..node import Node
 from .build import Values, outputs_of
@@ -18,7 +17,7 @@ Run = Trace | Values
 """The values at the nodes of one graph, or their shapes."""
 
 
-def page_data(picture: Picture, runs: dict[str, Run | None]) -> dict[str, Any]:
+def page_data(picture: Picture, runs: dict[str, Run | None]) -> dict[str, object]:
     """Return the data of the page of `picture`; ``assets/model/graph.js`` documents their types.
 
     ``items`` are boxes, groups and nested graphs, outer ones first; ``wires`` connect boxes;
@@ -42,8 +41,8 @@ class _Contents:
     """Collects the items and wires of a picture and of the nested graphs in it."""
 
     def __init__(self, runs: dict[str, Run | None]) -> None:
-        self.items: list[dict[str, Any]] = []
-        self.wires: list[dict[str, Any]] = []
+        self.items: list[dict[str, object]] = []
+        self.wires: list[dict[str, object]] = []
         self.runs = dict(runs)
 
     def add(self, picture: Picture, holder: str) -> tuple[list[str], list[str]]:
@@ -81,7 +80,7 @@ class _Contents:
         return self.add(box.inner, box.id)
 
 
-def _wire(wire: Wire, boxes: dict[str, Box]) -> dict[str, Any]:
+def _wire(wire: Wire, boxes: dict[str, Box]) -> dict[str, object]:
     """Return the data of a wire; in nested graphs it ends at an output or input, if known."""
     source, target = boxes[wire.source], boxes[wire.target]
     return _without_empty(
@@ -106,11 +105,11 @@ def _group_id(prefix: str, frame: tuple[str, ...]) -> str:
     return f"{prefix}group:{'/'.join(frame)}"
 
 
-def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
+def _without_empty(data: dict[str, object]) -> dict[str, object]:
     return {key: value for key, value in data.items() if value not in (None, "", [], False, ())}
 
 
-def _description(box: Box) -> dict[str, Any]:
+def _description(box: Box) -> dict[str, object]:
     """Return the data of a box that do not depend on a run."""
     module = box.module
     place = box.node.declared_at if box.node is not None and box.kind != "output" else ""
@@ -142,13 +141,13 @@ def _short_place(place: str) -> str:
     return f"{short.as_posix()}:{line}"
 
 
-def _values(box: Box, run: Run | None) -> dict[str, Any]:
+def _values(box: Box, run: Run | None) -> dict[str, object]:
     """Return the shapes at a box, and the statistics of values if the run has any."""
     if box.node is None or run is None:
         return {}
     outputs = outputs_of(run)
     node = _shown_node(box, box.node)
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     if node in outputs:
         values["shape"] = shape_text(outputs[node])
     sources = box.nodes[0].inputs

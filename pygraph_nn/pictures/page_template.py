@@ -7,7 +7,6 @@ import graphlib
 import posixpath
 import re
 from importlib import resources
-from typing import Any
 
 import jinja2
 
@@ -16,7 +15,7 @@ _EXPORT = re.compile(r"^export (?=(?:const|let|function) )", re.MULTILINE)
 _DOC_COMMENT = re.compile(r"^ */\*\*(?:[^*]|\*(?!/))*\*/\n+", re.MULTILINE)
 
 
-def fill_template(title: str, data: dict[str, Any]) -> str:
+def fill_template(title: str, data: dict[str, object]) -> str:
     """Return the page that shows `data`, from `page_data`."""
     style = _asset("page.css")
     return _template().render(title=title, data=data, style=style, script=joined_script())

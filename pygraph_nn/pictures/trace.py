@@ -173,6 +173,7 @@ class _Recorder(Observer):
         self._running = [run]  # the run of the outermost graph, of the graph nested in it, ...
 
     def before(self, graph: GraphStructure, node: Node, input: Nested) -> Nested:
+        """Record `input`, and return it cut off from the nodes before."""
         run = self._running[-1]
         if graph is not run.g:
             return input  # part of a gModule that another module runs, which a Trace does not show
@@ -194,6 +195,7 @@ class _Recorder(Observer):
         return nested.map_leaves(_copied, cut)
 
     def after(self, graph: GraphStructure, node: Node, input: Nested, output: Nested) -> None:
+        """Record `output`, which ends the run of a nested graph."""
         if len(self._running) > 1 and self._running[-2].inner.get(node) is self._running[-1]:
             self._running.pop()
         run = self._running[-1]
