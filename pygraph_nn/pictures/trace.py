@@ -62,11 +62,15 @@ def trace(g: gModule, input: Nested = None, gradOutput: Nested = None) -> Trace:
         gradOutput = recorded.grad_output if gradOutput is None else gradOutput
     run = _Run(g)
     # The backward pass comes before buffers are restored: autograd may need their present values.
-    with _generators_restored(g, input), _tensors_restored(g), torch.enable_grad():
-        with observing(_Recorder(run), alone=True):
-            g.updateOutput(input)
+    with (
+        _generators_restored(g, input),
+        _tensors_restored(g),
+        observing(_Recorder(run), alone=True),
+        torch.enable_grad(),
+    ):
+        g.updateOutput(input)
         if gradOutput is not None:
-            run.backward(gradOutput)
+            run.backward(nested.map_leaves(detached, gradOutput))
     return run.trace
 
 

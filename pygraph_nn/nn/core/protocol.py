@@ -109,7 +109,8 @@ def run_backward(
 
     With `to_input`, returns the gradient of the input, shaped like `input` (zeros where there is
     none), else None. With `to_parameters`, adds ``scale`` times the gradients of the parameters of
-    `parameters_of` to their ``.grad``. `place` names the module in error messages.
+    `parameters_of` to their ``.grad``. At least one of the two is True. `place` names the module in
+    error messages.
 
     Raises:
         GraphError: `input` or `grad_output` does not fit the recorded pass.
@@ -149,7 +150,7 @@ def _backward_into_grad(
 ) -> Nested:
     """Let autograd add to ``.grad`` itself, which for small layers saves half of the time.
 
-    It does so for every leaf, also for a tensor of their own that a user's function uses.
+    It does so for every leaf, also for tensors that a user's function uses beside its input.
     """
     inputs = _trainable(nested.leaves(input))
     for x in inputs:
