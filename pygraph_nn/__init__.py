@@ -10,14 +10,46 @@ tensor([0., 0.])
 """
 
 from . import nested, nn, torch7_random
-from .debug import annotateNodes, detect_anomaly, draw_failures_with, setDebug
+from .debug import (
+    annotateNodes,
+    detect_anomaly,
+    draw_failures_with,
+    setDebug,
+)
 from .errors import GraphError
-from .graph import Graph, NodeShapes, Observer, clone_many_times, gModule, nest, observing
-from .nn.core import function, module, reference_mode
+from .graph import (
+    Graph,
+    NodeShapes,
+    Observer,
+    clone_many_times,
+    gModule,
+    nest,
+    observing,
+)
+from .nn.core import (
+    function,
+    module,
+    reference_mode,
+)
 from .node import Node, group
-from .pictures import Box, Picture, Trace, Wire, dot, html_page, simple_print, todot, trace
+from .pictures import (
+    Box,
+    Picture,
+    Trace,
+    Wire,
+    dot,
+    html_page,
+    simple_print,
+    todot,
+    trace,
+)
 from .pictures import reduce as picture_of
-from .recurrent import Captured, Descent, Recurrent, recurrent
+from .recurrent import (
+    Captured,
+    Descent,
+    Recurrent,
+    recurrent,
+)
 from .torch7_random import Generator, initialSeed, manualSeed
 
 __all__ = [

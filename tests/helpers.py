@@ -231,17 +231,17 @@ def chromium(profile: Path, size: str) -> Iterator[Any]:
 
 
 def cpu_capabilities() -> list[str]:
-    """Return the instruction sets for which kernels compile and run here; AVX512 includes AVX2."""
+    """For what the kernels can be compiled and run here; AVX-512 includes AVX2."""
     try:
-        best = native.capability()
-        native.load(best)
+        found = native.capability()
+        native.load(found)
     except native.Unavailable:
         return []
-    return ["AVX2", "AVX512"] if best == "AVX512" else [best]
+    return ["AVX2", "AVX512"] if found == "AVX512" else [found]
 
 
 def use_compiled(capability: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use the kernels for `capability`, by default the best; skip the test if they do not load."""
+    """Have the kernels compiled for `capability` used; skip, saying why, where there are none."""
     try:
         library = native.load(capability or native.capability())
     except native.Unavailable as reason:
