@@ -1,4 +1,4 @@
-"""What the tests share: the golden data of the original Torch7, and its Lua code read as Python."""
+"""Helpers of the tests: golden data of Torch7 and its Lua code, browsers, kernels, servers."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ DTYPES = {
     "torch.CharTensor": torch.int8,
     "torch.ByteTensor": torch.uint8,
 }
-# The golden README: double sums differ by about 1e-12 between BLAS libraries, floats by 1e-5.
+# By the golden README, sums differ between BLAS libraries by 1e-12 (double) and 1e-5 (float).
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-5}
 
 
 def golden(*parts: str) -> Any:
-    """The parsed JSON file at this place below the golden folder."""
+    """Return the parsed JSON file at the path `parts` in the golden folder."""
     return json.loads(GOLDEN.joinpath(*parts).read_text())
 
 
 def golden_names(folder: str) -> list[str]:
-    """Names of the golden files of `folder`; none where there is no golden data."""
+    """Return the names of the golden files in `folder`; without golden data, none."""
     return sorted(path.stem for path in (GOLDEN / folder).glob("*.json"))
 
 
 def value(data: Any) -> Any:
-    """A golden value as tensors, lists and numbers."""
+    """Return a golden value as tensors, lists and numbers."""
     if isinstance(data, dict) and "size" in data:
         numbers = [float(x) for x in data["data"]]
         tensor = torch.tensor(numbers, dtype=torch.float64).to(DTYPES[data["type"]])
@@ -73,7 +73,11 @@ def value(data: Any) -> Any:
 
 
 def assert_close(ours: Any, theirs: Any, tolerance: float | None = None, what: str = "") -> None:
-    """Nested tensors agree in shape and, relative to their largest value, in every element."""
+    """Assert that nested tensors have the same shapes and close elements.
+
+    `tolerance` is relative to the largest of 1 and the absolute values of `theirs`; the default
+    depends on the dtype of `theirs`. `what` names the value in messages.
+    """
     if isinstance(theirs, (list, tuple)):
         assert isinstance(ours, (list, tuple)), f"{what}: {ours!r} is no table"
         assert len(ours) == len(theirs), what
@@ -91,12 +95,13 @@ def assert_close(ours: Any, theirs: Any, tolerance: float | None = None, what: s
 
 
 def as_tensor(number: Any) -> torch.Tensor:
-    """A tensor as it is; a Python number as a double."""
+    """Return a Python number as a tensor of float64, and a tensor unchanged."""
     return number if torch.is_tensor(number) else torch.tensor(number, dtype=torch.float64)
 
 
 @contextlib.contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Make `dtype` torch's default dtype inside the block."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -105,8 +110,8 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-# Arguments that count from 1 in Lua: which ones, by position. A zero stays: it never means an index
-# there, except for LookupTable's padding, where it means none.
+# The positions of arguments that are indices, which Lua counts from 1. There a 0 is no index and
+# stays 0, except for LookupTable, where it means no padding.
 INDEX_ARGUMENTS = {
     "Concat": [0],
     "DepthConcat": [0],
@@ -134,7 +139,7 @@ INDEX_ARGUMENTS = {
 
 
 class _FromZero(ast.NodeTransformer):
-    """Rewrites the indices in calls of layers from Lua's counting to Python's."""
+    """Shifts the indices in calls of layers, which Lua counts from 1, to count from 0."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -156,12 +161,12 @@ class _FromZero(ast.NodeTransformer):
 
 
 def from_lua(code: str) -> ast.Module:
-    """`code` of the golden data with everything counted from 0."""
+    """Return the Python syntax tree of golden `code`, with indices from 0."""
     return ast.fix_missing_locations(_FromZero().visit(ast.parse(code)))
 
 
 class LuaTorch:
-    """The few names of Lua's torch that golden code uses."""
+    """Stands in for Lua's torch, with the names that golden code uses."""
 
     @staticmethod
     def Tensor(values: list[float]) -> torch.Tensor:
@@ -172,31 +177,33 @@ class LuaTorch:
 
 
 def run_lua(code: str, **names: Any) -> dict[str, Any]:
-    """Run golden `code`; returns its variables."""
+    """Run golden `code` with `names` defined, and return all its variables."""
     space: dict[str, Any] = {"nn": nn, "nngraph": _Nngraph, "torch": LuaTorch, **names}
     exec(compile(from_lua(code), "golden", "exec"), space)
     return space
 
 
 def evaluate_lua(code: str) -> Any:
-    """The value of the golden expression `code`."""
+    """Return the value of the golden expression `code`."""
     return run_lua(f"result = {code}")["result"]
 
 
 class _Nngraph:
+    """Stands in for Lua's nngraph, with the names that golden code uses."""
+
     nest = staticmethod(nngraph.nest)
     JustTable = nn.JustTable
     JustElement = nn.JustElement
 
 
 def exists(code: str) -> bool:
-    """Whether every layer that `code` names is there."""
+    """Return whether `nn` has every layer that golden `code` uses."""
     names = [n.attr for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Attribute)]
     return all(hasattr(nn, name) for name in names if name[:1].isupper() and name != "Tensor")
 
 
 def printed_from_lua(text: str) -> str:
-    """What Torch7 prints for a module, with the places in containers and indices from 0."""
+    """Return Torch7's text for a module with its indices, and places in containers, from 0."""
 
     def one_less(match: re.Match[str]) -> str:
         return f"{match[1]}{int(match[2]) - 1}"
@@ -205,15 +212,14 @@ def printed_from_lua(text: str) -> str:
     return re.sub(r"(SelectTable\(|Unsqueeze\(dim )(\d+)", one_less, text)
 
 
-def from_zero(tokens: torch.Tensor) -> torch.Tensor:
-    """Classes and tokens counted from 0."""
-    return tokens - 1
-
-
 def chromium(profile: Path, size: str) -> Iterator[Any]:
-    """A headless Chromium under selenium, with a fresh `profile` and a window of `size` "w,h".
+    """Yield a headless Chromium under selenium, which logs its console and network.
 
-    Its console and network logs are kept. Skips the test where there is no browser.
+    Args:
+        profile: an empty folder.
+        size: the size of the window, "width,height".
+
+    Skips the test where Chromium or selenium is missing.
     """
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     browser = shutil.which("chromium") or shutil.which("google-chrome")
@@ -283,13 +289,13 @@ def run_python(*arguments: str | Path, **environment: str) -> str:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """A server on this machine; none of its threads outlives it, and no mistake of one is lost.
+    """An HTTP server for one test: `stop` waits for its threads and raises their errors.
 
-    A thread that printed its error while a later test parses Python would break that test: before
-    Python 3.11.8 two threads that parse disturb one another (CPython's issue 106905).
+    A thread that prints a traceback while a later test parses Python would break that test: before
+    Python 3.11.8, parsing in two threads fails (CPython issue 106905).
     """
 
-    daemon_threads = False  # so that server_close waits for them
+    daemon_threads = False  # server_close does not wait for daemon threads
 
     def __init__(self, handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> None:
         super().__init__(("127.0.0.1", 0), handler)
@@ -300,10 +306,11 @@ class Server(http.server.ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
+        """The address of the server."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def stop(self) -> None:
-        """Stop serving; a second call does nothing. Raises what a request's handler raised."""
+        """Stop serving, if it still serves, and raise an error of a request's handler, if any."""
         if not self.closing.is_set():
             self.closing.set()
             self.shutdown()
@@ -313,6 +320,7 @@ class Server(http.server.ThreadingHTTPServer):
             raise self.errors.pop()
 
     def handle_error(self, request: object, client_address: object) -> None:
+        """Keep the error for `stop`; socketserver calls this in place of printing it."""
         error = sys.exc_info()[1]
         assert error is not None
         self.errors.append(error)

@@ -1,6 +1,6 @@
-"""Help with finding mistakes: names for nodes, pictures of failures, the first NaN.
+"""Tools that help to find mistakes: names for nodes, pictures of failures, the first NaN.
 
-These tools watch gModules through observers (`graph`) and draw with `pictures`.
+They watch gModules as observers (`graph`) and draw with `pictures`; no other room uses them.
 """
 
 from .anomaly import detect_anomaly

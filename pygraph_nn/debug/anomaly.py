@@ -1,33 +1,35 @@
-"""detect_anomaly: the first node that gives NaN or infinity, forward or backward."""
+"""detect_anomaly: the first node that computes NaN or infinity, forward or backward."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
 
 import torch
+from torch.utils.hooks import RemovableHandle
 
 from .. import nested
 from ..errors import GraphError, type_name
 from ..graph import GraphStructure, Observer, observing
+from ..nested import Nested
 from ..nn.core import writable
 from ..node import Node
 
 
 class detect_anomaly:
-    """Report the first node that gives NaN or infinity, forward or backward.
+    """Reports the first node that computes NaN or infinity, forward or backward.
 
-    Inside the block every value at every node is looked at, in the runs of this thread and the
-    backward passes through them::
+    Inside the block, the values of all nodes are checked, in this thread's runs and in the backward
+    passes through them::
 
         with nngraph.detect_anomaly():
             g.forward(x)
             g.backward(x, gradOutput)
 
     Raises, inside the block:
-        GraphError: a node gave NaN or infinity, or its backward pass gave them for its input or a
-            parameter, or what was passed to the graph held them. It names the node, its line, and
-            shapes and statistics of what went in and came out.
+        GraphError: NaN or infinity is in the output of a node, in the gradient of its input or of
+            a parameter, or in the input or gradOutput of the graph. The message names the node and
+            its line, with shapes and statistics of its values.
     """
 
     def __init__(self) -> None:
@@ -48,26 +50,28 @@ class detect_anomaly:
 
 
 class _NonFinite(Observer):
-    """Looks at values after each node, and at gradients through hooks on its input and output.
+    """Checks values after each node, and gradients by hooks on the node's input and output.
 
-    Autograd adds up the gradients of all uses of a value. To see what one node contributes, the
-    node gets an alias of its input, with a hook of its own.
+    Autograd adds up the gradients of all uses of a value. To check what one node contributes, the
+    node runs on an alias of its input, which has a hook of its own.
     """
 
     def __init__(self) -> None:
-        self._parameter_hooks: dict[int, Any] = {}
+        self._parameter_hooks: dict[int, RemovableHandle] = {}
 
-    def before(self, graph: GraphStructure, node: Node, input: Any) -> Any:
+    def before(self, graph: GraphStructure, node: Node, input: Nested) -> Nested:
+        """Return `input` as aliases whose hooks check the gradient that `node` returns."""
         if node.module is None or isinstance(node.module, GraphStructure):
-            return input  # inside, its nodes are seen one by one
+            return input  # the nodes inside are checked one by one
         self._watch_parameters(graph, node)
         return nested.map_leaves(lambda x: self._watched_alias(graph, node, x), input)
 
-    def after(self, graph: GraphStructure, node: Node, input: Any, output: Any) -> None:
+    def after(self, graph: GraphStructure, node: Node, input: Nested, output: Nested) -> None:
+        """Check `output`, and let hooks on it check its gradient."""
         if node.module is None:
-            return  # plumbing; the nodes of modules around it have the names
+            return  # it only passes values on; the nodes around it are checked
         if not is_finite(output):
-            outside = "; its input held it already, so it came from outside the graph"
+            outside = "; its input had it already, so it came from outside the graph"
             cause = "" if is_finite(input) else outside
             raise GraphError(
                 f"{kind_of_trouble(output)} in the output of a node{cause}\n"
@@ -79,12 +83,12 @@ class _NonFinite(Observer):
                     y.register_hook(lambda gradient: self._check_arriving(graph, node, gradient))
 
     def release(self) -> None:
-        """Take the hooks off the parameters."""
+        """Remove the hooks from the parameters."""
         for handle in self._parameter_hooks.values():
             handle.remove()
         self._parameter_hooks.clear()
 
-    def _watched_alias(self, graph: GraphStructure, node: Node, x: Any) -> Any:
+    def _watched_alias(self, graph: GraphStructure, node: Node, x: Nested) -> Nested:
         if not _is_tracked(x):
             return x
         value = x.detach()
@@ -93,8 +97,8 @@ class _NonFinite(Observer):
         alias.register_hook(
             lambda gradient: self._check_leaving(graph, node, "its input", value, gradient)
         )
-        # A second one, since the node may pass on what it gets: then this has the hook of `after`,
-        # which is to be asked first.
+        # A node may return its input itself. `after` then puts its hook on this second alias, so
+        # that it is called before the hook of the first.
         return alias.view_as(alias)
 
     def _watch_parameters(self, graph: GraphStructure, node: Node) -> None:
@@ -125,7 +129,7 @@ class _NonFinite(Observer):
             )
 
     def _check_arriving(self, graph: GraphStructure, node: Node, gradient: torch.Tensor) -> None:
-        # What the nodes behind gave was found finite before: only the caller's is left.
+        # The gradients from later nodes were checked before, so this one is from the caller.
         if not is_finite(gradient):
             raise GraphError(
                 f"{kind_of_trouble(gradient)} in the gradient that the backward pass got from "
@@ -134,12 +138,12 @@ class _NonFinite(Observer):
             )
 
 
-def _is_tracked(x: Any) -> bool:
+def _is_tracked(x: Nested) -> bool:
     return isinstance(x, torch.Tensor) and x.requires_grad
 
 
-def _values(x: Any) -> torch.Tensor | None:
-    """What can be infinite or NaN in `x`."""
+def _values(x: Nested) -> torch.Tensor | None:
+    """Return the numbers of `x` that may be NaN or infinite, or None if there are none."""
     if isinstance(x, float):
         return torch.tensor(x)
     if not isinstance(x, torch.Tensor) or x.is_meta:
@@ -149,22 +153,25 @@ def _values(x: Any) -> torch.Tensor | None:
     return x.detach().coalesce().values() if x.is_sparse else x.detach()
 
 
-def is_finite(tree: Any) -> bool:
-    """Whether no number in a nested table is NaN or infinite."""
-    found = (_values(leaf) for leaf in nested.leaves(tree))
-    return all(bool(torch.isfinite(x).all()) for x in found if x is not None)
+def _all_values(tree: Nested) -> Iterator[torch.Tensor]:
+    return (x for x in map(_values, nested.leaves(tree)) if x is not None)
 
 
-def kind_of_trouble(tree: Any) -> str:
-    """``NaN``, ``infinity`` or both, whatever `tree` holds."""
-    found = [x for x in map(_values, nested.leaves(tree)) if x is not None]
-    nan = any(bool(torch.isnan(x).any()) for x in found)
-    inf = any(bool(torch.isinf(x).any()) for x in found)
+def is_finite(tree: Nested) -> bool:
+    """Return whether no number in a nested table is NaN or infinite."""
+    return all(bool(torch.isfinite(x).all()) for x in _all_values(tree))
+
+
+def kind_of_trouble(tree: Nested) -> str:
+    """Return what a nested table holds: ``NaN``, ``infinity`` or ``NaN and infinity``."""
+    values = list(_all_values(tree))
+    nan = any(bool(torch.isnan(x).any()) for x in values)
+    inf = any(bool(torch.isinf(x).any()) for x in values)
     return " and ".join(["NaN"] * nan + ["infinity"] * inf)
 
 
-def statistics(tree: Any) -> str:
-    """Shape, range, mean and count of NaN and infinity of all tensors of a nested table.
+def statistics(tree: Nested) -> str:
+    """Return the shape, range, mean, and counts of NaN and infinity of each tensor in a table.
 
     >>> statistics(torch.tensor([1.0, 3.0, float("nan")]))
     '(3,) of float32, from 1 to 3, mean 2, 1 of 3 NaN'

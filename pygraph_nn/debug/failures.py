@@ -1,4 +1,4 @@
-"""setDebug: a picture of the graph, with the node in red, when a node fails."""
+"""setDebug: when a node fails, a picture of the graph with this node in red."""
 
 from __future__ import annotations
 
@@ -6,31 +6,32 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from ..graph import GraphStructure, Observer, observe_everywhere, stop_observing_everywhere
+from ..nested import Nested
 from ..node import Node
 from ..pictures import draw_failure
 
-Draw = Callable[[GraphStructure, Node, Path], Any]
-"""``draw(graph, failing_node, path_without_suffix)`` writes the picture of a failure."""
+Draw = Callable[[GraphStructure, Node, Path], object]
+"""A function ``draw(graph, failed_node, path_without_suffix)`` that writes a picture."""
 
 
 class _FailurePictures(Observer):
-    """Draws the graph whose node failed."""
+    """Draws the graph whose node failed, with `draw` if it is not None."""
 
     def __init__(self) -> None:
         self.draw: Draw | None = draw_failure
 
-    def failed(self, graph: GraphStructure, node: Node, input: Any, error: Exception) -> None:
+    def failed(self, graph: GraphStructure, node: Node, input: Nested, error: Exception) -> None:
+        """Draw `graph` with `node` in red."""
         if self.draw is None:
             return
-        # nngraph's file name: that of the graph.
+        # As in nngraph, the file has the name of the graph.
         path = Path(str(graph.name or "nngraph").replace("/", "_"))
         try:
             self.draw(graph, node, path)
-        except Exception as trouble:  # a picture that fails must not hide the error it is about
-            warnings.warn(f"setDebug: no picture {path}: {trouble}", stacklevel=2)
+        except Exception as trouble:  # which must not hide the error of the node
+            warnings.warn(f"setDebug could not draw {path}: {trouble}", stacklevel=2)
 
 
 _pictures = _FailurePictures()
@@ -38,17 +39,17 @@ _debug = False
 
 
 def draw_failures_with(draw: Draw | None) -> None:
-    """Draw failures with `draw` in place of the graph's picture; None draws nothing."""
+    """Draw failures with `draw`, a `Draw`, in place of Graphviz; with None, do not draw them."""
     _pictures.draw = draw
 
 
 class setDebug:
-    """Draw the graph when one of its nodes fails, the node red (``nngraph.setDebug``).
+    """Draws a graph when one of its nodes fails, this node in red (``nngraph.setDebug``).
 
-    The picture is written to the working directory under the name of the gModule, or as
-    ``nngraph``. The error that goes on says, as without `setDebug`, which node failed, its name,
-    the line that declared it and the shapes that arrived there. A call sets the mode for all
-    threads, a ``with`` block sets it for a while::
+    The picture goes to the working directory under the name of the gModule, or else as ``nngraph``.
+    The error propagates; as without `setDebug`, it says which node failed, its name, the line that
+    declared it and the shapes of its input. A call sets the mode for all threads until the next
+    call; a ``with`` block sets it inside the block::
 
         with nngraph.setDebug(True):
             g.forward(x)

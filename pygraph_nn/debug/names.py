@@ -1,4 +1,4 @@
-"""annotateNodes: names for nodes, from the caller's local variables."""
+"""annotateNodes: names for nodes from the caller's local variables."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from ..node import Node
 
 
 def annotateNodes(stackLevel: int = 1) -> None:
-    """Name every node that a local variable of the caller holds after that variable.
+    """Name nodes after the caller's local variables that hold them (``nngraph.annotateNodes``).
 
-    A name given before stays. `stackLevel` 2 looks at the caller's caller, and so on
-    (``nngraph.annotateNodes``).
+    A node that has a name keeps it.
+
+    Args:
+        stackLevel: whose variables: 1 the caller's, 2 those of the caller's caller, and so on.
 
     Raises:
-        GraphError: there are not that many callers.
+        GraphError: there are fewer than `stackLevel` callers.
     """
     try:
         frame = sys._getframe(stackLevel)

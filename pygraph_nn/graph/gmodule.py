@@ -16,7 +16,7 @@ from ..nn.core import add_class, as_layer, calls_are_watched, run_module
 from ..node import Node
 from . import fx, shape_inference
 from .node_shapes import NodeShapes
-from .observer import Observer, observers
+from .observer import Observer, observed_alone, observers
 from .structure import GraphStructure, Step
 
 
@@ -151,7 +151,8 @@ class gModule(GraphStructure):
         return value
 
     def _observers(self) -> tuple[Observer, ...]:
-        return (*observers(), _printer) if self.verbose else observers()
+        prints = self.verbose and not observed_alone()
+        return (*observers(), _printer) if prints else observers()
 
     def _run_watched(self, step: Step, input: Any, watching: tuple[Observer, ...]) -> Any:
         node = self.forwardnodes[step.slot]

@@ -32,6 +32,7 @@ class Observer:
 
 class _Observers(threading.local):
     here: tuple[Observer, ...] = ()
+    alone = False  # whether only `here` may watch
 
 
 _observers = _Observers()
@@ -40,18 +41,27 @@ _everywhere: tuple[Observer, ...] = ()
 
 def observers() -> tuple[Observer, ...]:
     """Return the observers of this thread's runs."""
-    return _everywhere + _observers.here
+    return _observers.here if _observers.alone else _everywhere + _observers.here
+
+
+def observed_alone() -> bool:
+    """Return whether only the observer of `observing` with `alone` watches this thread's runs."""
+    return _observers.alone
 
 
 @contextmanager
-def observing(observer: Observer) -> Iterator[Observer]:
-    """Let `observer` watch this thread's runs inside the block."""
-    before = _observers.here
-    _observers.here = (*before, observer)
+def observing(observer: Observer, *, alone: bool = False) -> Iterator[Observer]:
+    """Let `observer` watch this thread's runs inside the block.
+
+    With `alone`, no other observer watches them, and gModules that are `verbose` print nothing.
+    """
+    before = _observers.here, _observers.alone
+    _observers.here = (observer,) if alone else (*_observers.here, observer)
+    _observers.alone = alone or _observers.alone
     try:
         yield observer
     finally:
-        _observers.here = before
+        _observers.here, _observers.alone = before
 
 
 def observe_everywhere(observer: Observer) -> None:

@@ -1,8 +1,8 @@
 """Pictures of graphs: Graphviz drawings and interactive HTML pages.
 
-`build` reduces a gModule to boxes and wires (`model`), `styles` writes them in Graphviz's language,
+`build` reduces a gModule to boxes and wires (`model`), `styles` writes them in the DOT language,
 `files` renders them, and `page` makes the HTML page from `assets`. `trace` records the values of
-one run. The room looks at graphs and plans and changes neither.
+one run. The room reads graphs and plans and changes neither.
 """
 
 from .build import Values, outputs_of, reduce

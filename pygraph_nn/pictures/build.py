@@ -1,4 +1,4 @@
-"""Builds the Picture of a gModule: boxes for what computes, wires for all that passes values on.
+"""The Picture of a gModule: boxes for nodes that compute, wires for nodes that pass values on.
 
 `dot` and `html_page` draw the same Picture.
 """
@@ -7,25 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import torch
 
 from .. import nn
 from ..errors import GraphError
 from ..graph import GraphStructure, NodeShapes, infer_shapes
+from ..nested import Nested
 from ..node import Node
 from . import symbols
 from .model import Box, Picture, Wire
 from .plumbing import Plumbing, Source
 from .trace import Trace
 
-Values = Mapping[Node, Any]
-"""For each node its value: a tensor, a shape (tuple), a nested list of these, or NodeShapes."""
+Values = Mapping[Node, Nested]
+"""The value of each node: a tensor, a shape (tuple), a nested list of these, or NodeShapes."""
 
 
 def outputs_of(values: Trace | Values | None) -> Values:
-    """Return the value of each node from a Trace or a dict; an empty dict for None."""
+    """Return the value of each node in a Trace or a dict; for None, an empty dict."""
     if values is None:
         return {}
     if isinstance(values, Trace):
@@ -37,13 +37,13 @@ def outputs_of(values: Trace | Values | None) -> Values:
 
 
 def reduce(g: GraphStructure, values: Trace | Values | None = None, prefix: str = "") -> Picture:
-    """Return the Picture of `g`, with the shapes of `values` in its boxes.
+    """Return the Picture of `g`, its boxes showing the shapes of `values`.
 
-    Without `values`, the shapes are those of the last `infer_shapes`, or else are inferred for the
-    input of the last `forward`. Every node of the graph is in one box or on a wire, and wires lead
-    from box to box exactly as the graph does. Ids start with `prefix`. An input called ``prev_...``
-    and an output called ``next_...`` are state, unless the annotation `is_state` of the node
-    differs.
+    Without `values`, it shows the result of the last `infer_shapes`, or else infers the shapes for
+    the input of the last `forward`. Every node of the graph is in a box or on a wire, and wires
+    connect two boxes exactly if the graph does. Ids start with `prefix`. An input called
+    ``prev_...`` and an output called ``next_...`` are state, unless the node's annotation
+    `is_state` says otherwise.
     """
     return _Builder(g, values, prefix).build()
 
@@ -51,13 +51,14 @@ def reduce(g: GraphStructure, values: Trace | Values | None = None, prefix: str 
 class _Builder:
     def __init__(self, g: GraphStructure, values: Trace | Values | None, prefix: str) -> None:
         self.g = g
-        self.values = _known_shapes(g) if values is None else values
+        self.values = _last_shapes(g) if values is None else values
         self.outputs = outputs_of(self.values)
         self.prefix = prefix
         self.picture = Picture(g)
         self.plumbing = Plumbing(g)
 
     def build(self) -> Picture:
+        """Return the Picture, after adding inputs, nodes in forward order, and outputs."""
         g, sources = self.g, self.plumbing.sources
         for i, node in enumerate(g.input_nodes):
             self._add_input(i, node)
@@ -76,7 +77,7 @@ class _Builder:
     # Inputs and outputs
 
     def _feeds_inputs(self, node: Node) -> bool:
-        """Return whether `node` belongs to the split of the innode."""
+        """Return whether `node` is part of the split that distributes the value of the innode."""
         if self.g.nInputs == 1 or node.module is not None or not node.inputs:
             return False
         source = node.inputs[0]
@@ -170,7 +171,7 @@ class _Builder:
         return reduce(module, values, f"{self._id(node)}/")
 
     def _one_minus(self, node: Node) -> tuple[Node, ...]:
-        """Return the node of x * -1 if `node` adds 1 to it and is its only user: 1 - x, one box."""
+        """Return the node of ``x * -1`` if `node` adds 1 to it, its only use: one box, 1 - x."""
         modules, sources = self.plumbing.modules, self.plumbing.sources
         if not _is_constant(modules.get(node), nn.AddConstant, 1) or len(node.inputs) != 1:
             return ()
@@ -187,7 +188,7 @@ class _Builder:
     # Wires
 
     def _add_input_wires(self, box: Box, inputs: list[Node]) -> None:
-        """Add the wires from the sources of `inputs` to `box`, numbered where order counts."""
+        """Add the wires from the sources of `inputs` to `box`, numbered if their order matters."""
         module = box.module
         is_numbered = len(inputs) > 1 and not getattr(module, "commutative", False)
         is_numbered = is_numbered and not isinstance(module, nn.ModuleFromCriterion)
@@ -218,7 +219,7 @@ class _Builder:
         enters = end.terminal("input", input) or end
         is_state = leaves.is_state or enters.is_state
         if leaves.is_state and enters.is_state and leaves is not start and enters is not end:
-            label = ""  # from step to step
+            label = ""  # a state from step to step needs none
         self.picture.wires.append(
             Wire(source.box, target, label, is_state, source.via, source.output, input)
         )
@@ -231,7 +232,8 @@ class _Builder:
         self.picture.frames = list(frames)
 
 
-def _known_shapes(g: GraphStructure) -> Values:
+def _last_shapes(g: GraphStructure) -> Values:
+    """Return the shapes last inferred for `g`, or inferred for its last input."""
     recorded = g.recorded_pass
     if g.shapes or recorded is None:
         return g.shapes

@@ -1,24 +1,21 @@
-"""The picture that setDebug writes: the graph with the node that failed in red."""
+"""The picture that setDebug writes: the graph with the failed node in red."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import graphviz
+
 from ..graph import GraphStructure
 from ..node import Node
-from .files import dot
-
-RED = {"color": "red", "fillcolor": "red", "style": "filled"}
+from .files import write_files
+from .styles import todot
 
 
 def draw_failure(graph: GraphStructure, node: Node, path: Path) -> None:
-    """Write the forward graph of `graph` as ``path.dot`` and ``path.svg``, `node` in red."""
-    annotations = node.annotations
-    node.annotations = {
-        **annotations,
-        "graphAttributes": {**annotations.get("graphAttributes", {}), **RED},
-    }
-    try:
-        dot(graph.fg, str(graph), path)
-    finally:
-        node.annotations = annotations
+    """Write the forward graph of `graph` as ``path.dot`` and ``path.svg``, `node` in red.
+
+    Raises:
+        GraphError: the program ``dot`` is not installed.
+    """
+    write_files(graphviz.Source(todot(graph.fg, str(graph), highlight=node)), path)

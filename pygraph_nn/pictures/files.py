@@ -1,4 +1,4 @@
-"""Graphviz pictures of graphs: a readable style, and nngraph's own."""
+"""Pictures of graphs by Graphviz: `dot`, the files that it writes, and notebooks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .styles import readable, simple_todot, todot
 from .trace import Trace
 
 FORMATS = ("svg", "png", "pdf")
-# In a notebook a picture of more nodes than this takes longer than it helps.
+# A notebook shows no picture of a graph with more nodes: Graphviz needs too long for it.
 MOST_NODES = 600
 
 
@@ -29,22 +29,25 @@ def dot(
     values: Trace | Values | None = None,
     formats: Sequence[str] | None = None,
 ) -> graphviz.Source:
-    """The picture of `graph`, which shows itself in a notebook; also as files, given a name.
+    """Return the picture of `graph`, and write it to files if `fname` is given (``graph.dot``).
 
-    `fname` without an ending gives ``fname.dot`` and ``fname.svg``; with ``.png``, ``.pdf`` or
-    ``.svg`` the .dot and that file; with ``.dot`` that file alone. `formats` lists several.
+    A notebook shows the returned picture.
 
     Args:
         graph: a gModule, or one of its graphs, ``g.fg`` and ``g.bg``.
-        style: "readable", the default for a gModule: gates and sums as small signs, modules as
+        title: a line above the picture.
+        fname: without a suffix, ``fname.dot`` and ``fname.svg`` are written; with ``.png``,
+            ``.pdf`` or ``.svg`` the .dot file and that file; with ``.dot`` that file alone.
+        style: "readable", the default for a gModule: gates and sums as small symbols, modules as
             boxes, plumbing folded into wires. "nngraph", the default for a Graph: every node with
-            all its fields, as ``graph.dot`` of nngraph drew it.
-        values: what a run computed (`trace`), or a dict from nodes to the shapes, or tensors, that
-            they give. Shapes stand in the boxes.
+            all its fields, as nngraph drew it.
+        values: a run (`trace`), or a dict from nodes to the shapes of their values, or to tensors.
+            The boxes show the shapes.
+        formats: several of "svg", "png" and "pdf", in place of the one from `fname`.
 
     Raises:
-        GraphError: the style or the format is unknown; the program ``dot``, which draws, is not
-            installed (the .dot file is written all the same).
+        GraphError: the style or the format is unknown; or the program ``dot`` is not installed
+            (the .dot file is written before).
     """
     if not isinstance(graph, (gModule, Graph)):
         raise GraphError(f"dot: expecting a gModule or one of its graphs, got {graph!r}")
@@ -56,7 +59,7 @@ def dot(
     elif style == "readable":
         raise GraphError('dot: style="readable" draws a gModule, not one of its graphs')
     else:
-        raise GraphError(f'dot: style {style!r} is unknown: there are "readable" and "nngraph"')
+        raise GraphError(f'dot: style {style!r} is unknown: use "readable" or "nngraph"')
     drawing = graphviz.Source(source)
     if fname is not None:
         write_files(drawing, fname, formats)
@@ -68,29 +71,33 @@ def write_files(
     fname: str | os.PathLike[str],
     formats: Sequence[str] | None = None,
 ) -> None:
-    """Write `drawing` as files, which `dot` names after `fname` and `formats`."""
+    """Write `drawing` to the files that `dot` documents for `fname` and `formats`.
+
+    Raises:
+        GraphError: a format is unknown; or the program ``dot`` is not installed.
+    """
     path = Path(fname)
     ending = path.suffix.removeprefix(".").lower()
     if ending in (*FORMATS, "dot"):
         path = path.with_suffix("")
         formats = formats or ([] if ending == "dot" else [ending])
-    for wanted in formats or ():
-        if wanted not in FORMATS:
-            raise GraphError(f"dot: format {wanted!r} is unknown: there are {', '.join(FORMATS)}")
-    # with_suffix would cut what follows a dot in the name.
+    for format in formats or ():
+        if format not in FORMATS:
+            raise GraphError(f"dot: format {format!r} is unknown: use {', '.join(FORMATS)}")
+    # with_suffix would cut off the part of the name that follows a dot.
     path.with_name(f"{path.name}.dot").write_text(drawing.source, encoding="utf-8")
-    for wanted in ["svg"] if formats is None else formats:
-        path.with_name(f"{path.name}.{wanted}").write_bytes(render(drawing, wanted))
+    for format in ["svg"] if formats is None else formats:
+        path.with_name(f"{path.name}.{format}").write_bytes(render(drawing, format))
 
 
-def render(drawing: graphviz.Source, wanted: str) -> bytes:
-    """Return `drawing` in the format `wanted`.
+def render(drawing: graphviz.Source, format: str) -> bytes:
+    """Return `drawing` in one of `FORMATS`.
 
     Raises:
-        GraphError: the program ``dot``, which draws, is not installed.
+        GraphError: the program ``dot`` is not installed.
     """
     try:
-        return drawing.pipe(format=wanted)
+        return drawing.pipe(format=format)
     except graphviz.ExecutableNotFound as error:
         raise GraphError(
             'Graphviz\'s program "dot", which draws pictures, is not on the PATH. Install it: '
@@ -100,7 +107,7 @@ def render(drawing: graphviz.Source, wanted: str) -> bytes:
 
 
 class simple_print:
-    """nngraph's simpler pictures: only nodes of a module other than Identity."""
+    """Simpler pictures, of nodes with a module other than Identity (``nngraph.simple_print``)."""
 
     todot = staticmethod(simple_todot)
 
@@ -112,7 +119,7 @@ class simple_print:
         *,
         values: Trace | Values | None = None,
     ) -> graphviz.Source:
-        """The picture of `simple_print.todot`; files as in `pygraph_nn.dot`."""
+        """Return the picture of `simple_print.todot`, and write files as `nngraph.dot` does."""
         drawing = graphviz.Source(simple_todot(graph, title, values=values))
         if fname is not None:
             write_files(drawing, fname)
@@ -120,7 +127,7 @@ class simple_print:
 
 
 def notebook_bundle(g: gModule) -> dict[str, str]:
-    """Return how a notebook shows `g`: its picture, and its text where there is none."""
+    """Return the representations of `g` for a notebook: its text, and its picture if possible."""
     bundle = {"text/plain": repr(g)}
     if len(g.forwardnodes) <= MOST_NODES:
         with contextlib.suppress(GraphError, graphviz.CalledProcessError):

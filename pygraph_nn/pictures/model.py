@@ -1,4 +1,4 @@
-"""What a picture consists of: boxes, wires and the groups that boxes stand in."""
+"""Picture, the model of a drawing: boxes, the wires between them, and the groups around them."""
 
 from __future__ import annotations
 
@@ -12,32 +12,43 @@ from ..node import Node
 
 @dataclass
 class Box:
-    """One thing in a picture.
+    """A box of a picture.
 
-    `kind` is "input", "output", "symbol" (a gate, a sum), "module" or "graph" (a nested gModule).
-    `nodes` are the nodes that it stands for, the one that gives its value last. `frame` holds the
-    names of the groups that it stands in, from the outside.
+    Attributes:
+        id: unique in the picture, also among the boxes of nested graphs.
+        kind: "input", "output", "symbol" (a gate, a sum), "module" or "graph" (a nested gModule).
+        text: the text in the box.
+        name: the name of its node.
+        caption: the name, where the box shows it beside `text`.
+        details: smaller lines below: contents, number of parameters, shape.
+        frame: the names of the groups around it, from the outside.
+        nodes: the nodes that it shows; its value is the value of the last.
+        module: the module of its node.
+        inner: the picture of a nested gModule.
+        is_state: whether a recurrent network carries its value from step to step (prev_c, next_s).
+        output: the index of an output.
     """
 
     id: str
     kind: str
     text: str
-    name: str = ""  # by annotation
-    caption: str = ""  # the name where it is to be read beside `text`
+    name: str = ""
+    caption: str = ""
     details: tuple[str, ...] = ()
     frame: tuple[str, ...] = ()
     nodes: tuple[Node, ...] = ()
     module: torch.nn.Module | None = None
     inner: Picture | None = None
-    is_state: bool = False  # what a recurrent network carries: prev_c, next_s
-    output: int | None = None  # of an output: which
+    is_state: bool = False
+    output: int | None = None
 
     @property
     def node(self) -> Node | None:
+        """The node whose value the box shows, or None."""
         return self.nodes[-1] if self.nodes else None
 
     def terminal(self, kind: str, index: int | None) -> Box | None:
-        """An input or output of the nested graph, counted from 0."""
+        """Return input or output `index` of the nested graph, or None if there is none."""
         if self.inner is None or index is None:
             return None
         ends = [box for box in self.inner.boxes if box.kind == kind]
@@ -46,10 +57,15 @@ class Box:
 
 @dataclass
 class Wire:
-    """A value on its way between two boxes, given by id, through the folded nodes `via`.
+    """A value that goes from one box to another.
 
-    `output` and `input` say which output of a nested graph it leaves and which input of one it
-    enters, where that is known.
+    Attributes:
+        source, target: the ids of the boxes.
+        label: the text at the wire.
+        is_state: whether the value is state, see `Box`.
+        via: the folded nodes that it passes.
+        output: the output of a nested graph that it leaves, if known.
+        input: the input of a nested graph that it enters, if known.
     """
 
     source: str
@@ -63,7 +79,14 @@ class Wire:
 
 @dataclass
 class Picture:
-    """Boxes in forward order, the wires between them, and the groups, outer ones first."""
+    """Boxes and wires, which every style and the HTML page draw.
+
+    Attributes:
+        g: the gModule.
+        boxes: in forward order.
+        wires: the wires between them.
+        frames: the groups, outer ones first, as the names of all groups from the outside.
+    """
 
     g: GraphStructure
     boxes: list[Box] = field(default_factory=list)

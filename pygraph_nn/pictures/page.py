@@ -1,20 +1,22 @@
-"""One HTML page for a graph: to zoom, fold and walk through, without network or server."""
+"""HTML pages of graphs, which readers zoom, fold and walk through without network or server."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import GraphError, type_name
 from ..graph import gModule
-from .build import Values, reduce
+from .build import reduce
 from .model import Picture
 from .page_data import Run, page_data
 from .page_template import fill_template
 from .trace import Trace, trace
 from .unrolled import unroll
+
+Runs = Run | Sequence[Run | None] | None
+"""Values for a page: those of one gModule, or a list of them for a list of clones."""
 
 
 def html_page(
@@ -22,23 +24,24 @@ def html_page(
     fname: str | os.PathLike[str] | None = None,
     *,
     title: str | None = None,
-    values: Trace | Values | Sequence[Trace | Values | None] | None = None,
+    values: Runs = None,
 ) -> str:
     """Return the page of `graph`, and write it to `fname` if given.
 
-    The page holds all it needs. It zooms and pans, finds nodes by name, folds and unfolds groups
-    and nested graphs, shows what is behind a node, and walks through the forward and the backward
-    pass. It follows the reader's choice of a light or dark display, and works by keyboard.
+    The page is one file without links. It zooms and pans, finds nodes by name, folds and unfolds
+    groups and nested graphs, shows the details of a node, and walks through the forward and the
+    backward pass. It follows the reader's choice of light or dark, and works by keyboard.
 
     Args:
-        graph: a gModule, or a list of clones of one: an unrolled network, in which the output
-            ``next_s`` of each clone is the input ``prev_s`` of the next. Copies that share their
-            parameters are folded into one with a repeat mark, in a list and within a gModule.
-        fname: ``.html`` is added to a name without a suffix.
-        title: by default the graph's name.
-        values: a run (`trace`), whose shapes and statistics are shown, or a dict from nodes to
-            shapes; for a list of clones a list with one of these, or None, for each. By default
-            the last `forward` and `backward` are traced, if there were any.
+        graph: a gModule, or a list of clones of one, which the page shows as an unrolled network:
+            the output ``next_s`` of each clone is the input ``prev_s`` of the next. Copies that
+            share their parameters, in a list or in a gModule, are folded into one box with a
+            repeat mark.
+        fname: the file to write; ``.html`` is added unless it ends with ``.html`` or ``.htm``.
+        title: default the graph's name.
+        values: a run (`trace`), of which the page shows shapes and statistics, or a dict from
+            nodes to shapes; for a list of clones a list of these, or None, one for each clone. By
+            default the input of the last `forward` is traced, and the last `backward`.
 
     Raises:
         GraphError: `graph` is neither a gModule nor a list of them, or `values` do not fit it.
@@ -61,8 +64,8 @@ def html_page(
     return page
 
 
-def _single(graph: gModule, values: Any) -> tuple[Picture, dict[str, Run | None]]:
-    """Return the picture of one gModule, and its run."""
+def _single(graph: gModule, values: Runs) -> tuple[Picture, dict[str, Run | None]]:
+    """Return the picture of one gModule, and its run under the empty prefix."""
     if values is None:
         values = _last_run(graph)
     elif not isinstance(values, (Trace, Mapping)):
@@ -73,8 +76,8 @@ def _single(graph: gModule, values: Any) -> tuple[Picture, dict[str, Run | None]
     return reduce(graph, values), {"": values or graph.shapes}
 
 
-def _unrolled(clones: Sequence[gModule], values: Any) -> tuple[Picture, dict[str, Run | None]]:
-    """Return the picture of `clones`, and their runs by the prefix of the ids of their boxes."""
+def _unrolled(clones: Sequence[gModule], values: Runs) -> tuple[Picture, dict[str, Run | None]]:
+    """Return the picture of `clones`, and their runs by the prefixes of box ids."""
     if values is None:
         values = [_last_run(g) for g in clones]
     elif not isinstance(values, (list, tuple)):

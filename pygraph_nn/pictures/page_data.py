@@ -1,9 +1,8 @@
-"""The contents of the HTML page of a graph, as data for its script."""
+"""The data that the script of an HTML page shows: boxes, wires, and the order of the passes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ..node import Node
 from .build import Values, outputs_of
@@ -15,18 +14,18 @@ from .trace import Trace
 from .unrolled import alike
 
 Run = Trace | Values
-"""Values at the nodes of one graph, or only their shapes."""
+"""The values at the nodes of one graph, or their shapes."""
 
 
-def page_data(picture: Picture, runs: dict[str, Run | None]) -> dict[str, Any]:
-    """Return the data of the page of `picture`; ``assets/model/graph.js`` has their types.
+def page_data(picture: Picture, runs: dict[str, Run | None]) -> dict[str, object]:
+    """Return the data of the page of `picture`; ``assets/model/graph.js`` documents their types.
 
-    ``items`` are boxes and their holders (groups, nested graphs), outer ones first; ``wires`` lead
-    between boxes; ``forward`` and ``backward`` hold the ids of boxes in the order of the passes.
+    ``items`` are boxes, groups and nested graphs, outer ones first; ``wires`` connect boxes;
+    ``forward`` and ``backward`` are the ids of boxes in the order of the two passes.
 
     Args:
-        runs: values by the prefix of the ids of the boxes that they belong to: "" for the whole
-            picture, ``id/`` for the nested graph in box ``id``.
+        runs: values by prefix of box ids: "" for `picture`, ``id/`` for the nested graph in the
+            box ``id``.
     """
     contents = _Contents(runs)
     forward, backward = contents.add(picture, holder="")
@@ -39,15 +38,15 @@ def page_data(picture: Picture, runs: dict[str, Run | None]) -> dict[str, Any]:
 
 
 class _Contents:
-    """Items and wires of a picture and of the nested graphs in it."""
+    """Collects the items and wires of a picture and of the nested graphs in it."""
 
     def __init__(self, runs: dict[str, Run | None]) -> None:
-        self.items: list[dict[str, Any]] = []
-        self.wires: list[dict[str, Any]] = []
+        self.items: list[dict[str, object]] = []
+        self.wires: list[dict[str, object]] = []
         self.runs = dict(runs)
 
     def add(self, picture: Picture, holder: str) -> tuple[list[str], list[str]]:
-        """Add what `holder` holds; return the ids of its boxes in forward and backward order."""
+        """Add `picture`, the contents of the box `holder`; return its boxes' ids, pass by pass."""
         prefix = f"{holder}/" if holder else ""
         for frame in picture.frames:
             parent = _group_id(prefix, frame[:-1]) if len(frame) > 1 else holder
@@ -69,7 +68,7 @@ class _Contents:
         return forward, backward
 
     def _add_inner(self, box: Box, prefix: str) -> tuple[list[str], list[str]]:
-        """Add the nested graph in `box`, if there is one, and give it its part of the run."""
+        """Add the nested graph in `box`, if there is one, with its part of the run."""
         if box.inner is None:
             return [], []
         run = self.runs.get(prefix)
@@ -81,8 +80,8 @@ class _Contents:
         return self.add(box.inner, box.id)
 
 
-def _wire(wire: Wire, boxes: dict[str, Box]) -> dict[str, Any]:
-    """Return a wire, from and to the outputs and inputs within nested graphs where known."""
+def _wire(wire: Wire, boxes: dict[str, Box]) -> dict[str, object]:
+    """Return the data of a wire; in nested graphs it ends at an output or input, if known."""
     source, target = boxes[wire.source], boxes[wire.target]
     return _without_empty(
         {
@@ -106,12 +105,12 @@ def _group_id(prefix: str, frame: tuple[str, ...]) -> str:
     return f"{prefix}group:{'/'.join(frame)}"
 
 
-def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
+def _without_empty(data: dict[str, object]) -> dict[str, object]:
     return {key: value for key, value in data.items() if value not in (None, "", [], False, ())}
 
 
-def _description(box: Box) -> dict[str, Any]:
-    """Return the properties of a box that are the same in every run."""
+def _description(box: Box) -> dict[str, object]:
+    """Return the data of a box that do not depend on a run."""
     module = box.module
     place = box.node.declared_at if box.node is not None and box.kind != "output" else ""
     return {
@@ -130,9 +129,9 @@ def _description(box: Box) -> dict[str, Any]:
 
 
 def _short_place(place: str) -> str:
-    """Leave out of ``path:line`` the folders that only this computer has.
+    """Return ``path:line`` with the path relative to the working directory.
 
-    The path starts at the working directory; outside of it, the last two parts are left.
+    Of a path outside of it, the last two parts remain.
     """
     name, _, line = place.rpartition(":")
     if not name:
@@ -142,13 +141,13 @@ def _short_place(place: str) -> str:
     return f"{short.as_posix()}:{line}"
 
 
-def _values(box: Box, run: Run | None) -> dict[str, Any]:
-    """Return shapes, and statistics where the run computed values."""
+def _values(box: Box, run: Run | None) -> dict[str, object]:
+    """Return the shapes at a box, and the statistics of values if the run has any."""
     if box.node is None or run is None:
         return {}
     outputs = outputs_of(run)
     node = _shown_node(box, box.node)
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     if node in outputs:
         values["shape"] = shape_text(outputs[node])
     sources = box.nodes[0].inputs
@@ -161,7 +160,7 @@ def _values(box: Box, run: Run | None) -> dict[str, Any]:
 
 
 def _shown_node(box: Box, node: Node) -> Node:
-    """Return the node whose value `box` shows: of an output, the node that it is the output of."""
+    """Return the node whose value `box` shows; for an output, the node before the outnode."""
     if box.kind != "output" or box.output is None:
         return node
     return node.inputs[box.output]

@@ -1,4 +1,4 @@
-"""The HTML page's template, filled with its style, its script and its data."""
+"""The template of HTML pages, and the script and the style that fill it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import graphlib
 import posixpath
 import re
 from importlib import resources
-from typing import Any
 
 import jinja2
 
@@ -16,15 +15,15 @@ _EXPORT = re.compile(r"^export (?=(?:const|let|function) )", re.MULTILINE)
 _DOC_COMMENT = re.compile(r"^ */\*\*(?:[^*]|\*(?!/))*\*/\n+", re.MULTILINE)
 
 
-def fill_template(title: str, data: dict[str, Any]) -> str:
-    """Return the page that shows `data` (`page_data`)."""
+def fill_template(title: str, data: dict[str, object]) -> str:
+    """Return the page that shows `data`, from `page_data`."""
     style = _asset("page.css")
     return _template().render(title=title, data=data, style=style, script=joined_script())
 
 
 @functools.cache
 def joined_script() -> str:
-    """Join ``main.js`` and all modules that it imports into one script.
+    """Return ``main.js`` and all modules that it imports as one script.
 
     A page that is opened as a file cannot import other files, so its script is one module, in
     which each file follows the files that it imports. Imports, ``export`` and doc comments are

@@ -1,4 +1,4 @@
-"""The picture of a recurrence plan: a box for each stage, a dashed wire for each delay."""
+"""The picture of a recurrence plan: a frame for each stage, a dashed wire for each delay."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .styles import quoted
 def plan_dot(
     plan: Plan, title: str | None = None, fname: str | os.PathLike[str] | None = None
 ) -> graphviz.Source:
-    """The picture of `plan`; also as files, given a name, as in `pygraph_nn.dot`.
+    """Return the picture of `plan`, and write it to files if `fname` is given, as `dot` does.
 
     Raises:
-        GraphError: the program ``dot``, which draws, is not installed.
+        GraphError: the program ``dot`` is not installed.
     """
     lines = ["digraph plan {", "  rankdir=BT; compound=true; fontname=Helvetica;"]
     lines += [

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from .. import nested
+from ..nested import Nested
 from .symbols import shape_text
 
 
 class Statistics(NamedTuple):
-    """Statistics of one tensor: its finite elements, and the counts of the others.
+    """Statistics of the finite elements of a tensor, and the counts of the others.
 
-    The first four numbers have six digits; they are None if no element is finite.
+    Numbers have six digits; they are None if no element is finite. `std` is that of a population,
+    not of a sample.
     """
 
     shape: str
@@ -25,8 +27,8 @@ class Statistics(NamedTuple):
     inf: int
 
 
-def statistics(value: Any) -> list[Statistics]:
-    """Return the statistics of each tensor in a nested value, without meta and complex tensors.
+def statistics(value: Nested) -> list[Statistics]:
+    """Return the statistics of each tensor in a nested value; meta and complex ones are left out.
 
     >>> statistics(torch.tensor([1.0, 3.0]))
     [Statistics(shape='2', mean=2.0, std=1.0, min=1.0, max=3.0, nan=0, inf=0)]

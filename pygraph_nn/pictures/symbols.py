@@ -1,4 +1,4 @@
-"""How modules are called in pictures: small symbols for gates and sums, short words for others."""
+"""Text for modules and shapes in pictures: symbols for gates and sums, short titles for others."""
 
 from __future__ import annotations
 
@@ -20,13 +20,21 @@ FOREIGN_SIGNS = {
     "Softplus": "softplus",
     "Tanh": "tanh",
 }
-"""The signs of torch.nn's modules by class name; a layer of ours has its `sign`."""
+"""Symbols of torch.nn's modules, by class name. Layers of `pygraph_nn.nn` have a `sign`."""
 
-FUNCTIONS = {"add": "+", "exp": "exp", "mul": "×", "relu": "relu", "sigmoid": "σ", "tanh": "tanh"}
+FUNCTION_SIGNS = {
+    "add": "+",
+    "exp": "exp",
+    "mul": "×",
+    "relu": "relu",
+    "sigmoid": "σ",
+    "tanh": "tanh",
+}
+"""Symbols of functions (`nngraph.function`), by name."""
 
 
 def symbol(module: torch.nn.Module) -> str | None:
-    """The sign that stands for `module`; None if it is drawn as a box.
+    """Return the symbol that is drawn for `module`, or None if it is drawn as a box.
 
     >>> from pygraph_nn import nn
     >>> symbol(nn.Sigmoid()), symbol(nn.MulConstant(-1)), symbol(nn.Linear(2, 3))
@@ -34,14 +42,14 @@ def symbol(module: torch.nn.Module) -> str | None:
     """
     module = unwrapped(module)
     if isinstance(module, Function):
-        return FUNCTIONS.get(str(module))
+        return FUNCTION_SIGNS.get(str(module))
     if isinstance(module, nn.Module):
         return module.sign
     return FOREIGN_SIGNS.get(type(module).__name__)
 
 
 def title(module: torch.nn.Module) -> str:
-    """The class of `module` and what it says about itself, on one line.
+    """Return the class of `module` and its sizes on one line.
 
     >>> from pygraph_nn import nn
     >>> title(nn.Linear(10, 40))
@@ -52,7 +60,7 @@ def title(module: torch.nn.Module) -> str:
 
 
 def contents(module: torch.nn.Module, most: int = 6) -> list[str]:
-    """One line for each module inside a container, at most `most`."""
+    """Return the titles of the modules inside a container, in at most `most` lines."""
     if isinstance(module, nn.ModuleFromCriterion):
         return []
     inside = [title(child) for child in unwrapped(module).children()]
@@ -62,18 +70,19 @@ def contents(module: torch.nn.Module, most: int = 6) -> list[str]:
 
 
 def parameter_count(module: torch.nn.Module) -> int:
+    """Return the number of elements of all parameters of `module`."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 def shape_text(value: Nested) -> str:
-    """The shape of a value, or of a shape (a tuple), in the words of a picture.
+    """Return the text for the shape of a nested value, in which tuples of integers are shapes.
 
-    >>> (
-    ...     shape_text(torch.zeros(20, 200)),
-    ...     shape_text([(20, 200), (20,)]),
-    ...     shape_text([(20, 200)] * 4),
-    ... )
-    ('20 × 200', '[20 × 200, 20]', '4 of 20 × 200')
+    >>> shape_text(torch.zeros(20, 200))
+    '20 × 200'
+    >>> shape_text([(20, 200), (20,)])
+    '[20 × 200, 20]'
+    >>> shape_text([(20, 200)] * 4)
+    '4 of 20 × 200'
     """
     if isinstance(value, torch.Tensor):
         value = tuple(value.shape)
@@ -88,5 +97,5 @@ def shape_text(value: Nested) -> str:
 
 
 def is_shape(value: object) -> bool:
-    """Whether `value` is the shape of one tensor: a tuple of integers, as in ``tensor.shape``."""
+    """Return whether `value` is the shape of one tensor: a tuple of integers."""
     return isinstance(value, tuple) and all(type(n) is int for n in value)

@@ -1,17 +1,17 @@
-"""Trace: what a gModule computes at every node, in one run traced for looking at it."""
+"""Trace: the values and gradients at every node of a gModule, from one run of its own."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import torch
 
-from .. import nested
-from ..errors import GraphError, type_name
+from .. import nested, torch7_random
+from ..errors import GraphError
 from ..graph import GraphStructure, Observer, gModule, observing
-from ..nn.core import cut_off, detached, or_zeros
+from ..nested import Nested
+from ..nn.core import cut_off, detached, differentiable, input_gradients
 from ..node import Node
 
 
@@ -19,35 +19,22 @@ class Trace:
     """Values and gradients of a run, by node (`nngraph.trace`).
 
     Attributes:
-        inputs: for each node the values that came in, one for each of its inputs.
-        outputs: for each node the value it gave.
-        gradOutputs: for each node the gradients that came back, one for each use of its value, in
-            the order in which the backward pass brings them; empty without a backward pass.
+        inputs: for each node its input values, one for each of its input nodes.
+        outputs: the value of each node.
+        gradOutputs: for each node the gradients of its value, one for each use of the value, in
+            the order of the backward pass; empty without a backward pass.
         inner: for each node of a nested gModule the Trace of its nodes.
     """
 
     def __init__(self, g: GraphStructure) -> None:
         self.g = g
-        self.inputs: dict[Node, list[Any]] = {}
-        self.outputs: dict[Node, Any] = {}
-        self.gradOutputs: dict[Node, list[Any]] = {}
+        self.inputs: dict[Node, list[Nested]] = {}
+        self.outputs: dict[Node, Nested] = {}
+        self.gradOutputs: dict[Node, list[Nested]] = {}
         self.inner: dict[Node, Trace] = {}
-        self.tied: dict[Node, tuple[Any, Any]] = {}  # a node's input and output inside autograd
 
-    def enter(self, input: Any) -> None:
-        """Record `input` as the value of the innode."""
-        several = self.g.nInputs > 1 and isinstance(input, (list, tuple))
-        self.inputs[self.g.innode] = list(input) if several else [input]
-        self.outputs[self.g.innode] = list(input) if several else input
-
-    def release(self) -> None:
-        """Let go of autograd's record, also in nested graphs."""
-        self.tied.clear()
-        for inner in self.inner.values():
-            inner.release()
-
-    def gradOutput(self, node: Node) -> Any:
-        """The sum of the gradients that came back to `node`; None if there was none."""
+    def gradOutput(self, node: Node) -> Nested:
+        """Return the sum of the gradients of the value of `node`, or None if it has none."""
         return total(self.gradOutputs.get(node, []))
 
     def __repr__(self) -> str:
@@ -55,15 +42,17 @@ class Trace:
         return f"<Trace of {self.g}, {passes}, {len(self.outputs)} nodes>"
 
 
-def trace(g: gModule, input: Any = None, gradOutput: Any = None) -> Trace:
-    """Run `g` on `input`, keeping the value at every node, and back with `gradOutput`, if given.
+def trace(g: gModule, input: Nested = None, gradOutput: Nested = None) -> Trace:
+    """Run `g` on `input`, and backward with `gradOutput` if given, and return all values.
 
-    Without `input` the run is traced on what `forward` last got, and back with what `backward` got
-    after it, if anything. It is a run of its own: dropout draws new masks, but leaves the state of
-    the generators as it was, and no parameter, gradient or buffer of `g` changes.
+    Without `input`, the run takes the input of the last `forward`, and the gradOutput of the
+    `backward` after it, if there was one. It is a run of its own: dropout draws new masks, but the
+    generators keep their states, no parameter, gradient or buffer of `g` changes, and no other
+    observer sees it. A nested gModule is traced as one module, without `inner`, if it has hooks or
+    another `updateOutput`, or if `g` has a `run_node` of its own: these may change its values.
 
     Raises:
-        GraphError: there is no input and no forward pass to take it from; what the run raises.
+        GraphError: there is neither `input` nor a last `forward`; or the run fails.
     """
     if input is None:
         recorded = g.recorded_pass
@@ -71,66 +60,25 @@ def trace(g: gModule, input: Any = None, gradOutput: Any = None) -> Trace:
             raise GraphError("trace: pass an input, or call forward(input) first")
         input = recorded.input
         gradOutput = recorded.grad_output if gradOutput is None else gradOutput
-    traced = Trace(g)
-    with _restored(g), torch.random.fork_rng(devices=_cuda_devices(g)), torch.enable_grad():
-        traced.enter(input)
-        with observing(_Recorder(traced)):
-            g.updateOutput(input)
-    if gradOutput is not None:
-        _backward(traced, gradOutput)
-    traced.release()
-    return traced
+    run = _Run(g)
+    # The backward pass comes before buffers are restored: autograd may need their present values.
+    with (
+        _generators_restored(g, input),
+        _tensors_restored(g),
+        observing(_Recorder(run), alone=True),
+        torch.enable_grad(),
+    ):
+        g.updateOutput(input)
+        if gradOutput is not None:
+            run.backward(nested.map_leaves(detached, gradOutput))
+    return run.trace
 
 
-class _Recorder(Observer):
-    """Writes into a Trace what each node is given and gives, each node cut off from autograd."""
+def total(gradients: Sequence[Nested]) -> Nested:
+    """Return the sum of nested `gradients`, or None if there are none.
 
-    def __init__(self, traced: Trace) -> None:
-        self._running = [traced]  # the trace of the outermost graph, of a graph nested in it, ...
-
-    def before(self, graph: GraphStructure, node: Node, input: Any) -> Any:
-        traced = self._running[-1]
-        if graph is not traced.g:
-            return input  # part of a gModule that another module runs, which a trace does not show
-        input = nested.map_leaves(detached, input)
-        traced.inputs[node] = list(input) if len(node.inputs) > 1 else [input]
-        if isinstance(node.module, GraphStructure):
-            inner = traced.inner[node] = Trace(node.module)
-            inner.enter(input)
-            self._running.append(inner)
-            return input
-        if node.module is None:
-            return input
-        entered = nested.map_leaves(cut_off, input)
-        traced.tied[node] = entered, None
-        # In-place layers overwrite a copy: the value that went in is to be seen too.
-        return nested.map_leaves(_copied, entered)
-
-    def after(self, graph: GraphStructure, node: Node, input: Any, output: Any) -> None:
-        if isinstance(node.module, GraphStructure) and self._running[-1].g is node.module:
-            self._running.pop()
-        traced = self._running[-1]
-        if graph is not traced.g:
-            return
-        if node in traced.tied:
-            traced.tied[node] = traced.tied[node][0], output
-        traced.outputs[node] = nested.map_leaves(detached, output)
-
-
-@contextlib.contextmanager
-def _restored(g: GraphStructure) -> Iterator[None]:
-    """Put back what running `g` overwrites: buffers, and the rows of a LookupTable with maxNorm."""
-    before = [(tensor, tensor.detach().clone()) for tensor in (*g.buffers(), *_overwritten(g))]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for tensor, value in before:
-                tensor.copy_(value)
-
-
-def total(gradients: Sequence[Any]) -> Any:
-    """The sum of nested `gradients`; a zero of one element, Torch7's "none", does not count."""
+    A zero of one element, Torch7's "no gradient", does not count.
+    """
     if not gradients:
         return None
     counted = [x for x in gradients if not is_none(x)] if len(gradients) > 1 else gradients
@@ -144,8 +92,8 @@ def total(gradients: Sequence[Any]) -> Any:
     return sum
 
 
-def is_none(gradient: Any) -> bool:
-    """Whether `gradient` is a zero of one element, which stands for none of any shape."""
+def is_none(gradient: Nested) -> bool:
+    """Return whether `gradient` is a zero of one element, which means no gradient of any shape."""
     return (
         isinstance(gradient, torch.Tensor)
         and not gradient.is_meta
@@ -154,74 +102,157 @@ def is_none(gradient: Any) -> bool:
     )
 
 
-def _overwritten(g: GraphStructure) -> Iterable[torch.Tensor]:
-    """Parameters that a forward pass changes: a LookupTable with maxNorm scales its rows."""
-    return [
+class _Run:
+    """A run of one graph: its Trace, and what autograd needs to go back through it.
+
+    Attributes:
+        trace: the values and gradients, all outside autograd.
+        modules: the module that runs at each node that has one.
+        calls: for each module that ran, its input and its output, which autograd connects. The
+            input is cut off from the nodes before.
+        inner: the runs of nested graphs, by node.
+    """
+
+    def __init__(self, g: GraphStructure) -> None:
+        self.g = g
+        self.trace = Trace(g)
+        self.modules = dict(zip(g.forwardnodes, g.node_modules, strict=True))
+        self.calls: dict[Node, tuple[Nested, Nested]] = {}
+        self.inner: dict[Node, _Run] = {}
+
+    def enter(self, node: Node) -> _Run:
+        """Return the new run of the nested graph at `node`."""
+        module = self.modules[node]
+        assert isinstance(module, GraphStructure)
+        inner = self.inner[node] = _Run(module)
+        self.trace.inner[node] = inner.trace
+        return inner
+
+    def backward(self, gradOutput: Nested) -> None:
+        """Fill in the gradients, node by node in the order of Torch7's backward pass.
+
+        Raises:
+            GraphError: `gradOutput` does not fit the outputs.
+        """
+        trace, outnode = self.trace, self.g.outnode
+        differentiable(self.g.place, trace.outputs[outnode], gradOutput)
+        trace.gradOutputs = {node: [] for node in self.g.forwardnodes}
+        trace.gradOutputs[outnode].append(gradOutput)
+        # For each split the gradients of its parts, which the backward pass reaches first.
+        of_parts: dict[Node, list[Nested]] = {
+            node: [None] * node.nSplitOutputs
+            for node in self.g.forwardnodes
+            if node.nSplitOutputs is not None
+        }
+        for node in self.g.backwardnodes:
+            if node in of_parts:
+                trace.gradOutputs[node].append(of_parts[node])
+            gradient = trace.gradOutput(node)
+            if node.selectindex is not None:
+                of_parts[node.inputs[0]][node.selectindex] = gradient
+            elif len(node.inputs) == 1:
+                trace.gradOutputs[node.inputs[0]].append(self._gradInput(node, gradient))
+            elif node.inputs:
+                gradients = self._gradInput(node, gradient)
+                for source, part in zip(node.inputs, gradients, strict=True):
+                    trace.gradOutputs[source].append(part)
+
+    def _gradInput(self, node: Node, gradient: Nested) -> Nested:
+        """Return the gradient of the input of `node` for the `gradient` of its value."""
+        if node in self.inner:
+            inner = self.inner[node]
+            inner.backward(gradient)
+            return inner.trace.gradOutput(inner.g.innode)
+        if node not in self.calls:
+            return gradient  # the node only passes its value on
+        input, output = self.calls[node]
+        outputs, grads = differentiable(lambda: f"{self.g.place()}, at {node!r}", output, gradient)
+        return input_gradients(outputs, input, grads)
+
+
+class _Recorder(Observer):
+    """Records each node of a run, its input cut off from the nodes before."""
+
+    def __init__(self, run: _Run) -> None:
+        self._running = [run]  # the run of the outermost graph, of the graph nested in it, ...
+
+    def before(self, graph: GraphStructure, node: Node, input: Nested) -> Nested:
+        """Record `input`, and return it cut off from the nodes before."""
+        run = self._running[-1]
+        if graph is not run.g:
+            return input  # part of a gModule that another module runs, which a Trace does not show
+        input = nested.map_leaves(detached, input)
+        values = [input] if len(node.inputs) == 1 else list(input)
+        if node.inputs and node.inputs[0] is graph.innode:
+            run.trace.inputs[graph.innode] = list(input) if graph.nInputs > 1 else [input]
+            run.trace.outputs[graph.innode] = input
+        run.trace.inputs[node] = values
+        module = run.modules[node]
+        if module is None:
+            return input
+        if _is_traced_inside(graph, module):
+            self._running.append(run.enter(node))
+            return input
+        cut = nested.map_leaves(cut_off, input)
+        run.calls[node] = cut, None
+        # In-place layers overwrite a copy, so that the Trace keeps the input as it was.
+        return nested.map_leaves(_copied, cut)
+
+    def after(self, graph: GraphStructure, node: Node, input: Nested, output: Nested) -> None:
+        """Record `output`, which ends the run of a nested graph."""
+        if len(self._running) > 1 and self._running[-2].inner.get(node) is self._running[-1]:
+            self._running.pop()
+        run = self._running[-1]
+        if graph is not run.g:
+            return
+        if node in run.calls:
+            run.calls[node] = run.calls[node][0], output
+        run.trace.outputs[node] = nested.map_leaves(detached, output)
+
+
+def _is_traced_inside(graph: GraphStructure, module: torch.nn.Module) -> bool:
+    """Return whether `module`, at a node of `graph`, is a graph whose nodes make up its value."""
+    return (
+        isinstance(module, gModule)
+        and module.runs_directly
+        and type(module).updateOutput is gModule.updateOutput
+        and not (isinstance(graph, gModule) and graph.overrides_run_node)
+    )
+
+
+@contextlib.contextmanager
+def _tensors_restored(g: GraphStructure) -> Iterator[None]:
+    """Restore, after the block, what running `g` overwrites.
+
+    These are buffers, and the parameters of a LookupTable with maxNorm, which scales its rows.
+    """
+    overwritten = [
         parameter
         for module in g.modules()
         if getattr(module, "maxNorm", None) is not None
         for parameter in module.parameters()
     ]
+    before = [(tensor, tensor.detach().clone()) for tensor in (*g.buffers(), *overwritten)]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, value in before:
+                tensor.copy_(value)
 
 
-def _cuda_devices(g: GraphStructure) -> list[torch.device]:
-    return list({p.device for p in g.parameters() if p.device.type == "cuda"})
+@contextlib.contextmanager
+def _generators_restored(g: GraphStructure, input: Nested) -> Iterator[None]:
+    """Restore, after the block, the states of PyTorch's generators and of Torch7's."""
+    tensors = [x for x in nested.leaves(input) if isinstance(x, torch.Tensor)]
+    devices = {x.device for x in (*tensors, *g.parameters()) if x.device.type == "cuda"}
+    torch7_state = torch7_random.getRNGState()
+    try:
+        with torch.random.fork_rng(devices=list(devices)):
+            yield
+    finally:
+        torch7_random.setRNGState(torch7_state)
 
 
-def _backward(traced: Trace, gradOutput: Any) -> None:
-    g = traced.g
-    outputs = g.outnode.inputs
-    if len(outputs) > 1 and (
-        not isinstance(gradOutput, (list, tuple)) or len(gradOutput) != len(outputs)
-    ):
-        raise GraphError(
-            f"{g}: got {type_name(gradOutput)} instead of {len(outputs)} gradOutputs, one for each "
-            "output"
-        )
-    traced.gradOutputs = {node: [] for node in g.forwardnodes}
-    traced.gradOutputs[g.outnode].append(gradOutput)
-    of_splits: dict[Node, list[Any]] = {}
-    for node in g.backwardnodes:
-        if node.nSplitOutputs is not None:
-            traced.gradOutputs[node].append(of_splits[node])
-        gradient = traced.gradOutput(node)
-        if not node.inputs:
-            continue
-        if node.selectindex is not None:
-            split = node.inputs[0]
-            parts = of_splits.setdefault(split, [None] * (split.nSplitOutputs or 0))
-            parts[node.selectindex] = gradient
-            continue
-        to_inputs = _backward_node(traced, node, gradient)
-        if len(node.inputs) == 1:
-            traced.gradOutputs[node.inputs[0]].append(to_inputs)
-        else:
-            for i, source in enumerate(node.inputs):
-                traced.gradOutputs[source].append(to_inputs[i])
-
-
-def _backward_node(traced: Trace, node: Node, gradient: Any) -> Any:
-    """The gradient of what came into `node`."""
-    if node in traced.inner:
-        _backward(traced.inner[node], gradient)
-        return traced.inner[node].gradOutput(traced.inner[node].g.innode)
-    if node not in traced.tied:
-        return gradient
-    entered, output = traced.tied[node]
-    ends, grads = [], []
-    for y, grad in nested.pairs(output, gradient, "gradOutput"):
-        if isinstance(y, torch.Tensor) and y.requires_grad and (grad.numel() == y.numel()):
-            ends.append(y)
-            grads.append(grad.reshape(y.shape))
-    starts = [x for x in nested.leaves(entered) if isinstance(x, torch.Tensor) and x.requires_grad]
-    found = (
-        torch.autograd.grad(ends, starts, grads, allow_unused=True)
-        if ends and starts
-        else [None] * len(starts)
-    )
-    by_start = {id(x): grad for x, grad in zip(starts, found, strict=True)}
-    return nested.map_leaves(lambda x: or_zeros(by_start.get(id(x)), x), entered)
-
-
-def _copied(x: Any) -> Any:
+def _copied(x: Nested) -> Nested:
     return x.clone() if isinstance(x, torch.Tensor) else x

@@ -1,9 +1,9 @@
-"""Copies of one network in one Picture: unrolled in time, and which copies are alike."""
+"""Copies of one network in one Picture: unrolling in time, and finding the copies."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 
@@ -15,80 +15,121 @@ from .trace import Trace
 
 
 def unroll(clones: Sequence[gModule], values: Sequence[Trace | Values | None] | None) -> Picture:
-    """The Picture of `clones`, one a time step, the state of each going on to the next.
+    """Return the Picture of `clones`, one for each time step, connected by their state.
 
-    An output called ``next_s`` is the next copy's input ``prev_s``; other inputs and outputs are
-    each step's own.
+    The output ``next_s`` of a clone is the input ``prev_s`` of the next. Other inputs and outputs
+    belong to one step alone.
+
+    Args:
+        clones: copies of one gModule, in the order of time.
+        values: a run, or None, for each clone.
+
+    Raises:
+        GraphError: there are not as many `values` as `clones`.
     """
     if values is not None and len(values) != len(clones):
-        raise GraphError(f"got {len(values)} runs for {len(clones)} clones: one for each is due")
-    drawn = Picture(clones[0])
-    states: dict[str, tuple[str, int]] = {}
+        raise GraphError(f"got {len(values)} runs for {len(clones)} clones: pass one for each")
+    picture = Picture(clones[0])
+    states: dict[str, _Output] = {}
     for t, clone in enumerate(clones):
         inner = reduce(clone, None if values is None else values[t], f"t{t}/")
         step = Box(f"t{t}", "graph", f"step {t}", module=clone, inner=inner)
-        inputs = [box for box in inner.boxes if box.kind == "input"]
-        outputs = [box for box in inner.boxes if box.kind == "output"]
-        for i, box in enumerate(inputs):
-            name = box.text.removeprefix("prev_")
-            source, port = states.get(name, ("", 0)) if box.is_state else ("", 0)
-            if not source:
-                source = f"t{t}in{i}"
-                text = box.text if box.is_state else f"{box.text} {t}"
-                drawn.boxes.append(
-                    Box(source, "input", text, details=box.details, is_state=box.is_state)
-                )
-            drawn.wires.append(Wire(source, step.id, is_state=box.is_state, output=port, input=i))
-        drawn.boxes.append(step)
-        is_last = t == len(clones) - 1
-        taken_on = {box.text.removeprefix("prev_") for box in inputs if box.is_state}
-        for i, box in enumerate(outputs):
-            name = box.text.removeprefix("next_")
-            if box.is_state and name in taken_on and not is_last:
-                states[name] = step.id, i
-                continue
-            text = box.text if box.is_state else f"{box.text} {t}"
-            end = Box(f"t{t}out{i}", "output", text, details=box.details, is_state=box.is_state)
-            drawn.boxes.append(end)
-            drawn.wires.append(Wire(step.id, end.id, is_state=box.is_state, output=i))
-    return drawn
+        _add_inputs(picture, step, t, states)
+        picture.boxes.append(step)
+        _add_outputs(picture, step, t, states, is_last=t == len(clones) - 1)
+    return picture
 
 
-def alike(drawn: Picture) -> dict[str, str]:
-    """For each box that is one of several copies a key that the copies share.
+_Output = tuple[str, int]
+"""The id of a step, and the index of the output at which it returns a state."""
 
-    Copies are nested graphs of the same structure and the same parameters, and the inputs and
-    outputs that only one of them has, at the same place.
+
+def _add_inputs(picture: Picture, step: Box, t: int, states: dict[str, _Output]) -> None:
+    """Add wires into `step`: from `states`, or else from new input boxes."""
+    for i, box in enumerate(_ends(step, "input")):
+        output = states.get(_state_name(box)) if box.is_state else None
+        if output is None:
+            end = _end(f"t{t}in{i}", box, t)
+            picture.boxes.append(end)
+            output = end.id, 0
+        source, index = output
+        picture.wires.append(Wire(source, step.id, is_state=box.is_state, output=index, input=i))
+
+
+def _add_outputs(
+    picture: Picture, step: Box, t: int, states: dict[str, _Output], *, is_last: bool
+) -> None:
+    """Put the outputs of `step` that the next step takes into `states`; add boxes for the others.
+
+    A state that is no input of the network is an output of each step.
     """
-    keys: dict[str, str] = {}
-    for box in drawn.boxes:
-        if box.inner is not None and _parameters(box.module):
-            keys[box.id] = _identity(box.inner)
-    uses: dict[str, list[str]] = defaultdict(list)
-    for wire in drawn.wires:
-        if wire.target in keys:
-            uses[wire.source].append(f"{keys[wire.target]} takes at {wire.input}")
-        if wire.source in keys:
-            uses[wire.target].append(f"{keys[wire.source]} gives at {wire.output}")
-    for box in drawn.boxes:
-        if box.kind in ("input", "output") and len(uses[box.id]) == 1:
-            keys[box.id] = uses[box.id][0]
-    groups: dict[str, list[str]] = defaultdict(list)
-    for id, key in keys.items():
-        groups[key].append(id)
-    return {id: ids[0] for ids in groups.values() if len(ids) > 1 for id in ids}
+    carried = {_state_name(box) for box in _ends(step, "input") if box.is_state}
+    for i, box in enumerate(_ends(step, "output")):
+        if box.is_state and _state_name(box) in carried and not is_last:
+            states[_state_name(box)] = step.id, i
+        else:
+            end = _end(f"t{t}out{i}", box, t)
+            picture.boxes.append(end)
+            picture.wires.append(Wire(step.id, end.id, is_state=box.is_state, output=i))
 
 
-def _identity(inner: Picture) -> str:
-    """Equal for copies of one network that share their parameters, and for these alone."""
-    structure = [
+def _ends(step: Box, kind: str) -> list[Box]:
+    """Return the inputs or the outputs of the network at `step`."""
+    return [] if step.inner is None else [box for box in step.inner.boxes if box.kind == kind]
+
+
+def _end(id: str, box: Box, t: int) -> Box:
+    """Return a box of the unrolled network for `box`, an input or output of step `t`."""
+    text = box.text if box.is_state else f"{box.text} {t}"
+    return Box(id, box.kind, text, details=box.details, is_state=box.is_state)
+
+
+def _state_name(box: Box) -> str:
+    """Return the name of a state, which ``prev_`` and ``next_`` precede."""
+    return box.text.removeprefix("prev_" if box.kind == "input" else "next_")
+
+
+def alike(picture: Picture) -> dict[str, str]:
+    """Return, by id, the first copy of each box that has copies; a first copy maps to itself.
+
+    Nested graphs are copies if they have the same structure and share their parameters. Inputs and
+    outputs of copies are copies if they have the same place and no other use.
+    """
+    networks: dict[str, Hashable] = {
+        box.id: _identity(box.inner)
+        for box in picture.boxes
+        if box.inner is not None and _parameters(box.module)
+    }
+    uses: dict[str, list[Hashable]] = defaultdict(list)
+    for wire in picture.wires:
+        if wire.target in networks:
+            uses[wire.source].append((networks[wire.target], "input", wire.input))
+        if wire.source in networks:
+            uses[wire.target].append((networks[wire.source], "output", wire.output))
+    ends = {
+        box.id: uses[box.id][0]
+        for box in picture.boxes
+        if box.kind in ("input", "output") and len(uses[box.id]) == 1
+    }
+    copies: dict[Hashable, list[str]] = defaultdict(list)
+    for id, identity in (networks | ends).items():
+        copies[identity].append(id)
+    return {id: ids[0] for ids in copies.values() if len(ids) > 1 for id in ids}
+
+
+def _identity(inner: Picture) -> Hashable:
+    """Return a key that is equal for two pictures if they are copies of one network."""
+    boxes = tuple(
         (box.kind, box.text, box.caption, box.frame, *map(id, _parameters(box.module)))
         for box in inner.boxes
-    ]
-    wires = [
-        (wire.source.rpartition("/")[2], wire.target.rpartition("/")[2]) for wire in inner.wires
-    ]
-    return f"{hash((tuple(structure), tuple(wires))):x}"
+    )
+    wires = tuple((_local_id(wire.source), _local_id(wire.target)) for wire in inner.wires)
+    return boxes, wires
+
+
+def _local_id(id: str) -> str:
+    """Return the id of a box within its graph, without the ids of the boxes around it."""
+    return id.rpartition("/")[2]
 
 
 def _parameters(module: torch.nn.Module | None) -> list[torch.nn.Parameter]:

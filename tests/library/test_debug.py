@@ -1,4 +1,4 @@
-"""setDebug's pictures, the search for the first NaN, names from variables, verbose."""
+"""setDebug, detect_anomaly, observers, and annotateNodes."""
 
 from __future__ import annotations
 
@@ -44,8 +44,30 @@ def test_the_failing_node_is_red(in_tmp_path: Path) -> None:
     assert all("graphAttributes" not in node.annotations for node in g.forwardnodes)
 
 
-class Drawn:
-    """Stands in for the drawing."""
+def test_the_failed_node_keeps_its_annotations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red precedes the node's own colour, and another drawing at the same time shows no red."""
+    from pygraph_nn.pictures import failure
+
+    g = bad_net()
+    node = g.outnode.inputs[0].inputs[0]
+    node.annotate(graphAttributes={"color": "blue", "penwidth": "3"})
+    before = g.dot(style="nngraph").source
+    sources: list[str] = []
+
+    def write_files(drawing: Any, path: Path) -> None:
+        assert g.dot(style="nngraph").source == before
+        sources.append(drawing.source)
+
+    monkeypatch.setattr(failure, "write_files", write_files)
+    failure.draw_failure(g, node, Path("unused"))
+    (line,) = [line for line in sources[0].splitlines() if "does_not" in line]
+    assert "color=red fillcolor=red penwidth=3 style=filled" in line
+    assert "red" not in before
+    assert g.dot(style="nngraph").source == before
+
+
+class Drawings:
+    """Collects the calls that would draw."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, Any, Path]] = []
@@ -55,12 +77,12 @@ class Drawn:
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
+def drawings(monkeypatch: pytest.MonkeyPatch) -> Drawings:
     from pygraph_nn.debug import failures as debug
 
-    made = Drawn()
-    monkeypatch.setattr(debug._pictures, "draw", made)
-    return made
+    drawing = Drawings()
+    monkeypatch.setattr(debug._pictures, "draw", drawing)
+    return drawing
 
 
 def fail(g: nngraph.gModule) -> None:
@@ -68,7 +90,7 @@ def fail(g: nngraph.gModule) -> None:
         g(torch.ones(2, 3))
 
 
-def test_set_and_unset(drawn: Drawn) -> None:
+def test_set_and_unset(drawings: Drawings) -> None:
     g = bad_net()
     fail(g)
     nngraph.setDebug(True)
@@ -82,16 +104,16 @@ def test_set_and_unset(drawn: Drawn) -> None:
     finally:
         nngraph.setDebug(False)
     fail(g)
-    assert [path for _, _, path in drawn.calls] == [Path("my bad net")] * 2
-    assert drawn.calls[0][:2] == (g, g.outnode.inputs[0].inputs[0])
+    assert [path for _, _, path in drawings.calls] == [Path("my bad net")] * 2
+    assert drawings.calls[0][:2] == (g, g.outnode.inputs[0].inputs[0])
 
 
-def test_the_innermost_graph_is_drawn_once(drawn: Drawn) -> None:
+def test_the_innermost_graph_is_drawn_once(drawings: Drawings) -> None:
     inner, x = bad_net(), nn.Identity()()
     outer = nngraph.gModule([x], [inner(x)])
     with nngraph.setDebug(True):
         fail(outer)
-    assert [graph for graph, _, _ in drawn.calls] == [inner]
+    assert [graph for graph, _, _ in drawings.calls] == [inner]
 
 
 def test_a_picture_that_fails_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +169,7 @@ def test_backward() -> None:
     assert message.startswith("infinity in the backward pass, in the gradient of its input")
     assert "<Node 'root', sqrt, declared at" in message
     assert "gradient: (2,) of float32, from 0.75 to 0.75" in message
-    # The gradient that autograd gives at the other place is as before.
+    # The gradient of the other element is right.
     g.forward(at)
     assert g.backward(at, [ones, ones])[0].item() == pytest.approx(
         0.75 + 1 - torch.tanh(at[0]) ** 2
@@ -165,8 +187,8 @@ def test_backward_to_a_parameter() -> None:
         g(torch.ones(1, 1)).sum().backward()
 
 
-class Halves(torch.autograd.Function):
-    """Passes on `weight`; its gradient is NaN for the weight alone."""
+class NaNForWeight(torch.autograd.Function):
+    """Multiplies by `weight`; the gradient of the weight alone is NaN."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -183,7 +205,7 @@ class BadWeight(nn.Module):
         self.weight = torch.nn.Parameter(torch.ones(1))
 
     def updateOutput(self, input: torch.Tensor) -> Any:
-        return Halves.apply(input, self.weight)
+        return NaNForWeight.apply(input, self.weight)
 
 
 def test_backward_to_a_parameter_alone() -> None:

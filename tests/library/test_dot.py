@@ -1,4 +1,4 @@
-"""Pictures: nngraph's own texts, the reduction behind the readable style, files and notebooks."""
+"""Pictures by Graphviz: nngraph's style against golden texts, the reduction, files, notebooks."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ NAMES = [
 
 
 def parse(text: str) -> tuple[list[str], dict[str, tuple[Any, ...]], Counter[str]]:
-    """The first lines, for each node its title, fields and attributes, and the edges of a text."""
+    """Return the first lines of a text, the label and attributes of each node, and the edges."""
     head, nodes, edges = [], {}, Counter()
     for line in text.splitlines():
         node = re.fullmatch(r'(n\d+)\[label="(.*?)"((?: \w+=(?:"[^"]*"|\S+))*) ?\];', line)
         if node:
             title, _, fields = node[2].partition("\\n")
-            description, found, rest = fields.rpartition("\\n")
+            description, _, rest = fields.rpartition("\\n")
             attributes = dict(re.findall(r'(\w+)=("[^"]*"|\S+)', node[3]))
             nodes[node[1]] = (
                 title,
                 description,
                 frozenset(split_fields(rest)),
-                {key: found.strip('"') for key, found in attributes.items()},
+                {key: text.strip('"') for key, text in attributes.items()},
             )
         elif re.fullmatch(r"n\d+ -> n\d+;", line):
             edges[line] += 1
@@ -65,7 +65,7 @@ def parse(text: str) -> tuple[list[str], dict[str, tuple[Any, ...]], Counter[str
 
 
 def split_fields(text: str) -> list[str]:
-    """The fields of a label; lines of a module's text that are no ``key = value`` belong to it."""
+    """Return the fields of a label; a line without ``key =`` continues the field before it."""
     fields: list[str] = []
     for line in text.split("\\l"):
         if re.match(r"\w+ = ", line):
@@ -76,7 +76,7 @@ def split_fields(text: str) -> list[str]:
 
 
 def from_lua_text(text: str, name: str) -> str:
-    """A golden text with indices counted from 0, as in Python."""
+    """Return a golden text with its indices counted from 0."""
     text = text.replace(f"[{name}]", "[golden]")
     text = re.sub(r"SelectTable\((\d+)\)", lambda m: f"SelectTable({int(m[1]) - 1})", text)
     text = re.sub(r"selectindex = (\d+)", lambda m: f"selectindex = {int(m[1]) - 1}", text)
@@ -98,7 +98,7 @@ def assert_same_picture(ours: str, theirs: str, name: str) -> None:
         if "[[C]]" in their_attributes.get("tooltip", "") or "/" in their_attributes.get(
             "tooltip", ""
         ):
-            # Lua does not know the line there, or tells one of its own.
+            # The line is unknown to Lua, or is a line of nngraph itself.
             assert attributes.pop("tooltip").startswith("[")
             their_attributes.pop("tooltip")
         assert attributes == their_attributes
@@ -130,25 +130,27 @@ def test_nngraphs_text_after_a_run(name: str) -> None:
     with default_dtype(DTYPES[case["tensor_type"]]):
         space = run_lua(case["code"])
         g, step = space["g"], case["steps"][0]
-        given, gradient = value(step["input"]), value(step["gradOutput"])
+        input, gradient = value(step["input"]), value(step["gradOutput"])
         if space.get("net", g) is not g:
-            given, gradient = inside_container(space["net"], g, given, gradient)
+            input, gradient = inside_container(space["net"], g, input, gradient)
         if name == "criterion_in_graph":
-            given = [given[0], given[1] - 1]
+            input = [input[0], input[1] - 1]
         if name == "lookup_mean":
-            given = given - 1
-        traced = nngraph.trace(g, given, gradient)
+            input = input - 1
+        traced = nngraph.trace(g, input, gradient)
         for kind, text in texts(g, name, traced).items():
             assert_same_picture(text, case["dot_after_first_step"][kind], name)
 
 
 def inside_container(net: Any, g: Any, input: Any, gradient: Any) -> tuple[Any, Any]:
-    """What a gModule in a Sequential gets, forward and backward."""
+    """Return the input and the gradOutput of `g`, the last module of the container `net`."""
     seen: dict[str, Any] = {}
-    hook = g.register_forward_hook(lambda _, given, out: seen.update(given=given[0], out=out))
+    hook = g.register_forward_hook(
+        lambda _, args, output: seen.update(input=args[0], output=output)
+    )
     net.forward(input)
     hook.remove()
-    return seen["given"].detach(), torch.ones_like(seen["out"])
+    return seen["input"].detach(), torch.ones_like(seen["output"])
 
 
 def test_shapes_alone_fill_the_labels() -> None:
@@ -175,45 +177,6 @@ def test_values_that_are_no_numbers_are_marked() -> None:
         assert f"Tensor[2]{mark}" in nngraph.todot(g, values=traced)
 
 
-# Traces
-
-
-def small_network() -> tuple[Any, torch.Tensor]:
-    x = nn.Identity()()
-    h = nn.Dropout(0.5)(nn.Linear(3, 4)(x))
-    return nngraph.gModule([x], [nn.CAddTable()([nn.Tanh()(h), h])]), torch.randn(2, 3)
-
-
-def test_a_trace_agrees_with_a_run_and_changes_nothing() -> None:
-    g, t = small_network()
-    g.zeroGradParameters()
-    before = torch.random.get_rng_state()
-    traced = nngraph.trace(g, t, torch.ones(2, 4))
-    assert torch.equal(torch.random.get_rng_state(), before)
-    assert all(p.grad is not None and not p.grad.any() for p in g.parameters())
-    output = g.forward(t)
-    assert torch.equal(traced.outputs[g.outnode], output)
-    assert torch.allclose(traced.gradOutput(g.innode), g.backward(t, torch.ones(2, 4)))
-
-
-def test_a_trace_sees_into_nested_graphs() -> None:
-    inner, _ = small_network()
-    x = nn.Identity()()
-    node = inner(x)
-    g = nngraph.gModule([x], [node])
-    traced = nngraph.trace(g, torch.randn(2, 3), torch.ones(2, 4))
-    assert torch.equal(traced.inner[node].outputs[inner.outnode], traced.outputs[node])
-    assert torch.equal(traced.inner[node].gradOutput(inner.innode), traced.gradOutput(g.innode))
-
-
-def test_a_trace_takes_the_input_of_the_last_forward() -> None:
-    g, t = small_network()
-    with pytest.raises(nngraph.GraphError, match="call forward"):
-        nngraph.trace(g)
-    g.forward(t)
-    assert torch.equal(nngraph.trace(g).outputs[g.innode], t)
-
-
 # The reduction
 
 
@@ -234,25 +197,25 @@ def lstm_cell() -> Any:
     return nngraph.gModule([x, prev_c, prev_h], [next_c, next_h])
 
 
-def wires(drawn: Picture) -> set[tuple[str, str, str]]:
-    """Wires by the names of boxes, or their text where they have none."""
-    names = {box.id: box.name or box.text for box in drawn.boxes}
-    return {(names[w.source], names[w.target], w.label) for w in drawn.wires}
+def wires(picture: Picture) -> set[tuple[str, str, str]]:
+    """Return the wires, with the names of boxes, or the text of those without a name."""
+    names = {box.id: box.name or box.text for box in picture.boxes}
+    return {(names[w.source], names[w.target], w.label) for w in picture.wires}
 
 
 def test_a_cell_is_reduced_to_its_gates() -> None:
-    drawn = reduce(lstm_cell())
-    assert [box.text for box in drawn.boxes if box.kind == "input"] == ["x", "prev_c", "prev_h"]
-    assert [box.text for box in drawn.boxes if box.kind == "output"] == ["next_c", "next_h"]
-    assert {box.text for box in drawn.boxes if box.kind == "module"} == {
+    picture = reduce(lstm_cell())
+    assert [box.text for box in picture.boxes if box.kind == "input"] == ["x", "prev_c", "prev_h"]
+    assert [box.text for box in picture.boxes if box.kind == "output"] == ["next_c", "next_h"]
+    assert {box.text for box in picture.boxes if box.kind == "module"} == {
         "Linear 5 → 12",
         "Linear 3 → 12",
     }
-    found = wires(drawn)
+    edges = wires(picture)
     for i, gate in enumerate(["in_gate", "in_transform", "forget_gate", "out_gate"]):
-        assert ("gates", gate, f"part {i}") in found
-    assert {w.is_state for w in drawn.wires if w.source.startswith("n")} == {True, False}
-    assert len(found) == 18
+        assert ("gates", gate, f"part {i}") in edges
+    assert {w.is_state for w in picture.wires if w.source.startswith("n")} == {True, False}
+    assert len(edges) == 18
 
 
 def test_tables_put_together_and_taken_apart_leave_no_trace() -> None:
@@ -261,8 +224,8 @@ def test_tables_put_together_and_taken_apart_leave_no_trace() -> None:
     g = nngraph.gModule([a, b], [nn.CSubTable()([d, c])] if hasattr(nn, "CSubTable") else [
         nn.JoinTable(0)([d, c])
     ])  # fmt: skip
-    drawn = reduce(g)
-    assert {(s, label) for s, _, label in wires(drawn)} >= {("input 0", "1"), ("input 1", "0")}
+    picture = reduce(g)
+    assert {(s, label) for s, _, label in wires(picture)} >= {("input 0", "1"), ("input 1", "0")}
 
 
 def test_one_minus_is_one_sign() -> None:
@@ -279,14 +242,14 @@ def test_foreign_modules_and_functions_are_called_by_their_names() -> None:
     x = nn.Identity()()
     h = nngraph.module(torch.nn.Sigmoid())(nngraph.module(torch.nn.Linear(2, 3))(x))
     h = nngraph.function(torch.tanh)(nngraph.function(torch.cumsum)(h))
-    drawn = reduce(nngraph.gModule([x], [h]))
-    assert [(box.kind, box.text) for box in drawn.boxes[1:-1]] == [
+    picture = reduce(nngraph.gModule([x], [h]))
+    assert [(box.kind, box.text) for box in picture.boxes[1:-1]] == [
         ("module", "Linear"),
         ("symbol", "σ"),
         ("module", "cumsum"),
         ("symbol", "tanh"),
     ]
-    assert drawn.boxes[1].details == ("9 parameters",)
+    assert picture.boxes[1].details == ("9 parameters",)
 
 
 def test_groups_become_frames() -> None:
@@ -295,9 +258,9 @@ def test_groups_become_frames() -> None:
         h = nn.Tanh()(x)
         with nngraph.group("inner"):
             h = nn.Sigmoid()(h)
-    drawn = reduce(nngraph.gModule([x], [h]))
-    assert drawn.frames == [("outer",), ("outer", "inner")]
-    assert [box.frame for box in drawn.boxes] == [(), ("outer",), ("outer", "inner"), ()]
+    picture = reduce(nngraph.gModule([x], [h]))
+    assert picture.frames == [("outer",), ("outer", "inner")]
+    assert [box.frame for box in picture.boxes] == [(), ("outer",), ("outer", "inner"), ()]
 
 
 def test_nested_graphs_hold_their_picture() -> None:
@@ -315,25 +278,25 @@ def test_nested_graphs_hold_their_picture() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_reduction_keeps_what_leads_where(name: str) -> None:
     g = run_lua(golden("graphs", f"{name}.json")["code"])["g"]
-    drawn = reduce(g)
-    ids = [box.id for box in drawn.boxes]
+    picture = reduce(g)
+    ids = [box.id for box in picture.boxes]
     assert len(set(ids)) == len(ids)
     reduced = networkx.MultiDiGraph()
     reduced.add_nodes_from(ids)
-    for wire in drawn.wires:
+    for wire in picture.wires:
         reduced.add_edge(wire.source, wire.target)
     assert set(reduced) == set(ids), "a wire to nowhere"
     full = networkx.DiGraph(g.fg.edges)
-    shown = {box.id: box.node for box in drawn.boxes if box.kind in ("symbol", "module", "graph")}
+    shown = {box.id: box.node for box in picture.boxes if box.kind in ("symbol", "module", "graph")}
     for a, first in shown.items():
         for b, second in shown.items():
             there = networkx.has_path(full, first, second)
             here = networkx.has_path(reduced, a, b)
-            # Taking a table apart may drop a way through it that no value goes.
+            # Folding a table may remove a path through it that no value takes.
             assert here == there or (there and takes_tables_apart(g))
     modules = [node for node in g.forwardnodes if node.module is not None]
-    covered = {node for box in drawn.boxes for node in box.nodes}
-    covered |= {node for wire in drawn.wires for node in wire.via}
+    covered = {node for box in picture.boxes for node in box.nodes}
+    covered |= {node for wire in picture.wires for node in wire.via}
     assert set(modules) <= covered
 
 
@@ -482,7 +445,7 @@ def named(name: str, attributes: dict[str, str]) -> nngraph.gModule:
 
 
 def drawn_by_graphviz(source: str) -> dict[str, Any]:
-    """The drawing as the program dot reads it."""
+    """Return the drawing as the program ``dot`` reads it."""
     done = subprocess.run(
         ["dot", "-Tjson"], input=source.encode(), capture_output=True, check=False
     )
@@ -497,7 +460,7 @@ def drawn_by_graphviz(source: str) -> dict[str, Any]:
 def test_any_name_gives_a_drawing_of_the_same_nodes(
     style: str, name: str, key: str, value: str
 ) -> None:
-    key = "x" + key  # an attribute that Graphviz has no meaning for
+    key = "x" + key  # an attribute without a meaning to Graphviz
     drawing = drawn_by_graphviz(nngraph.dot(named(name, {key: value}), name, style=style).source)
     nodes = [thing["name"] for thing in drawing["objects"] if "nodes" not in thing]
     edges = len(drawing["edges"])

@@ -1,4 +1,4 @@
-"""Modules of torch.nn and plain functions as nodes, against calling them by hand."""
+"""Modules of torch.nn and functions as nodes, against direct calls."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_bare_modules_in_containers_and_replace() -> None:
     g.replace(lambda m: torch.nn.Softplus() if isinstance(m, nn.Tanh) else m)
     assert g(x).equal(F.softplus(x))
     assert pickle.loads(pickle.dumps(g))(x).equal(F.softplus(x))
-    # Put in by PyTorch's own means.
+    # PyTorch's own way to replace a module.
     setattr(g, "1", torch.nn.ReLU())
     assert g(x).equal(x.relu())
 

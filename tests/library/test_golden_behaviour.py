@@ -1,7 +1,7 @@
-"""What gModule does beside forward and backward, against Torch7, fact by fact.
+"""gModule against Torch7 beyond forward and backward, one fact a test.
 
-A fact is the same here, or stands in DEVIATES, with the reason; docs/torch7_differences.md lists
-those for readers.
+DEVIATES lists the facts that differ here, with the reason; docs/torch7_differences.md explains them
+to users.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ FACT: dict[str, Any] = {
 }
 
 DEVIATES = {
-    "output_table_is_reused": "a result stays as it was returned; Torch7 overwrites it",
-    "apply_order": "PyTorch's apply visits what a module holds before the module",
-    "fields": "attributes of a Python object; those that nngraph has keep their names",
+    "output_table_is_reused": "a result keeps its values; Torch7 overwrites it",
+    "apply_order": "PyTorch's apply visits the modules inside a module before it",
+    "fields": "attributes of a Python object; those of nngraph keep their names",
     "evaluate_reaches_modules": "g.training is PyTorch's flag: g.training() is g.train()",
     "float_and_forward": "a tensor's type is its dtype",
-    "one_input_wrapped": "the same, but the error says what is wrong",
+    "one_input_wrapped": "an error here too, which says what is wrong",
     "serialize_roundtrip": "pickle and torch.save take the place of torch.serialize",
 }
 
 
 def net(width: int = 3) -> nngraph.gModule:
-    """The graph of most facts: Identity, Linear, Tanh, Dropout."""
+    """Return the graph of most facts: Identity, Linear, Tanh, Dropout."""
     x = nn.Identity()()
     return nngraph.gModule([x], [nn.Dropout(0.5)(nn.Tanh()(nn.Linear(width, width)(x)))])
 
@@ -55,7 +55,7 @@ def linear(inputs: int = 3, outputs: int = 2) -> nngraph.gModule:
 
 
 def names(modules: Any) -> list[str]:
-    """As Lua prints them: a gModule by its name, containers counted from 1."""
+    """Return the texts of modules as Lua prints them, with indices from 1."""
     return [str(module).replace("(1)", "(2)").replace("(0)", "(1)") for module in modules]
 
 
@@ -70,11 +70,11 @@ def test_output_table_is_reused() -> None:
     g = two_outputs()
     a, b = torch.randn(3), torch.randn(3)
     first = g.forward(a)
-    kept = [y.clone() for y in first]
+    before = [y.clone() for y in first]
     second = g.forward(b)
     assert first is not second
     assert first[0] is not second[0]
-    assert_close(first, kept)
+    assert_close(first, before)
 
 
 def test_gradInput_table_identity() -> None:
@@ -182,7 +182,7 @@ def test_share() -> None:
         for p, q in ((a.weight, b.weight), (a.bias, b.bias))
     ]
     assert shared == FACT["share"]
-    assert a.weight is not b.weight  # the gradients are each module's own
+    assert a.weight is not b.weight  # each module has its own gradients
 
 
 def test_float_keeps_flat_sharing() -> None:
@@ -222,9 +222,9 @@ def test_zeroGradParameters_updateParameters() -> None:
 
 def test_replace() -> None:
     g = net()
-    made = g.replace(lambda m: nn.ReLU() if isinstance(m, nn.Tanh) else m)
+    replaced = g.replace(lambda m: nn.ReLU() if isinstance(m, nn.Tanh) else m)
     labels = ["-" if node.module is None else str(node.module) for node in g.forwardnodes]
-    assert made is g
+    assert replaced is g
     assert [names(g.members()), labels] == FACT["replace"]
     x = torch.randn(4, 3)
     g.evaluate()
@@ -241,9 +241,9 @@ def test_annotateNodes() -> None:
     inp = nn.Identity()()
     hidden = nn.Linear(3, 3)(inp)
     res = nn.Tanh()(hidden)
-    given = nn.Sigmoid()(res).annotate(name="explicit")
+    out = nn.Sigmoid()(res).annotate(name="explicit")
     nngraph.annotateNodes()
-    g = nngraph.gModule([inp], [given])
+    g = nngraph.gModule([inp], [out])
     assert [node.name or "-" for node in g.forwardnodes] == FACT["annotateNodes"]
 
 
@@ -266,7 +266,7 @@ def test_verbose(capsys: pytest.CaptureFixture[str]) -> None:
 def test_fields() -> None:
     g = net()
     ours = {name for name in FACT["fields"] if hasattr(g, name)}
-    # `modules` is PyTorch's method; `members()` gives what it holds in Torch7. `type()` is _type.
+    # `modules` is PyTorch's method, and `members()` returns Torch7's list; `_type` is `type()`.
     assert ours == set(FACT["fields"]) - {"_type"}
     assert len(list(g.members())) == len(g)
 
@@ -301,9 +301,9 @@ def test_accGradParameters_scale() -> None:
 def test_lstm_clone_state_alias() -> None:
     first, second = nngraph.clone_many_times(two_outputs(), 2)
     state = first.forward(torch.ones(3))
-    kept = [s.clone() for s in state]
+    before = [s.clone() for s in state]
     second.forward(torch.zeros(3))
-    same = all(torch.equal(s, k) for s, k in zip(state, kept, strict=True))
+    same = all(torch.equal(a, b) for a, b in zip(state, before, strict=True))
     assert [same] == FACT["lstm_clone_state_alias"]
 
 

@@ -1,4 +1,4 @@
-"""gModule against nngraph: orders, ids, parameters, values and gradients of 35 graphs."""
+"""gModule against nngraph: orders, ids, parameters, values and gradients of the golden graphs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = needs_golden
 NAMES = [
     name for name in golden_names("graphs") if exists(golden("graphs", f"{name}.json")["code"])
 ]
-# Where Torch7 itself goes wrong (see the golden README); values are checked separately below.
+# Torch7 itself is wrong on these (see the golden README); the tests below check their values.
 WRONG_IN_TORCH7 = {"same_module_twice", "zero_one_element_bypass"}
 
 
@@ -77,7 +77,7 @@ def test_values(name: str) -> None:
         g, net = build(case)
         initial = [p.detach().clone() for p in net.parameters()]
         theirs = value(case["parameter_values_from_seed"])
-        if name not in {"same_module_twice", "shared_clone"}:  # Torch7 lists shared ones twice
+        if name not in {"same_module_twice", "shared_clone"}:  # which Torch7 lists twice
             assert_close(initial, theirs, 1e-15, "initial parameters")
         flat, grad = net.getParameters()
         assert flat.numel() == case.get("flat_size", 0)
@@ -112,12 +112,12 @@ def as_input(name: str, step: dict[str, Any]) -> Any:
 
 
 def without_targets(name: str, ours: Any, theirs: Any) -> tuple[Any, Any]:
-    """Integer targets get zeros of their own type, as in Torch7."""
+    """Return the gradients without those of integer targets, whose zeros have the type of these."""
     return (ours[0], theirs[0]) if name.startswith("criterion") else (ours, theirs)
 
 
 def test_a_module_used_twice_gives_the_mathematics() -> None:
-    # Torch7's one output buffer makes m(x) + tanh(m(2x)) use m(2x) twice.
+    # In Torch7 the module has one output buffer, so that m(x) + tanh(m(2x)) uses m(2x) twice.
     m, x = nn.Linear(3, 3), nn.Identity()()
     g = nngraph.gModule([x], [nn.CAddTable()([m(x), nn.Tanh()(m(nn.MulConstant(2)(x)))])])
     t = torch.randn(2, 3)

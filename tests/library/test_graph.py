@@ -1,4 +1,4 @@
-"""Graph: roots, leaves, cycles, sorting, and the networkx view against networkx's own answers."""
+"""Graph against networkx: roots, leaves, cycles, topological order, and the networkx view."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def test_against_networkx(edges: list[tuple[int, int]]) -> None:
     theirs = networkx.DiGraph(edges)
     places = {id(node): i for i, node in enumerate(nodes)}
 
-    def numbers(found: list[nngraph.Node]) -> list[int]:
-        return [places[id(node)] for node in found]
+    def numbers(these: list[nngraph.Node]) -> list[int]:
+        return [places[id(node)] for node in these]
 
     assert set(numbers(graph.roots())) == {n for n in theirs if theirs.in_degree(n) == 0}
     assert set(numbers(graph.leaves())) == {n for n in theirs if theirs.out_degree(n) == 0}
@@ -66,21 +66,21 @@ def test_networkx_attributes() -> None:
     total = nn.CSubTable()([a, b]) if hasattr(nn, "CSubTable") else nn.CAddTable()([a, b])
     nngraph.annotateNodes()
     g = nngraph.gModule([a, b], [total])
-    made = g.to_networkx()
+    view = g.to_networkx()
     place = g.fg.id(total)
-    assert made.nodes[place]["node"] is total
-    assert made.nodes[place]["module"] is total.module
-    assert made.nodes[place]["name"] == "total"
-    assert made.nodes[place]["kind"] == str(total.module)
-    assert "input_shape" not in made.nodes[place]
-    assert made.edges[g.fg.id(b), place]["index"] == 1
-    assert networkx.is_directed_acyclic_graph(made)
+    assert view.nodes[place]["node"] is total
+    assert view.nodes[place]["module"] is total.module
+    assert view.nodes[place]["name"] == "total"
+    assert view.nodes[place]["kind"] == str(total.module)
+    assert "input_shape" not in view.nodes[place]
+    assert view.edges[g.fg.id(b), place]["index"] == 1
+    assert networkx.is_directed_acyclic_graph(view)
 
     g.infer_shapes([(4, 2), (4, 2)])
-    made = g.to_networkx()
-    assert made.nodes[place]["input_shape"] == [torch.Size((4, 2))] * 2
-    assert made.nodes[place]["output_shape"] == torch.Size((4, 2))
-    assert made.edges[g.fg.id(b), place]["shape"] == torch.Size((4, 2))
+    view = g.to_networkx()
+    assert view.nodes[place]["input_shape"] == [torch.Size((4, 2))] * 2
+    assert view.nodes[place]["output_shape"] == torch.Size((4, 2))
+    assert view.edges[g.fg.id(b), place]["shape"] == torch.Size((4, 2))
     backward = g.bg.to_networkx(g.shapes)
     assert backward.edges[g.bg.id(total), g.bg.id(b)] == {
         "index": 1,

@@ -1,4 +1,4 @@
-"""HTML pages of graphs, read in a headless Chromium."""
+"""HTML pages of graphs: their data, and their behaviour in a headless Chromium."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def lstm(x: Any, prev_c: Any, prev_h: Any, size: int) -> tuple[Any, Any]:
     in_transform = nn.Tanh()(nn.SelectTable(1)(parts))
     forget_gate = nn.Sigmoid()(nn.SelectTable(2)(parts))
     out_gate = nn.Sigmoid()(nn.SelectTable(3)(parts))
-    kept, new = nn.CMulTable()([forget_gate, prev_c]), nn.CMulTable()([in_gate, in_transform])
-    next_c = nn.CAddTable()([kept, new])
+    remembered, new = nn.CMulTable()([forget_gate, prev_c]), nn.CMulTable()([in_gate, in_transform])
+    next_c = nn.CAddTable()([remembered, new])
     next_h = nn.CMulTable()([out_gate, nn.Tanh()(next_c)])
     nngraph.annotateNodes()
     return next_c, next_h
@@ -235,10 +235,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 def test_every_box_is_drawn_and_has_a_name(reader: Reader, pages: Any) -> None:
     reader.open(pages("two_layers"))
-    drawn = reduce(two_layers())
-    assert len(reader.all(".box")) == len(drawn.boxes) + len(drawn.frames)
+    picture = reduce(two_layers())
+    assert len(reader.all(".box")) == len(picture.boxes) + len(picture.frames)
     assert all(reader.names())
-    assert len(reader.all("#picture .arrow")) == len(drawn.wires)
+    assert len(reader.all("#picture .arrow")) == len(picture.wires)
 
 
 def test_a_click_tells_about_a_node(reader: Reader, pages: Any) -> None:
@@ -328,7 +328,7 @@ def test_finding(reader: Reader, pages: Any) -> None:
         "group:lstm 1",
         "group:lstm 2",
     }
-    reader.press("\ue007")  # Enter opens the group that holds the first
+    reader.press("\ue007")  # Enter opens the group around the first
     assert reader.text("#found") == "1 of 2"
     assert reader.text("#about h2") == "forget_gate"
     assert len(reader.all(".box.match")) == 2

@@ -1,4 +1,4 @@
-"""Torch7's methods of modules and gModules beyond the golden facts."""
+"""Torch7's methods of modules and gModules, beyond the golden facts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def mlp() -> nngraph.gModule:
 
 
 def is_flat(module: torch.nn.Module, flat: torch.Tensor, grads: torch.Tensor) -> bool:
-    """Whether the parameters and gradients view the two tensors, in order."""
+    """Return whether parameters and gradients are views of the two tensors, in order."""
     offset = 0
     for p in module.parameters():
         place = slice(offset, offset + p.numel())
@@ -150,10 +150,10 @@ def test_findModules() -> None:
     assert ours.findModules("nn.Linear") == ([ours], [ours])
 
 
-def test_what_was_found_can_be_exchanged() -> None:
+def test_results_of_findModules_can_be_replaced() -> None:
     g, x = mlp(), torch.randn(2, 3)
-    found, containers = g.findModules("nn.Tanh")
-    for module, container in zip(found, containers, strict=True):
+    tanhs, containers = g.findModules("nn.Tanh")
+    for module, container in zip(tanhs, containers, strict=True):
         container.replace(lambda m, old=module: nn.ReLU() if m is old else m)
     assert_close(g(x), g.get(3)(torch.relu(g.get(1)(x))))
     assert [n.kind() for n in g.forwardnodes if n.kind() == "nn.ReLU"] == ["nn.ReLU"]
@@ -167,8 +167,8 @@ def test_listModules_of_a_module_in_two_places() -> None:
 
 
 def test_replace_of_one_module() -> None:
-    made = nn.ReLU()
-    assert nn.Tanh().replace(lambda m: made) is made
+    relu = nn.ReLU()
+    assert nn.Tanh().replace(lambda m: relu) is relu
 
 
 def test_replace_reaches_nested_graphs_and_containers() -> None:

@@ -1,4 +1,4 @@
-"""A gModule among PyTorch's tools, each against the same network in plain PyTorch."""
+"""PyTorch's tools on a gModule, against the same network in plain PyTorch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pygraph_nn import nn
 
 
 def make() -> nngraph.gModule:
-    """Two inputs and outputs, a split, a part, a module used twice, a nested gModule."""
+    """Return a gModule with a split, a group, a module used twice and a nested gModule."""
     x, y = nn.Identity()(), nn.Identity()()
     gates = nn.Linear(4, 6)(x)
     left, right = nn.SplitTable(1)(nn.Reshape(2, 3)(gates)).split(2)
@@ -37,7 +37,7 @@ def make() -> nngraph.gModule:
 
 
 class Plain(torch.nn.Module):
-    """What `make` makes, by hand."""
+    """The network of `make` without nngraph, with the parameters of `g`."""
 
     def __init__(self, g: nngraph.gModule) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ def loss(outputs: Any) -> torch.Tensor:
 
 
 def check_gradients(run: Any, g: nngraph.gModule, plain: Plain, **tolerance: float) -> None:
-    """`run`, which computes what `g` does, as part of autograd."""
+    """Compare the gradients of `g`, run by ``run``, with those of `plain`."""
     g.zero_grad()
     plain.zero_grad()
     loss(run(data())).backward()
@@ -99,7 +99,7 @@ def test_state_dict(g: nngraph.gModule, plain: Plain) -> None:
 
 
 def shared_name(g: nngraph.gModule) -> str:
-    """A module used twice is named after its first node, which has no name here."""
+    """Return the name of the module used twice: its first node has no name, so it is a number."""
     return next(name for name, m in g.named_children() if str(m) == "nn.Linear(3 -> 3)")
 
 
@@ -160,8 +160,8 @@ def test_onnx(g: nngraph.gModule, plain: Plain, tmp_path: Path) -> None:
     assert program is not None
     program.save(str(tmp_path / "g.onnx"))
     session = onnxruntime.InferenceSession(tmp_path / "g.onnx")
-    given = {i.name: x.numpy() for i, x in zip(session.get_inputs(), data(), strict=True)}
-    close([torch.tensor(y) for y in session.run(None, given)], plain(data()))
+    feeds = {i.name: x.numpy() for i, x in zip(session.get_inputs(), data(), strict=True)}
+    close([torch.tensor(y) for y in session.run(None, feeds)], plain(data()))
 
 
 def test_fx(g: nngraph.gModule, plain: Plain) -> None:
@@ -179,7 +179,7 @@ def test_fx(g: nngraph.gModule, plain: Plain) -> None:
     assert traced.gates is g.gates
     again = pickle.loads(pickle.dumps(traced))
     close(again(data()), plain(data()))
-    # What such a graph is for: rewriting.
+    # A graph of torch.fx can be rewritten.
     for node in traced.graph.nodes:
         if node.op == "call_module" and isinstance(traced.get_submodule(node.target), nn.Sigmoid):
             with traced.graph.inserting_after(node):
@@ -274,7 +274,7 @@ def test_a_forward_of_ones_own() -> None:
 
 
 def test_replicas_use_their_own_modules(g: nngraph.gModule, plain: Plain) -> None:
-    # As torch.nn.parallel.replicate makes them, which needs several GPUs.
+    # Replicas as torch.nn.parallel.replicate makes them, for which it needs several GPUs.
     modules = list(g.modules())
     replicas = {id(m): m._replicate_for_data_parallel() for m in modules}
     for module in modules:
@@ -293,7 +293,7 @@ def test_replicas_use_their_own_modules(g: nngraph.gModule, plain: Plain) -> Non
 
 
 def test_threads(g: nngraph.gModule, plain: Plain) -> None:
-    """Several at once on one gModule, by either protocol, each with data of its own."""
+    """Threads run one gModule at the same time, by both protocols, each on its own data."""
     inputs = [[x * (i + 1) for x in data()] for i in range(4)]
     grads = [torch.ones(5, 3), torch.ones(5, 2)]
 
@@ -327,12 +327,12 @@ def test_threads(g: nngraph.gModule, plain: Plain) -> None:
 
 def test_forward_here_and_backward_in_another_thread(g: nngraph.gModule) -> None:
     g.forward(data())
-    found: list[Any] = []
+    gradients: list[Any] = []
     grads = [torch.ones(5, 3), torch.ones(5, 2)]
-    thread = threading.Thread(target=lambda: found.append(g.backward(data(), grads)))
+    thread = threading.Thread(target=lambda: gradients.append(g.backward(data(), grads)))
     thread.start()
     thread.join()
-    close(found[0], g.backward(data(), grads))
+    close(gradients[0], g.backward(data(), grads))
 
 
 def test_double_backward(g: nngraph.gModule, plain: Plain) -> None:
@@ -358,8 +358,8 @@ def test_meta_device(g: nngraph.gModule) -> None:
     assert [tuple(y.shape) for y in g([x.to("meta") for x in data()])] == [(5, 3), (5, 2)]
     with torch.device("meta"):
         x = nn.Identity()()
-        made = nngraph.gModule([x], [nngraph.module(torch.nn.Linear(2, 3))(x)])
-    assert made.infer_shapes((4, 2))[made.outnode].output == (4, 3)
+        on_meta = nngraph.gModule([x], [nngraph.module(torch.nn.Linear(2, 3))(x)])
+    assert on_meta.infer_shapes((4, 2))[on_meta.outnode].output == (4, 3)
 
 
 def test_autocast(g: nngraph.gModule, plain: Plain) -> None:

@@ -1,4 +1,4 @@
-"""Shapes before data, against the shapes of a real run."""
+"""Inferred shapes, against the shapes of a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ import pygraph_nn as nngraph
 from pygraph_nn import nested, nn
 from pygraph_nn.graph.shape_inference import shapes_of
 
-# Not those whose input holds indices, which count from 1.
+# Left out: graphs whose golden input holds indices, which count from 1.
 NAMES = [
     name
     for name in golden_names("graphs")
@@ -33,7 +33,7 @@ NAMES = [
 
 
 class Seen(nngraph.Observer):
-    """The shapes of a run."""
+    """Collects the shapes of a run."""
 
     def __init__(self) -> None:
         self.shapes: dict[nngraph.Node, Any] = {}
@@ -70,7 +70,7 @@ def test_like_a_run(name: str) -> None:
 def test_integer_inputs_and_nests() -> None:
     g = lookup_net()
     shapes = g.infer_shapes([((7,), torch.int64), [(7, 4), [7, 4]]])
-    named = {node.name: found for node, found in shapes.items() if node.name}
+    named = {node.name: inferred for node, inferred in shapes.items() if node.name}
     assert named["words"].output == torch.Size((7,))
     assert named["embedded"] == nngraph.NodeShapes(torch.Size((7,)), torch.Size((7, 4)))
     assert named["total"].input == [torch.Size((7, 4)), torch.Size((7, 4))]
@@ -119,12 +119,12 @@ def test_one_input_may_stand_in_a_list() -> None:
 def test_nested_graphs_and_their_nodes() -> None:
     inner = lookup_net()
     words, state = nn.Identity()(), nn.Identity()()
-    made = inner([words, state])
-    scores, total = made.split(2)
+    nested_node = inner([words, state])
+    scores, total = nested_node.split(2)
     g = nngraph.gModule([words, state], [nn.Tanh()(scores), total])
     shapes = g.infer_shapes([((7,), torch.int64), [(7, 4), (7, 4)]])
     assert all(node in shapes for node in inner.forwardnodes if node is not inner.innode)
-    assert shapes[made].output == shapes[inner.outnode].output
+    assert shapes[nested_node].output == shapes[inner.outnode].output
     again = pickle.loads(pickle.dumps(g))
     assert again.shapes[again.outnode] == shapes[g.outnode]
 

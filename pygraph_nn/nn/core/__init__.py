@@ -12,7 +12,7 @@ from .flat_parameters import blocked_norm
 from .foreign import Function, as_layer, function, module, unwrapped
 from .inplace import writable
 from .module import Module, run_module
-from .protocol import cut_off, detached, or_zeros
+from .protocol import cut_off, detached, differentiable, input_gradients, or_zeros
 from .reference import in_reference_mode, reference_mode
 from .routes import Element, Route, Slice, Whole, Wrapped
 
@@ -28,6 +28,8 @@ __all__ = [
     "calls_are_watched",
     "cut_off",
     "detached",
+    "differentiable",
+    "input_gradients",
     "or_zeros",
     "Element",
     "Function",

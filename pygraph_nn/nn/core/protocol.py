@@ -1,38 +1,37 @@
 """Torch7's forward and backward on autograd.
 
-`forward` cuts the autograd graph at its inputs and outputs, as a Torch7 module did: it records what
-happens in between, and `backward` runs that record with the gradient it is given. A record belongs
-to the module whose `forward` was called and to the thread that called it, and lives until that
-thread's next `forward`.
+`forward` takes and returns tensors outside autograd, as in Torch7, and records the autograd graph
+between them; `backward` goes back through that graph. A record belongs to the module whose
+`forward` was called and to the calling thread, and lives until that thread's next `forward`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
 from ... import nested
 from ...errors import GraphError, type_name
+from ...nested import Nested
 
 
 class RecordedPass:
-    """One recorded forward pass: its detached inputs, and the outputs that autograd ties to them.
+    """One recorded forward pass: an input, and the output that autograd connects with it.
 
     Attributes:
-        input: the nested input; floating-point tensors are detached and require gradients.
+        input: the nested input, from `cut_off`.
         output: the nested output, part of autograd.
-        grad_output: the gradient that the last backward pass was given, not a copy; None before.
+        grad_output: the gradOutput of the last backward pass, not a copy; None before one.
     """
 
-    def __init__(self, input: Any, output: Any) -> None:
+    def __init__(self, input: Nested, output: Nested) -> None:
         self.input = input
         self.output = output
-        self.grad_output: Any = None
+        self.grad_output: Nested = None
 
-    def detached_output(self) -> Any:
+    def detached_output(self) -> Nested:
         """Return the output outside autograd."""
         return nested.map_leaves(detached, self.output)
 
@@ -45,9 +44,9 @@ _recording = _Recording()
 
 
 def recording() -> bool:
-    """Return whether a forward pass is being recorded.
+    """Return whether this thread is recording a forward pass.
 
-    Its parameter gradients are only ever added to ``.grad``, so they may be sparse.
+    The backward pass then only adds parameter gradients to ``.grad``, so they may be sparse.
     """
     return _recording.active
 
@@ -59,7 +58,7 @@ class Records:
         self._by_thread: dict[int, RecordedPass] = {}
 
     def keep(self, recorded: RecordedPass) -> None:
-        """Remember `recorded` as this thread's last pass, and drop those of threads that ended."""
+        """Make `recorded` this thread's last pass, and drop the passes of threads that ended."""
         records = self._by_thread
         records[threading.get_ident()] = recorded
         if len(records) > 1:
@@ -77,89 +76,132 @@ class Records:
         self._by_thread.clear()
 
     def last(self) -> RecordedPass | None:
-        """Return this thread's last pass, or else that of the only thread that made one."""
+        """Return this thread's last pass; if it has none, that of the only thread that has one."""
         recorded = self._by_thread.get(threading.get_ident())
         if recorded is None and len(self._by_thread) == 1:
             recorded = next(iter(self._by_thread.values()), None)
         return recorded
 
 
-def record(compute: Callable[[Any], Any], input: Any) -> RecordedPass:
-    """Run ``compute(input)`` and remember what `run_backward` needs."""
+def record(compute: Callable[[Nested], Nested], input: Nested) -> RecordedPass:
+    """Run ``compute(input)`` and return the record that `run_backward` needs."""
     _recording.active = True
     try:
         with torch.enable_grad():
-            entered = nested.map_leaves(cut_off, input)
-            return RecordedPass(entered, compute(entered))
+            cut = nested.map_leaves(cut_off, input)
+            return RecordedPass(cut, compute(cut))
     finally:
         _recording.active = False
 
 
 def run_backward(
     recorded: RecordedPass,
-    input: Any,
-    grad_output: Any,
+    input: Nested,
+    grad_output: Nested,
     parameters_of: torch.nn.Module,
     place: Callable[[], str],
     *,
     to_input: bool,
     to_parameters: bool,
     scale: float = 1.0,
-) -> Any:
+) -> Nested:
     """Compute the gradients of a recorded forward pass.
 
     With `to_input`, returns the gradient of the input, shaped like `input` (zeros where there is
-    none). With `to_parameters`, adds ``scale`` times the gradients of the parameters of
-    `parameters_of` to their ``.grad``. `place` names the module in error messages.
+    none), else None. With `to_parameters`, adds ``scale`` times the gradients of the parameters of
+    `parameters_of` to their ``.grad``. At least one of the two is True. `place` names the module in
+    error messages.
 
     Raises:
         GraphError: `input` or `grad_output` does not fit the recorded pass.
     """
-    inputs = nested.leaves(recorded.input)
-    _check_input(place, inputs, nested.leaves(input))
-    outputs, grads = _differentiable(place, recorded.output, grad_output)
+    _check_input(place, nested.leaves(recorded.input), nested.leaves(input))
+    outputs, grads = differentiable(place, recorded.output, grad_output)
     recorded.grad_output = grad_output
-    wanted = [x for x in inputs if _requires_grad(x)] if to_input else []
-    if to_parameters:
-        _ensure_gradients(parameters_of)
-    input_grads: list[torch.Tensor | None] = [None] * len(wanted)
-    # Torch7 allows backward twice after one forward, so the record stays until the next one.
-    if outputs and to_input and to_parameters and scale == 1:
-        # Autograd itself adds to .grad, which for small layers is half of the work. It does so for
-        # every leaf, also for a tensor of their own that a user's function uses.
-        for x in wanted:
-            x.grad = None  # left by a backward pass that failed
+    if not to_parameters:
+        return input_gradients(outputs, recorded.input, grads, retain_graph=True)
+    _ensure_gradients(parameters_of)
+    if to_input and scale == 1:
+        return _backward_into_grad(outputs, recorded.input, grads)
+    inputs = _trainable(nested.leaves(recorded.input)) if to_input else []
+    parameters = _trainable(parameters_of.parameters())
+    gradients = _gradients(outputs, [*inputs, *parameters], grads, retain_graph=True)
+    _accumulate(parameters, gradients[len(inputs) :], scale)
+    return _like(recorded.input, inputs, gradients[: len(inputs)]) if to_input else None
+
+
+def input_gradients(
+    outputs: list[torch.Tensor],
+    input: Nested,
+    grads: list[torch.Tensor],
+    *,
+    retain_graph: bool = False,
+) -> Nested:
+    """Return the gradient of `input` for the gradients `grads` of `outputs`.
+
+    It is shaped like `input`, with zeros where there is no gradient.
+    """
+    inputs = _trainable(nested.leaves(input))
+    return _like(input, inputs, _gradients(outputs, inputs, grads, retain_graph=retain_graph))
+
+
+def _backward_into_grad(
+    outputs: list[torch.Tensor], input: Nested, grads: list[torch.Tensor]
+) -> Nested:
+    """Let autograd add to ``.grad`` itself, which for small layers saves half of the time.
+
+    It does so for every leaf, also for tensors that a user's function uses beside its input.
+    """
+    inputs = _trainable(nested.leaves(input))
+    for x in inputs:
+        x.grad = None  # left by a backward pass that failed
+    if outputs:
         torch.autograd.backward(outputs, grads, retain_graph=True)
-        for i, x in enumerate(wanted):
-            input_grads[i], x.grad = x.grad, None
-    elif outputs:
-        parameters = [p for p in parameters_of.parameters() if p.requires_grad and to_parameters]
-        gradients: Sequence[torch.Tensor | None] = []
-        if wanted or parameters:
-            gradients = torch.autograd.grad(
-                outputs, [*wanted, *parameters], grads, retain_graph=True, allow_unused=True
-            )
-        input_grads = list(gradients[: len(wanted)])
-        _accumulate(parameters, gradients[len(wanted) :], scale)
-    if not to_input:
-        return None
-    by_input = dict(zip(map(id, wanted), input_grads, strict=True))
-    return nested.map_leaves(lambda x: or_zeros(by_input.get(id(x)), x), recorded.input)
+    gradients = []
+    for x in inputs:
+        gradients.append(x.grad)
+        x.grad = None
+    return _like(input, inputs, gradients)
 
 
-def cut_off(x: Any) -> Any:
-    """Return `x` as a leaf of autograd, which requires gradients if it holds real numbers."""
+def _gradients(
+    outputs: list[torch.Tensor],
+    tensors: list[torch.Tensor],
+    grads: list[torch.Tensor],
+    *,
+    retain_graph: bool,
+) -> Sequence[torch.Tensor | None]:
+    # Torch7 allows backward twice after one forward, so a recorded pass keeps autograd's graph.
+    if not outputs or not tensors:
+        return [None] * len(tensors)
+    return torch.autograd.grad(outputs, tensors, grads, retain_graph, allow_unused=True)
+
+
+def _like(
+    input: Nested, inputs: list[torch.Tensor], gradients: Sequence[torch.Tensor | None]
+) -> Nested:
+    """Return the `gradients` of `inputs`, leaves of `input`, nested like it."""
+    by_input = dict(zip(map(id, inputs), gradients, strict=True))
+    return nested.map_leaves(lambda x: or_zeros(by_input.get(id(x)), x), input)
+
+
+def _trainable(leaves: Iterable[Nested]) -> list[torch.Tensor]:
+    return [x for x in leaves if _requires_grad(x)]
+
+
+def cut_off(x: Nested) -> Nested:
+    """Return `x` as a leaf of autograd that requires gradients, if it is a tensor of floats."""
     if isinstance(x, torch.Tensor) and (x.is_floating_point() or x.is_complex()):
         return x.detach().requires_grad_()
     return x
 
 
-def detached(x: Any) -> Any:
-    """Return `x` outside autograd."""
+def detached(x: Nested) -> Nested:
+    """Return `x` outside autograd, if it is a tensor."""
     return x.detach() if isinstance(x, torch.Tensor) else x
 
 
-def or_zeros(gradient: torch.Tensor | None, x: Any) -> Any:
+def or_zeros(gradient: torch.Tensor | None, x: Nested) -> Nested:
     """Return `gradient`, or zeros shaped like `x` where there is none."""
     if gradient is not None:
         return gradient
@@ -169,7 +211,7 @@ def or_zeros(gradient: torch.Tensor | None, x: Any) -> Any:
 def _ensure_gradients(module: torch.nn.Module) -> None:
     """Give every parameter without a gradient one of zeros, as in Torch7.
 
-    Walking ``module.parameters()`` would take five times as long, as much as some layers.
+    ``module.parameters()`` would take five times as long, which is as long as a small layer runs.
     """
     seen = set()
     waiting = [module]
@@ -182,12 +224,12 @@ def _ensure_gradients(module: torch.nn.Module) -> None:
             waiting += [member for member in inner._modules.values() if member is not None]
 
 
-def _requires_grad(x: Any) -> bool:
+def _requires_grad(x: Nested) -> bool:
     return isinstance(x, torch.Tensor) and x.requires_grad
 
 
 def _accumulate(
-    parameters: list[torch.nn.Parameter],
+    parameters: list[torch.Tensor],
     gradients: Sequence[torch.Tensor | None],
     scale: float,
 ) -> None:
@@ -198,24 +240,32 @@ def _accumulate(
                 parameter.grad.add_(gradient, alpha=scale)
 
 
-def _check_input(place: Callable[[], str], recorded: list[Any], given: list[Any]) -> None:
-    shapes = [tuple(x.shape) if isinstance(x, torch.Tensor) else () for x in recorded]
-    given_shapes = [tuple(x.shape) if isinstance(x, torch.Tensor) else () for x in given]
-    if shapes != given_shapes:
+def _check_input(place: Callable[[], str], recorded: list[Nested], passed: list[Nested]) -> None:
+    shapes, passed_shapes = (
+        [tuple(x.shape) if isinstance(x, torch.Tensor) else () for x in leaves]
+        for leaves in (recorded, passed)
+    )
+    if shapes != passed_shapes:
         raise GraphError(
-            f"{place()}: backward was given an input of shapes {given_shapes}, but the "
-            f"last forward ran on {shapes}. Pass the input that forward was given"
+            f"{place()}: backward got an input of shapes {passed_shapes}, but the last forward ran "
+            f"on {shapes}. Pass the input of that forward"
         )
 
 
-def _differentiable(
-    place: Callable[[], str], output: Any, grad_output: Any
+def differentiable(
+    place: Callable[[], str], output: Nested, grad_output: Nested
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Return the outputs that autograd can go back through, and their gradients."""
+    """Return the tensors of `output` that autograd can go back through, and their gradients.
+
+    A gradient that is a zero of one element means none: its tensor is left out.
+
+    Raises:
+        GraphError: `grad_output` is not shaped like `output`; the message starts with `place`.
+    """
     if isinstance(output, list):
-        given = grad_output if isinstance(grad_output, (list, tuple)) else None
-        if given is None or len(given) != len(output):
-            got = type_name(grad_output) if given is None else f"{len(given)} gradOutputs"
+        is_table = isinstance(grad_output, (list, tuple))
+        if not is_table or len(grad_output) != len(output):
+            got = f"{len(grad_output)} gradOutputs" if is_table else type_name(grad_output)
             raise GraphError(
                 f"{place()}: got {got} instead of {len(output)} gradOutputs, one for each output"
             )
@@ -225,8 +275,8 @@ def _differentiable(
             continue
         if not isinstance(grad, torch.Tensor):
             raise GraphError(
-                f"{place()}: gradOutput holds {type_name(grad)} where the gradient of "
-                f"an output of shape {tuple(y.shape)} is due"
+                f"{place()}: gradOutput holds {type_name(grad)} in place of the gradient of an "
+                f"output of shape {tuple(y.shape)}"
             )
         if grad.shape != y.shape:
             # nngraph's shorthand for "no gradient here": a zero of one element.

@@ -1,12 +1,12 @@
-"""Graphviz styles: nngraph's own, and a readable one."""
+"""Styles, which write graphs in the DOT language: nngraph's own, and a readable one."""
 
 from .language import quoted
 from .nngraph import simple_todot, todot, tooltip
 from .readable import described, readable
 
 __all__ = [
-    "quoted",
     "described",
+    "quoted",
     "readable",
     "simple_todot",
     "todot",

@@ -1,4 +1,4 @@
-"""Text as the DOT language and HTML-like labels need it."""
+"""Quoting and escaping of text for the DOT language and its HTML-like labels."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""nngraph's own style: every node with all its fields, in Graphviz's language."""
+"""nngraph's own style in the DOT language: every node with all its fields."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 
 from ... import nn
 from ...graph import Graph, NodeShapes, gModule
+from ...nested import Nested
 from ...node import Node
 from ..build import Values, outputs_of
 from ..symbols import is_shape
@@ -18,12 +18,16 @@ from .language import printable
 
 
 def todot(
-    graph: gModule | Graph, title: str | None = None, *, values: Trace | Values | None = None
+    graph: gModule | Graph,
+    title: str | None = None,
+    *,
+    values: Trace | Values | None = None,
+    highlight: Node | None = None,
 ) -> str:
-    """`graph` in Graphviz's language as nngraph's ``graph:todot(title)`` wrote it.
+    """Return `graph` in the DOT language, as nngraph wrote it (``graph:todot(title)``).
 
-    A node is called Node1, Node2, ... in the order of ``graph.nodes``. Fields that only a run
-    knows, `input` and `gradOutput`, come from `values`.
+    Nodes are called Node1, Node2, ... in the order of ``graph.nodes``. Their fields `input` and
+    `gradOutput` come from `values`. The node `highlight` is filled with red.
     """
     if isinstance(graph, gModule):
         graph = graph.fg
@@ -32,10 +36,12 @@ def todot(
     for i, node in enumerate(graph.nodes, 1):
         name = f"{_escaped(node.name)} ({i})" if node.name else f"Node{i}"
         attributes = {"tooltip": tooltip(node), **node.annotations.get("graphAttributes", {})}
-        written = " ".join(
+        if node is highlight:
+            attributes |= _RED
+        pairs = " ".join(
             f"{_attribute(key)}={_attribute(attributes[key])}" for key in sorted(attributes)
         )
-        lines.append(f"n{i}[label={_quoted(name + _NEWLINE + label(node))} {written}];")
+        lines.append(f"n{i}[label={_quoted(name + _NEWLINE + label(node))} {pairs}];")
     for source, target in graph.edges:
         lines.append(f"n{graph.id(source) + 1} -> n{graph.id(target) + 1};")
     return "\n".join([*lines, "}"])
@@ -44,9 +50,9 @@ def todot(
 def simple_todot(
     graph: gModule | Graph, title: str | None = None, *, values: Trace | Values | None = None
 ) -> str:
-    """`graph` in Graphviz's language as nngraph's ``simple_print.todot`` wrote it.
+    """Return `graph` in the DOT language, as nngraph's ``simple_print.todot`` wrote it.
 
-    Only nodes of a module other than Identity are shown.
+    It shows only nodes with a module other than Identity.
     """
     if isinstance(graph, gModule):
         graph = graph.fg
@@ -68,18 +74,19 @@ def _is_shown(node: Node) -> bool:
 
 
 def _next_shown(graph: Graph, source: Node) -> Iterator[Node]:
-    """The shown nodes that paths over hidden ones lead to from `source`, once for each path."""
-    rest = list(reversed(graph.children(source)))
-    while rest:
-        node = rest.pop()
+    """Yield the next shown nodes after `source`, once for each path of hidden nodes to them."""
+    waiting = list(reversed(graph.children(source)))
+    while waiting:
+        node = waiting.pop()
         if _is_shown(node):
             yield node
         else:
-            rest.extend(reversed(graph.children(node)))
+            waiting.extend(reversed(graph.children(node)))
 
 
 _KEYWORDS = {"node", "edge", "graph", "digraph", "subgraph", "strict"}
-_NEWLINE, _LEFT = "\\n", "\\l"  # what Graphviz reads as ends of centred and of left-aligned lines
+_NEWLINE, _LEFT = "\\n", "\\l"  # Graphviz's escapes that end a centred and a left-aligned line
+_RED = {"color": "red", "fillcolor": "red", "style": "filled"}
 
 
 def _head(title: str | None) -> list[str]:
@@ -89,7 +96,7 @@ def _head(title: str | None) -> list[str]:
     ]
 
 
-# Quoting is nngraph's own here, to give its text byte for byte: strings are always quoted.
+# The quoting is nngraph's, not that of `language`, so that the text is the same byte for byte.
 
 
 def _escaped(text: str) -> str:
@@ -108,7 +115,7 @@ def _attribute(value: object) -> str:
 
 
 def tooltip(node: Node) -> str:
-    """The place in the source where `node` comes from, as nngraph's tooltips tell it."""
+    """Return the place in the source that declared `node`, in the format of nngraph's tooltips."""
     if node.nSplitOutputs is not None:
         at = node.debug_label.removesuffix("_")
         return f"{node.inputs[0].debug_label} split at {at}-mnode"
@@ -118,12 +125,12 @@ def tooltip(node: Node) -> str:
 
 
 class _Labels:
-    """The fields of a node, ``key = value`` a line."""
+    """Labels of nodes: the fields of a node, one ``key = value`` a line."""
 
     def __init__(self, graph: Graph, values: Trace | Values | None) -> None:
         source, target = graph.edges[0]
-        # Nodes are called by their place in the forward graph, also in the backward one.
-        forward = graph if _leads(source, target) else graph.reverse()
+        # Also a backward graph numbers its nodes by their places in the forward graph.
+        forward = graph if _takes_from(target, source) else graph.reverse()
         self.ids = {node: i for i, node in enumerate(forward.nodes, 1)}
         self.values = values
         self.shapes = {} if values is None or isinstance(values, Trace) else values
@@ -141,9 +148,9 @@ class _Labels:
             names = ",".join(f"Node{self.ids[source]}" for source in node.inputs)
             fields["mapindex"] = f"{{{names}}}"
         fields["reverseMap"] = "{}"
-        arrived = self._input(node)
-        if arrived is not None:
-            fields["input"] = _in_torch7(arrived)
+        input = self._input(node)
+        if input is not None:
+            fields["input"] = _in_torch7(input)
         gradients = self.values.gradOutputs.get(node) if isinstance(self.values, Trace) else None
         if gradients:
             fields["gradOutput"] = _in_torch7(gradients)
@@ -155,7 +162,8 @@ class _Labels:
             f"desc = {_escaped(str(description))}{_NEWLINE}" if description else ""
         ) + _LEFT.join(lines)
 
-    def _input(self, node: Node) -> list[Any] | None:
+    def _input(self, node: Node) -> list[Nested] | None:
+        """Return the input values of `node`, or None if they are unknown."""
         if isinstance(self.values, Trace) and node in self.values.inputs:
             return self.values.inputs[node]
         shapes = self.shapes.get(node)
@@ -166,8 +174,8 @@ class _Labels:
         return [] if node.module is None and node.nSplitOutputs is None else None
 
 
-def _leads(source: Node, target: Node) -> bool:
-    return any(node is source for node in target.inputs)
+def _takes_from(node: Node, source: Node) -> bool:
+    return any(input is source for input in node.inputs)
 
 
 _TORCH7_TYPES = {
@@ -182,8 +190,8 @@ _TORCH7_TYPES = {
 }
 
 
-def _in_torch7(value: Any) -> str:
-    """A value as nngraph's labels describe it: ``{Tensor[2x3],torch.LongTensor[2]}``."""
+def _in_torch7(value: Nested) -> str:
+    """Describe a value as in nngraph's labels: ``{Tensor[2x3],torch.LongTensor[2]}``."""
     if is_shape(value):
         return f"Tensor[{'x'.join(map(str, value))}]"
     if isinstance(value, (list, tuple)):
@@ -191,8 +199,8 @@ def _in_torch7(value: Any) -> str:
     if not isinstance(value, torch.Tensor):
         return str(value).replace("\n", _LEFT)
     is_default = value.dtype == torch.get_default_dtype()
-    known = _TORCH7_TYPES.get(value.dtype, str(value.dtype).removeprefix("torch."))
-    kind = "Tensor" if is_default else f"torch.{known}Tensor"
+    name = _TORCH7_TYPES.get(value.dtype, str(value.dtype).removeprefix("torch."))
+    kind = "Tensor" if is_default else f"torch.{name}Tensor"
     return f"{kind}[{'x'.join(map(str, value.shape))}]{_not_finite(value)}"
 
 

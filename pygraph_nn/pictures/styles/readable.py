@@ -1,4 +1,4 @@
-"""The readable style: a Picture in Graphviz's language."""
+"""The readable style: a Picture in the DOT language."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from ...node import Node
 from ..model import Box, Picture, Wire
 from .language import markup, quoted
 
-# Apart also in grey and for colour-blind eyes: kinds differ by outline and by lightness.
+# Kinds differ by outline and lightness, so that they differ also in grey and to the colour-blind.
 INK, PALE_INK, STATE = "#1f2933", "#5f6b76", "#1d5c96"
 FILL = {"input": "#ffffff", "output": "#ffffff", "module": "#dfe9f3", "graph": "#eef1f4"}
 FONT = "Helvetica,Arial,sans-serif"
 SIGN_FILL, FRAME_LINE, FRAME_FILL = "#fdf3dc", "#a9b3bd", "#fafbfc"
 
 
-def readable(drawn: Picture, title: str | None = None) -> str:
-    """`drawn` in Graphviz's language: left to right, the state along the bottom."""
+def readable(picture: Picture, title: str | None = None) -> str:
+    """Return `picture` in the DOT language: left to right, with the state along the bottom."""
     lines = [
         "digraph G {",
         '  rankdir=LR; ranksep=0.42; nodesep=0.22; splines=true; bgcolor="white";',
@@ -28,23 +28,24 @@ def readable(drawn: Picture, title: str | None = None) -> str:
     ]
     if title:
         lines.append(f'  labelloc="t"; label={quoted(title)};')
-    inside: dict[tuple[str, ...], list[Box]] = {(): [], **{frame: [] for frame in drawn.frames}}
-    for box in drawn.boxes:
+    inside: dict[tuple[str, ...], list[Box]] = {(): [], **{frame: [] for frame in picture.frames}}
+    for box in picture.boxes:
         inside[box.frame].append(box)
     lines += _frame((), inside, 1)
-    layers = _layers(drawn)
-    lines += _terminals(drawn, state_below=not layers)
-    lines += [_wire(wire, layers) for wire in drawn.wires]
+    layers = _layers(picture)
+    lines += _terminals(picture, state_below=not layers)
+    lines += [_wire(wire, layers) for wire in picture.wires]
     return "\n".join([*lines, "}", ""])
 
 
-def _layers(drawn: Picture) -> dict[str, str]:
-    """For each box in a frame that takes state its frame, if there are several of these.
+def _layers(picture: Picture) -> dict[str, str]:
+    """Return the layer of each box: its outermost frame, if state enters that frame.
 
-    They are the layers of a recurrent network, and read best one above the other.
+    These are the layers of a recurrent network, which are drawn one above the other. With fewer
+    than two of them the result is empty.
     """
-    frame_of = {box.id: box.frame[0] for box in drawn.boxes if box.frame}
-    recurrent = {frame_of.get(wire.target) for wire in drawn.wires if wire.is_state} - {None}
+    frame_of = {box.id: box.frame[0] for box in picture.boxes if box.frame}
+    recurrent = {frame_of.get(wire.target) for wire in picture.wires if wire.is_state} - {None}
     if len(recurrent) < 2:
         return {}
     return {id: frame for id, frame in frame_of.items() if frame in recurrent}
@@ -53,7 +54,7 @@ def _layers(drawn: Picture) -> dict[str, str]:
 def _frame(
     frame: tuple[str, ...], inside: dict[tuple[str, ...], list[Box]], depth: int
 ) -> Iterator[str]:
-    """The boxes of a group, and the groups in it, each in a frame of its own."""
+    """Yield the boxes of a group, and the groups inside it, each as a cluster."""
     margin = "  " * depth
     for box in inside[frame]:
         yield f"{margin}{quoted(box.id)} [{_box(box)}];"
@@ -69,10 +70,10 @@ def _frame(
             yield f"{margin}}}"
 
 
-def _terminals(drawn: Picture, state_below: bool) -> Iterator[str]:
-    """Inputs at the left edge and outputs at the right, and what is state below the others."""
+def _terminals(picture: Picture, state_below: bool) -> Iterator[str]:
+    """Yield ranks: inputs at the left edge, outputs at the right, state below the others."""
     for kind, rank in (("input", "source"), ("output", "sink")):
-        boxes = [box for box in drawn.boxes if box.kind == kind]
+        boxes = [box for box in picture.boxes if box.kind == kind]
         yield f"  {{rank={rank}; {'; '.join(quoted(box.id) for box in boxes)};"
         for above in boxes:
             for below in boxes:
@@ -117,12 +118,12 @@ def _wire(wire: Wire, layers: dict[str, str]) -> str:
         attributes += [f'color="{STATE}"', "penwidth=1.8"]
     ends = [wire.source, wire.target]
     if layers.get(wire.source, "") != layers.get(wire.target, "") and set(ends) <= layers.keys():
-        # From the end of one layer to the start of the next: as if drawn from right to left, so
-        # that the layers start at the same place.
+        # A wire from one layer to the next is reversed, with its arrow at the tail, so that both
+        # layers start at the same rank.
         ends.reverse()
         attributes.append("dir=back")
-    written = f" [{', '.join(attributes)}]" if attributes else ""
-    return f"  {' -> '.join(map(quoted, ends))}{written};"
+    listed = f" [{', '.join(attributes)}]" if attributes else ""
+    return f"  {' -> '.join(map(quoted, ends))}{listed};"
 
 
 def _tooltip(box: Box) -> str:
@@ -130,6 +131,6 @@ def _tooltip(box: Box) -> str:
 
 
 def described(node: Node) -> str:
-    """A node in one line: name, module and source line."""
+    """Return a node in one line: its name, its module and its source line."""
     name = f"{node.name}: " if node.name else ""
     return f"{name}{node.kind().partition(chr(10))[0]}, {node.debug_label.rstrip('_')}"
