@@ -14,7 +14,7 @@ import webbrowser
 from pathlib import Path
 
 from zaremba_port import Predictor, Sampling, complete
-from zaremba_port.cli.main import main as zaremba
+from zaremba_port.cli import main as zaremba
 
 QUICK = bool(os.environ.get("ZAREMBA_QUICK"))
 PROMPTS = ("the function returns", "if the file does not", "this module provides")
