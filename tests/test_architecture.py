@@ -62,13 +62,14 @@ def test_the_picture_is_current():
 
 def test_every_room_has_its_paragraph():
     """A paragraph begins with the path of its room, **`nn/core/`**, under its package."""
-    parts = re.split(r"^### `(\w+)`.*$", PAGE.read_text("utf-8"), flags=re.MULTILINE)
-    told = {
+    text = re.sub(r"<!--.*?-->", "", PAGE.read_text("utf-8"), flags=re.DOTALL)
+    parts = re.split(r"^### `(\w+)`.*$", text, flags=re.MULTILINE)
+    described = {
         f"{package}.{path.removesuffix('/').removesuffix('.py').replace('/', '.')}"
         for package, text in zip(parts[1::2], parts[2::2], strict=True)
         for path in re.findall(r"^\*\*`([\w./]+)`\*\*", text, flags=re.MULTILINE)
     }
-    assert told == {room.name for room in read_architecture(House()).rooms}
+    assert described == {room.name for room in read_architecture(House()).rooms}
 
 
 def test_rooms_are_read(small):
@@ -101,6 +102,23 @@ def test_arrows_that_follow_from_others_are_left_out(small):
         Arrow(graph, pictures, only_shows=True),
         Arrow("zaremba_port.model", "zaremba_port.errors"),
     }
+
+
+def test_arrows_into_a_frame_are_one(tmp_path):
+    """A frame holds only rooms. A room with files of its own, like recurrent, is a box."""
+    files = {
+        "pygraph_nn/nn/layers/__init__.py": "",
+        "pygraph_nn/graph/fx.py": "from ..nn.core import Module\nfrom ..nn.layers import Linear",
+        "pygraph_nn/graph/gmodule.py": "",
+        "pygraph_nn/recurrent/__init__.py": "from .native import load",
+        "pygraph_nn/recurrent/plan.py": "",
+        "pygraph_nn/recurrent/native/__init__.py": "",
+    }
+    arrows = read_architecture(house(tmp_path, **files)).arrows
+    assert [arrow for arrow in arrows if arrow.source == "pygraph_nn.graph"] == [
+        Arrow("pygraph_nn.graph", "pygraph_nn.nn")
+    ]
+    assert Arrow("pygraph_nn.recurrent", "pygraph_nn.recurrent.native") in arrows
 
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="no program dot")

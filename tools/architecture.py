@@ -66,7 +66,7 @@ def read_architecture(house: House) -> Architecture:
     """Return the rooms of `house` and the imports between them.
 
     An arrow that follows from others is left out: where A imports B and B imports C, the picture
-    does not repeat that A imports C.
+    does not repeat that A imports C. Arrows to several rooms in one frame become one to the frame.
     """
     modules: dict[str, list[str]] = {}
     for module in house.files:
@@ -142,6 +142,13 @@ def _arrows(house: House, names: set[str], frames: set[str]) -> Iterator[Arrow]:
             yield Arrow(source, target, only_shows=True)
         else:
             graph.add_edge(source, target)
-    for source, target in networkx.transitive_reduction(graph).edges:
-        if source not in frames or not is_inside(target, source):
-            yield Arrow(source, target)
+    reduced = networkx.transitive_reduction(graph)
+    for source in reduced:
+        targets = set(reduced[source])
+        if source in frames:  # its box is drawn around these
+            targets = {target for target in targets if not is_inside(target, source)}
+        for frame in frames:
+            inside = {target for target in targets if is_inside(target, frame)}
+            if len(inside) > 1 and not is_inside(source, frame):
+                targets = targets - inside | {frame}
+        yield from (Arrow(source, target) for target in targets)

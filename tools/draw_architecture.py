@@ -117,7 +117,9 @@ class Layout:
                 left, low, right, high = item["bb"].split(",")
                 x, y = self._point(f"{left},{high}")
                 self.frames[item["room"]] = (x, y + FRAME_DROP), self._point(f"{right},{low}")
-        curves = {edge["arrow"]: self._curve(edge["pos"]) for edge in data["edges"]}
+        curves = {
+            edge["arrow"]: self._curve(edge["pos"]) for edge in data["edges"] if "arrow" in edge
+        }
         self.curves = [curves[str(number)] for number in range(len(self.arrows))]
 
     def _source(self) -> graphviz.Digraph:
@@ -139,6 +141,10 @@ class Layout:
                 frame.attr(label=" ", fontsize=str(FRAME_LABEL), margin="12", room=name)
                 for inner in self._inside(name):
                     frame.node(inner)
+                # Two in a row, so that the picture stays narrow.
+                tops = self._tops(name)
+                for above, below in zip(tops, tops[2:], strict=False):
+                    frame.edge(above, below, style="invis")
         for number, arrow in enumerate(self.arrows):
             tail, head = self.rooms[arrow.source], self.rooms[arrow.target]
             source.edge(
@@ -154,6 +160,12 @@ class Layout:
     def _inside(self, frame: str) -> list[str]:
         """Return the rooms inside a frame, lowest floor first."""
         return [name for name in self.rooms if is_inside(name, frame)]
+
+    def _tops(self, frame: str) -> list[str]:
+        """Return the rooms inside a frame that no other one there imports, highest floor first."""
+        inside = self._inside(frame)
+        imported = {arrow.target for arrow in self.arrows if arrow.source in inside}
+        return [name for name in reversed(inside) if name not in imported]
 
     def _point(self, text: str) -> Point:
         """Return a place that Graphviz names, whose y grows upwards, inside this package."""
