@@ -44,6 +44,10 @@ class Room:
         """Return the package, the first part of the name."""
         return self.name.partition(".")[0]
 
+    def __str__(self) -> str:
+        uses = ", uses pygraph_nn" * self.uses_library
+        return f"{self.name} ({self.title}, files: {self.files}{uses}): {self.description}"
+
 
 @dataclass(frozen=True, order=True)
 class Arrow:
@@ -52,6 +56,9 @@ class Arrow:
     source: str
     target: str
     only_shows: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.source} -> {self.target}" + " (only shows)" * self.only_shows
 
 
 @dataclass(frozen=True)
