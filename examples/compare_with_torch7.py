@@ -49,10 +49,10 @@ def as_the_original_had_them(folder: str | None, to: Path) -> Path:
         paths = list(Path(folder).iterdir())
     else:
         paths = [Path(source) for source in load_corpus("ptb").sources.values()]
-    found = {path.name: path for path in paths}
+    by_name = {path.name: path for path in paths}
     to.mkdir()
     for name, source in (("train", "valid"), ("valid", "test"), ("test", "test")):
-        text = found.get(f"ptb.{source}.txt")
+        text = by_name.get(f"ptb.{source}.txt")
         if text is None:
             raise UserError(f"{folder} holds no ptb.{source}.txt")
         (to / f"ptb.{name}.txt").write_bytes(text.read_bytes())

@@ -1,6 +1,6 @@
 """What the picture of the architecture says: rooms and the imports between them, from the source.
 
-`tools/imports.py` reads the source; `tools/draw_architecture.py` draws what is found here.
+`tools/imports.py` reads the source; `tools/draw_architecture.py` draws what this file finds.
 """
 
 from __future__ import annotations
