@@ -1,11 +1,11 @@
-"""Repeat a run of the original Torch7 program, and print its numbers beside ours.
+"""Repeat a run of the original Torch7 program and print both programs' numbers side by side.
 
     python examples/compare_with_torch7.py [FOLDER] [--epochs]
 
-The original was run on the Penn Treebank's validation text, which is small, and validated and
+The original trained on the Penn Treebank's validation text, which is small, and validated and
 tested on its test text. FOLDER holds ptb.valid.txt and ptb.test.txt; without it they are fetched.
-50 steps are compared, in double and in single precision; --epochs compares the perplexities of
-all 13 epochs, which takes some ten minutes.
+The program compares 50 steps, in double and in single precision; with --epochs it compares the
+perplexities of all 13 epochs, which takes some ten minutes.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ def main() -> int:
 
 
 def as_the_original_had_them(folder: str | None, to: Path) -> Path:
-    """A folder in which the valid text trains and the test text validates and tests."""
+    """Make a folder whose training text is the valid text, and whose others are the test text."""
     if folder:
         paths = list(Path(folder).iterdir())
     else:
         paths = [Path(source) for source in load_corpus("ptb").sources.values()]
-    found = {path.name: path for path in paths}
+    by_name = {path.name: path for path in paths}
     to.mkdir()
     for name, source in (("train", "valid"), ("valid", "test"), ("test", "test")):
-        text = found.get(f"ptb.{source}.txt")
+        text = by_name.get(f"ptb.{source}.txt")
         if text is None:
             raise UserError(f"{folder} holds no ptb.{source}.txt")
         (to / f"ptb.{name}.txt").write_bytes(text.read_bytes())
@@ -60,6 +60,7 @@ def as_the_original_had_them(folder: str | None, to: Path) -> Path:
 
 
 def compare_steps(corpus, scratch: Path, dtype: str) -> None:
+    """Train some steps and print their losses and gradient norms beside Torch7's."""
     settings = Settings(reference=True, dtype=dtype)
     run = RunFolder.create(scratch / dtype, settings, corpus.vocabulary, corpus.name)
     train(run, corpus, device="cpu", max_steps=5 if QUICK else 50, log=lambda line: None)
@@ -75,6 +76,7 @@ def compare_steps(corpus, scratch: Path, dtype: str) -> None:
 
 
 def compare_epochs(corpus, scratch: Path) -> None:
+    """Train all epochs and print the perplexity after each beside Torch7's."""
     run = RunFolder.create(
         scratch / "epochs", Settings(reference=True), corpus.vocabulary, corpus.name
     )

@@ -2,7 +2,7 @@
 
     python examples/demo.py [RUN]
 
-Takes some minutes on two CPU cores; the run is kept in the folder RUN, by default runs/demo.
+It takes some minutes on two CPU cores and keeps the run in the folder RUN, by default runs/demo.
 ZAREMBA_QUICK=1 in the environment stops after a few steps.
 """
 
@@ -14,7 +14,7 @@ import webbrowser
 from pathlib import Path
 
 from zaremba_port import Predictor, Sampling, complete
-from zaremba_port.cli.main import main as zaremba
+from zaremba_port.cli import main as zaremba
 
 QUICK = bool(os.environ.get("ZAREMBA_QUICK"))
 PROMPTS = ("the function returns", "if the file does not", "this module provides")
@@ -29,7 +29,7 @@ def main() -> int:
 
     print("\nThree sentences, completed with words that the network draws:")
     predictor = Predictor(run)
-    # A temperature below 1 keeps to what the network is surer of.
+    # A temperature below 1 prefers likelier words.
     sampling = Sampling(temperature=0.7, no_unk=True)
     for prompt in PROMPTS:
         words = complete(predictor, prompt.split(), 15, sampling=sampling, seed=2)
@@ -38,7 +38,7 @@ def main() -> int:
 
     curves, cell = (run / "curves.png").resolve(), (run / "lstm_cell.svg").resolve()
     print(f"\nThe curves: {curves}")
-    # Needs the program dot; without it the command says how to get it, and the demo is over.
+    # This needs the program dot. Without it, the command prints how to get it.
     drawn = zaremba(["diagram", "cell", "-o", str(cell)]) == 0
     if sys.stdout.isatty() and not QUICK:
         for picture in [curves, cell] if drawn else [curves]:

@@ -1,13 +1,15 @@
-"""Two questions of the course, tried out: do more layers and larger embeddings help with words, and
-more layers and smaller embeddings with characters?
+"""Try out two questions of the course with 16 small networks.
+
+Do more layers and larger embeddings help a model of words? Do more layers and smaller embeddings
+help a model of characters?
 
     python examples/experiments.py [-o FOLDER] [--data TEXT] [--words N] [--epochs N]
         [--init_weight X] [--lr X]
 
-Trains 8 small networks on the words and 8 on the characters of one text, prints a table, and draws
-it into FOLDER, by default runs/experiments. As it stands that takes some six minutes on one CPU
-core; docs/experiments.md has a run of it, read with care. ZAREMBA_QUICK=1 in the environment only
-shows that it works.
+The program trains 8 networks on the words and 8 on the characters of one text, prints a table, and
+draws it into FOLDER, by default runs/experiments. With the default options it takes some six
+minutes on one CPU core; docs/experiments.md discusses such a run. ZAREMBA_QUICK=1 in the
+environment only shows that the program works.
 """
 
 from __future__ import annotations
@@ -31,15 +33,15 @@ QUICK = bool(os.environ.get("ZAREMBA_QUICK"))
 SIZE = 16 if QUICK else 100  # units of a layer
 LAYERS = (1, 2) if QUICK else (1, 2, 3)
 PRESETS = {WORDS: "small", CHARACTERS: "char-small"}
-# The usual embedding is as large as a layer. The other one is what each question is about.
+# The usual embedding is as large as a layer; the other one is the subject of the question.
 EMBEDDINGS = {WORDS: (SIZE, 3 * SIZE), CHARACTERS: (SIZE, 8)}
-USUAL = (2, SIZE)  # layers and embedding of the network that is trained from several seeds
+USUAL = (2, SIZE)  # layers and embedding of the network to train from several seeds
 SEEDS = (1, 2) if QUICK else (1, 2, 3)
 
 
 @dataclass(frozen=True)
 class Result:
-    """One trained network. `valid` and `test` are in nats per word, or per character."""
+    """A trained network. The losses `valid` and `test` are in nats per word or per character."""
 
     unit: str
     layers: int
@@ -56,7 +58,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/experiments"))
     parser.add_argument("--data", default="pydoc", help="ptb, pydoc, or a folder of three texts")
     words = 2000 if QUICK else 80_000
-    parser.add_argument("--words", type=int, default=words, help="of the text to train on")
+    parser.add_argument("--words", type=int, default=words, help="words to train on")
     parser.add_argument("--epochs", type=int, default=1 if QUICK else 3)
     for name, value in (("init_weight", 0.1), ("lr", 1.0)):
         parser.add_argument(f"--{name}", type=float, default=value, help="as in zaremba train")
@@ -80,7 +82,10 @@ def main() -> int:
 
 
 def both_texts(data: str, words: int, folder: Path) -> dict[str, Corpus]:
-    """The first `words` words to train on, a tenth of them to test on; and their characters."""
+    """Return the words and the characters of the same text.
+
+    They train on the first `words` words, and test on a tenth as many.
+    """
     whole = load_corpus(data, log=lambda line: None)
     corpus = replace(
         whole, train=whole.train[:words], valid=whole.valid[:words], test=whole.test[: words // 10]
@@ -99,9 +104,9 @@ def both_texts(data: str, words: int, folder: Path) -> dict[str, Corpus]:
 
 
 def whole_sequences(ids: torch.Tensor, settings: Settings) -> torch.Tensor:
-    """`ids` without the end that fills no whole sequence.
+    """Return `ids` cut to whole sequences.
 
-    Validation divides by the fractional number of sequences, as the original does; on a text this
+    Validation divides by the fractional number of sequences, as the original does. On a text this
     short the loss would come out some per cent too small.
     """
     rows = len(ids) // settings.batch_size
@@ -110,8 +115,8 @@ def whole_sequences(ids: torch.Tensor, settings: Settings) -> torch.Tensor:
 
 
 def trained(unit: str, corpus: Corpus, more: Mapping[str, float], folder: Path) -> Iterator[Result]:
-    """Every depth with every embedding, and the usual network from the other seeds."""
-    # The learning rate stays as it is until the last epoch, which has half of it.
+    """Train every depth with every embedding, and the usual network from the other seeds, too."""
+    # All epochs but the last have the initial learning rate; the last has half of it.
     usual = preset(PRESETS[unit]).with_changes({
         "rnn_size": SIZE,
         "vocab_size": len(corpus.vocabulary),
@@ -126,6 +131,7 @@ def trained(unit: str, corpus: Corpus, more: Mapping[str, float], folder: Path) 
 
 
 def train_one(unit: str, corpus: Corpus, settings: Settings, folder: Path) -> Result:
+    """Train one network in a run folder of its own below `folder`."""
     name = f"{unit}-{settings.layers}-{settings.embedding_size}-seed{settings.seed}"
     run = RunFolder.create(folder / name, settings, corpus.vocabulary, corpus.name, force=True)
     start = time.perf_counter()
@@ -143,7 +149,7 @@ def train_one(unit: str, corpus: Corpus, settings: Settings, folder: Path) -> Re
     )
 
 
-# What is shown
+# The report
 
 HEAD = """\
 | layers | embedding | seed | parameters | validation |    test | seconds |
@@ -151,7 +157,7 @@ HEAD = """\
 
 
 def shown(unit: str, nats: float) -> float:
-    """Words are counted in perplexity, characters in bits."""
+    """Convert a loss to the usual measure: perplexity for words, bits for characters."""
     return perplexity(nats) if unit == WORDS else bits(nats)
 
 
@@ -171,7 +177,7 @@ def describe(unit: str, corpus: Corpus) -> str:
 
 
 def verdict(results: list[Result]) -> str:
-    """The best network, and how far chance alone moves a result."""
+    """Name the best network, and how far chance alone moves a result."""
     best = min(results, key=lambda result: result.valid)
     low, high = spread(results)
     return (
@@ -187,7 +193,7 @@ def spread(results: list[Result]) -> tuple[float, float]:
 
 
 def draw(results: list[Result], folder: Path) -> Path:
-    """Validation over depth, one line an embedding, the spread of the seeds as a bar."""
+    """Draw the validation result over the depth, a line for each embedding, a bar for the seeds."""
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     for axes, unit in zip(figure.subplots(1, 2), (WORDS, CHARACTERS), strict=True):
         of_unit = [result for result in results if result.unit == unit]
@@ -207,7 +213,7 @@ def draw(results: list[Result], folder: Path) -> Path:
                     for r in of_unit
                     if r.layers == result.layers and r.embedding != embedding
                 ]
-                # The lower one's value stands below its point, the higher one's above.
+                # The lower of two points has its value below, the higher one above.
                 place = (0, -14 if result.valid < min(rivals) else 8)
                 axes.annotate(
                     text,

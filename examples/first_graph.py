@@ -1,10 +1,10 @@
-"""The course's first question: a graph for z = x1 + x2 * linear(x3), the product elementwise.
+"""Answer the course's first question: a graph for z = x1 + x2 * linear(x3), product elementwise.
 
     python examples/first_graph.py [BATCH SIZE WIDTH]
 
-x1, x2 and z are (BATCH, SIZE), x3 is (BATCH, WIDTH); by default 2, 3 and 4. The graph is built in
-two ways, run forward and backward, and compared with the chain rule written out by hand. Its
-picture goes to runs/first_graph.svg. `zaremba answers q1` treats the same question at length.
+x1, x2 and z are (BATCH, SIZE), x3 is (BATCH, WIDTH); by default 2, 3 and 4. The program builds the
+graph in two ways, runs it forward and backward, and compares it with the chain rule written out by
+hand. It draws the graph as runs/first_graph.svg. `zaremba answers q1` has the long answer.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pygraph_nn import nn
 
 
 def three_identities(size: int, width: int) -> nngraph.gModule:
-    """Each input is a node of its own that does nothing: a place for a value to come in."""
+    """Build the graph with an Identity for each input: a node that passes its value on."""
     x1, x2, x3 = nn.Identity()(), nn.Identity()(), nn.Identity()()
     z = nn.CAddTable()([x1, nn.CMulTable()([x2, nn.Linear(width, size)(x3)])])
-    nngraph.annotateNodes()  # the nodes are named x1, x2, x3 and z, as the variables are
+    nngraph.annotateNodes()  # names the nodes after their variables: x1, x2, x3 and z
     return nngraph.gModule([x1, x2, x3], [z])
 
 
 def linear_first(size: int, width: int) -> nngraph.gModule:
-    """A module called on nothing waits for its value from outside: it is an input itself."""
+    """Build it with the Linear as third input: called on nothing, a module is an input itself."""
     x1, x2 = nn.Identity()(), nn.Identity()()
     linear = nn.Linear(width, size)()
     z = nn.CAddTable()([x1, nn.CMulTable()([x2, linear])])
@@ -36,20 +36,20 @@ def linear_first(size: int, width: int) -> nngraph.gModule:
 
 
 def by_hand(W, b, x1, x2, x3, dz):
-    """z, and its gradients by the chain rule; dz is the gradient that arrives at z."""
+    """Compute z and its gradients by the chain rule, given `dz`, the gradient of z."""
     linear = x3 @ W.T + b  # (batch, size)
     z = x1 + x2 * linear
-    dx1 = dz  # a sum hands its gradient on unchanged
-    dx2 = dz * linear  # a product hands on its gradient times the other factor
+    dx1 = dz  # a sum passes its gradient on unchanged
+    dx2 = dz * linear  # a factor's gradient is that of the product times the other factor
     dlinear = dz * x2
     dx3 = dlinear @ W
-    dW = dlinear.T @ x3  # summed over the batch, since every row used the same W
+    dW = dlinear.T @ x3  # summed over the batch, since all rows share W
     db = dlinear.sum(0)
     return {"z": z, "dx1": dx1, "dx2": dx2, "dx3": dx3, "dW": dW, "db": db}
 
 
 def by_graph(g, x1, x2, x3, dz):
-    """The same from the graph, which needs no formula for the way back."""
+    """Compute z and its gradients with the graph, which needs no formula for the backward pass."""
     inputs = [x1, x2, x3]
     g.zeroGradParameters()
     z = g.forward(inputs)
@@ -74,7 +74,7 @@ def main() -> int:
         print(f"\n{build.__name__}: {len(g.fg.nodes)} nodes")
         for name, value in graph.items():
             apart = (value - hand[name]).abs().max().item()
-            print(f"  {name:3} {value.shape!s:19} differs from the one by hand by {apart:.0e}")
+            print(f"  {name:3} {value.shape!s:19} differs from the result by hand by {apart:.0e}")
             assert apart < 1e-12
 
     print(f"\nz =\n{graph['z']}\nits gradient with respect to x2, which is linear(x3) * dz =")
@@ -85,7 +85,7 @@ def main() -> int:
     try:
         g.dot("z = x1 + x2 * linear(x3)", "runs/first_graph", values=nngraph.trace(g, [x1, x2, x3]))
         print("\nThe picture: runs/first_graph.svg")
-    except nngraph.GraphError as error:  # no program dot: it says how to get it
+    except nngraph.GraphError as error:  # without the program dot; the message says how to get it
         print(f"\nThe graph is in runs/first_graph.dot, but no picture: {error}")
     return 0
 

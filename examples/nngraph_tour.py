@@ -1,9 +1,9 @@
-"""A tour of the graphs that nngraph can build, from a chain of layers to a broken one.
+"""Tour the graphs that nngraph can build, from a chain of layers to broken ones.
 
     python examples/nngraph_tour.py [FOLDER]
 
-Read it from top to bottom: each stop is a function of a few lines. Running it prints what the
-graphs compute and draws every one into FOLDER, by default runs/tour.
+Read it from top to bottom: each stop is a function of a few lines. The program prints what the
+graphs compute and draws each of them into FOLDER, by default runs/tour.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from pygraph_nn import nn
 def chain() -> None:
     """A perceptron with hidden layers: two pairs of parentheses.
 
-    The first pair makes a module, the second makes a node, which is one place in a graph: called
-    on a node, the module takes its input from there; called on nothing, it waits for the input of
-    the graph. A gModule is told where the graph begins and where it ends, and finds the rest.
+    The first pair makes a module. The second makes a node, one place in a graph: called on a node,
+    the module takes its input from there; called on nothing, it waits for the input of the graph.
+    A gModule takes the nodes where the graph begins and ends, and finds the rest itself.
     """
     h1 = nn.Linear(20, 10)()
     h2 = nn.Linear(10, 10)(nn.Tanh()(h1))
     y = nn.Linear(10, 1)(nn.Tanh()(h2))
-    nngraph.annotateNodes()  # nodes are named after the variables here that hold them
+    nngraph.annotateNodes()  # names nodes after the local variables that hold them
     mlp = nngraph.gModule([h1], [y])
 
     x = torch.randn(5, 20)
@@ -41,9 +41,9 @@ def chain() -> None:
 
 
 def chain_with_minus() -> None:
-    """The same chain in a line, with `-` as an arrow from each module to the next."""
+    """The same chain in one line, with `-` as an arrow from each module to the next."""
     y = -nn.Linear(20, 10) - nn.Tanh() - nn.Linear(10, 10) - nn.Tanh() - nn.Linear(10, 1)
-    # A graph needs its first node by name, too; a node knows what it was declared on.
+    # gModule needs the first node, too. A node knows its inputs, so we can walk back to it.
     first = y
     while first.inputs:
         first = first.inputs[0]
@@ -53,10 +53,9 @@ def chain_with_minus() -> None:
 
 
 def two_in_two_out() -> None:
-    """Two inputs, two outputs: what goes in and comes out of several nodes is a table, a list.
+    """Two inputs, two outputs: several values go in and come out as a table, a Python list.
 
-    `common` is used twice. Its gradient is the sum of what comes back from both uses, and nobody
-    has to add it up.
+    Two nodes use `common`. Its gradient is the sum over both uses, which autograd computes.
     """
     a = nn.Linear(20, 10)()
     b = nn.Linear(10, 10)()
@@ -74,10 +73,10 @@ def two_in_two_out() -> None:
 
 
 def both_layers_before() -> None:
-    """Every layer sees the two before it. No chain of containers could say this; a loop can.
+    """Every layer sees the two before it. A chain of containers cannot say this; a loop can.
 
-    A list of nodes is joined into one wide row. Modules are made where they are used, so five
-    layers are a Python loop, and the graph comes out of it as if written by hand.
+    JoinTable joins a list of nodes into one wide row. Since modules are made where they are used,
+    a Python loop declares the layers, and the graph is the same as if written by hand.
     """
     x = nn.Identity()()
     before, last = x, nn.Tanh()(nn.Linear(4, 4)(x))
@@ -90,7 +89,7 @@ def both_layers_before() -> None:
 
 
 def split() -> None:
-    """One node, several results: `split` gives a node for each element of a table.
+    """One node, several results: `split` makes a node for each element of a table.
 
     The layer computes 9 values at once. Reshape and SplitTable cut each row into three parts, as
     an LSTM cuts its gates out of a single product of matrices.
@@ -106,10 +105,10 @@ def split() -> None:
 
 
 def tables() -> None:
-    """Modules that take and give tables stand in a graph like any other.
+    """Modules from tables to tables are nodes like any other.
 
     A ParallelTable applies its first member to the first element, its second to the second. The
-    one input of this graph is the table itself, so the gradient is a table, too.
+    only input of this graph is the table itself, so the gradient is a table, too.
     """
     pair = nn.ParallelTable()
     pair.add(nn.Linear(3, 4))
@@ -131,8 +130,8 @@ def tables() -> None:
 def nests() -> None:
     """`nest` makes one node of a list of nodes, lists within it included.
 
-    It is how a recurrent network hands on the state of all its layers as a single value: here c
-    and h of two layers come in as [[c, h], [c, h]] and leave in the same form.
+    A recurrent network uses it to pass the state of all its layers on as a single value: here c and
+    h of two layers come in as [[c, h], [c, h]] and leave in the same form.
     """
     state = nn.Identity()()
     layers = [layer.split(2) for layer in state.split(2)]
@@ -146,10 +145,10 @@ def nests() -> None:
 
 
 def graphs_in_graphs() -> None:
-    """A gModule is a module, so it can be a node of a larger graph, and be used more than once.
+    """A gModule is a module, so it can be a node of a larger graph, also more than once.
 
-    `twice` applies one residual block two times. To use a module twice means to share it: three
-    Linears would have three times the parameters.
+    `twice` applies one residual block two times. Using a module twice shares its parameters; three
+    blocks would have three times as many.
     """
 
     def residual(size: int) -> nngraph.gModule:
@@ -161,7 +160,7 @@ def graphs_in_graphs() -> None:
     block = residual(4)
     once = block(x)
     twice = block(once)
-    y = residual(4)(twice)  # another block, with weights of its own
+    y = residual(4)(twice)  # another block with its own weights
     nngraph.annotateNodes()
     g = nngraph.gModule([x], [y])
     say("x", torch.randn(2, 4), "y", g.forward(torch.randn(2, 4)))
@@ -171,7 +170,7 @@ def graphs_in_graphs() -> None:
 
 
 def mistakes() -> None:
-    """What the library says when a graph is wrong, most often: while it is being built."""
+    """Three mistakes, and the messages that the library shows while the graph is being built."""
     attempts = {
         "a module where a node is due": lambda: nn.Tanh()(nn.Linear(3, 2)),
         "an output left unused": unused_part,
@@ -196,11 +195,10 @@ def same_node_twice() -> nngraph.gModule:
 
 
 def debugging() -> None:
-    """Sizes that do not fit show when numbers arrive. Then names pay off.
+    """Sizes that do not fit show up when numbers arrive. Then names pay off.
 
-    With setDebug the graph is drawn when a node fails, that node in red. Without numbers,
-    `input_shapes` finds the same mistake as soon as the graph is built, and detect_anomaly finds
-    the first node that gives NaN.
+    With setDebug, a node that fails is drawn in red in a picture of its graph. `infer_shapes`
+    finds the same mistake without data; detect_anomaly finds the first node that computes NaN.
     """
     x = nn.Identity()()
     hidden = nn.Tanh()(nn.Linear(20, 10)(x))
@@ -230,10 +228,10 @@ def debugging() -> None:
 
 
 def pictures() -> None:
-    """Three pictures of one graph: for people, as nngraph drew it, and only its modules.
+    """Three pictures of one graph: the readable style, nngraph's own, and its modules alone.
 
-    Groups become frames. A trace, the values of one run, writes shapes into the boxes; `html`
-    makes a page on which every node can be asked for its values.
+    Groups become frames. A trace holds the values of one run and adds shapes to the boxes. `html`
+    makes a page that shows the values of every node on a click.
     """
     x = nn.Identity()()
     with nngraph.group("encoder"):
@@ -247,23 +245,25 @@ def pictures() -> None:
     values = nngraph.trace(g, torch.randn(5, 20))
     draw(g, "pictures", values=values)
     draw(g, "pictures_nngraph", style="nngraph")
-    with contextlib.suppress(nngraph.GraphError):  # `draw` has said why
+    with contextlib.suppress(nngraph.GraphError):  # `draw` has reported why
         nngraph.simple_print.dot(g.fg, "autoencoder", "pictures_simple")
     g.html("pictures.html")
     print("  pictures.html: a page to click through")
 
 
-# What the stops above use
+# Helpers of the stops above
 
-MISSING: list[nngraph.GraphError] = []  # why there are no pictures, if there are none
+MISSING: list[nngraph.GraphError] = []  # the reasons why pictures could not be drawn
 
 
 def say(*names_and_values: object) -> None:
+    """Print names and the shapes of their values, which alternate in the arguments."""
     pairs = zip(names_and_values[::2], names_and_values[1::2], strict=True)
     print("  " + ", ".join(f"{name} {tuple(value.shape)}" for name, value in pairs))
 
 
 def draw(g: nngraph.gModule, name: str, **options: object) -> None:
+    """Draw `g` as name.svg, or remember why that fails."""
     try:
         g.dot(name.replace("_", " "), name, **options)
         print(f"  {name}.svg")

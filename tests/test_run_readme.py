@@ -1,4 +1,4 @@
-"""tools/run_readme.py, run as a process on small documents."""
+"""tools/run_readme.py, run as a program on small documents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(tmp_path: Path, text: str) -> tuple[int, str]:
 
 
 def statuses(report: str) -> list[list[str]]:
-    """Place, language and status of every line of the report."""
+    """Return place, language and status of every line of the report."""
     return [line.split()[:3] for line in report.splitlines() if line.startswith("doc.md:")]
 
 
@@ -45,6 +45,10 @@ echo hello > made-by-bash
   assert x == 1
   print(Path("made-by-bash").read_text())
   ```
+<!-- output -->
+```text
+hello
+```
 """,
     )
     assert code == 0, report
@@ -52,6 +56,7 @@ echo hello > made-by-bash
         ["doc.md:2", "python", "ok"],
         ["doc.md:7", "bash", "ok"],
         ["doc.md:13", "python", "ok"],
+        ["doc.md:18", "text", "ok"],
     ]
 
 
@@ -200,6 +205,21 @@ def test_output_is_compared(tmp_path, said, code):
     result, report = run(tmp_path, text)
     assert result == code, report
     assert ("the block before it printed" in report) == bool(code)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "",
+        "```text\nprinted\n```\n",
+        "```bash\ntrue\n```\n<!-- output -->\n```text\nprinted\n```\n",
+    ],
+)
+def test_python_that_prints_must_show_its_output(tmp_path, after):
+    code, report = run(tmp_path, f"```python\nprint('printed')\n```\n{after}")
+    assert code == 1
+    assert statuses(report) == [["doc.md:1", "python", "failed"]]
+    assert "<!-- output -->" in report
 
 
 def test_output_without_a_block_before_it_fails(tmp_path):

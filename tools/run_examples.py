@@ -1,9 +1,9 @@
-"""Runs every example on small settings (``ZAREMBA_QUICK=1``), each in a folder of its own.
+"""Run every example on small settings (``ZAREMBA_QUICK=1``), each in a scratch folder of its own.
 
     python tools/run_examples.py [--keep] [FILE ...]
 
-Of a notebook every cell runs, in a kernel of its own; a cell that fails is shown with its error.
-``--keep`` runs notebooks as a reader would, on their real settings, and writes what the cells gave
+All cells of a notebook run, in a kernel of its own; the first that fails is shown with its error.
+``--keep`` runs the notebooks on their real settings, as a reader would, and writes the outputs
 into the files.
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 EXAMPLES = PROJECT / "examples"
-# Penn Treebank text beside the project, for the examples that compare with Torch7 on it.
+# The Penn Treebank, where it is at hand, for the example that compares with Torch7.
 PTB = PROJECT.parent / "shared" / "data" / "ptb"
 
 TERMINAL_COLORS = re.compile(r"\x1b\[[\d;]*m")
@@ -30,7 +30,7 @@ CELL_LIMIT = 1200  # seconds
 
 
 def run_script(path: Path, scratch: str, environment: Mapping[str, str]) -> str:
-    """Run a program; what it printed if it failed, else ''."""
+    """Run a program; return what it printed if it failed, else ""."""
     run = subprocess.run(
         [sys.executable, str(path)],
         cwd=scratch,
@@ -45,7 +45,7 @@ def run_script(path: Path, scratch: str, environment: Mapping[str, str]) -> str:
 
 
 def run_notebook(path: Path, scratch: str, environment: Mapping[str, str], keep: bool) -> str:
-    """Run all cells up to the first that fails; that cell and its error, or ''."""
+    """Run all cells up to the first that fails; return that cell and its error, or ""."""
     try:
         import nbformat
         from nbclient import NotebookClient
@@ -55,7 +55,7 @@ def run_notebook(path: Path, scratch: str, environment: Mapping[str, str], keep:
     try:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
-    except Exception as error:  # not JSON, or not a notebook: several libraries have their own
+    except Exception as error:  # several libraries raise exceptions of their own here
         return f"{path.name} is not a valid notebook: {error}"
     client = NotebookClient(
         notebook,
@@ -64,15 +64,15 @@ def run_notebook(path: Path, scratch: str, environment: Mapping[str, str], keep:
         resources={"metadata": {"path": scratch}},
         record_timing=False,
     )
-    with tempfile.TemporaryFile("w+", errors="replace") as said:  # by the kernel, about itself
+    with tempfile.TemporaryFile("w+", errors="replace") as messages:  # of the kernel itself
         try:
-            client.execute(env=dict(environment), stderr=said)
+            client.execute(env=dict(environment), stderr=messages)
         except (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError) as error:
             number, cell = last_run(notebook)
             trouble = error_of(cell)
             if not trouble:
-                said.seek(0)
-                trouble = f"{said.read()}{error}"
+                messages.seek(0)
+                trouble = f"{messages.read()}{error}"
             source = textwrap.indent(cell.source, "    ")
             return f"cell {number} ({cell.get('id')}) failed:\n\n{source}\n\n{trouble}"
     if keep:
@@ -83,14 +83,14 @@ def run_notebook(path: Path, scratch: str, environment: Mapping[str, str], keep:
 
 
 def last_run(notebook) -> tuple[int, object]:
-    """The last code cell that began to run, and its number in the notebook, from 1."""
+    """Return the last code cell that began to run, and its number in the notebook, from 1."""
     code = [(n, cell) for n, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code"]
     begun = [(n, cell) for n, cell in code if cell.get("outputs") or cell.get("execution_count")]
     return (begun or code)[-1]
 
 
 def error_of(cell) -> str:
-    """The traceback in the outputs of a cell, without a terminal's colours."""
+    """Return the traceback in the outputs of a cell, without terminal colours."""
     lines = [
         line
         for output in cell.get("outputs", [])
@@ -115,7 +115,7 @@ def main() -> int:
     environment = os.environ | {
         "MPLBACKEND": "Agg",
         "PATH": bin_folder + os.pathsep + os.environ["PATH"],
-        # The project of this checkout, whatever is installed.
+        # Import the project from this checkout, whichever is installed.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
         "ZAREMBA_QUICK": "" if options.keep else "1",
     }
@@ -127,7 +127,7 @@ def main() -> int:
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as scratch:
             if path.suffix == ".ipynb":
-                # Plots go into the notebook.
+                # In a notebook, plots go into its outputs.
                 own = {name: value for name, value in environment.items() if name != "MPLBACKEND"}
                 trouble = run_notebook(path, scratch, own, options.keep)
             else:

@@ -1,14 +1,19 @@
-"""Runs the fenced blocks of a Markdown document, as a reader would who pastes them one by one.
+"""Run the fenced blocks of a Markdown document, as a reader would who pastes them one by one.
+
+    python tools/run_readme.py [DOCUMENT]
 
 All ``python`` blocks of a document run in one process; each ``bash``, ``sh`` or ``console`` block
-runs with ``bash -e``. Both run in one scratch folder, with the project's commands on ``PATH`` and
-the project's folder in ``$PROJECT``. Blocks in other languages are not run.
+runs with ``bash -e``. All of them run in one scratch folder, with the project's commands on
+``PATH`` and the project's folder in ``$PROJECT``. Blocks in other languages are not run.
 
-A comment before a block says what is different about it:
+A comment before a block marks an exception:
 
-``<!-- not run: reason -->``    it is left out
-``<!-- run as: command -->``    this is run in its place (a cheaper version of it)
-``<!-- output -->``             the ``text`` block is what the one before prints; ``...`` fits all
+``<!-- not run: reason -->``    skip the block
+``<!-- run as: command -->``    run this instead, a cheaper version of the block
+``<!-- output -->``             compare this ``text`` block with what the block before it printed;
+                                ``...`` matches anything
+
+A ``python`` block that prints must be followed by its output.
 """
 
 from __future__ import annotations
@@ -27,12 +32,13 @@ import traceback
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHELLS = ("bash", "console", "sh")
-# These run the README themselves, or take minutes: CI runs them in their own right.
+# These commands run the README themselves or take minutes; CI runs each of them separately.
 MAKE = re.compile(r"\bmake\s+(demo|test|check|readme|examples)\b")
 TOKEN = re.compile(
     r"<!--(?P<comment>.*?)-->"
@@ -44,18 +50,32 @@ TOKEN = re.compile(
 
 @dataclass
 class Block:
+    """A fenced block.
+
+    Attributes:
+        language: the word after the opening fence.
+        line: the line of the opening fence, from 1.
+        comments: the HTML comments right above it.
+    """
+
     language: str
     code: str
-    line: int  # of its opening fence
+    line: int
     comments: list[str]
 
     def comment(self, start: str) -> str | None:
-        """What follows ``start`` in the comment above this block that begins with it."""
-        found = [text[len(start) :].strip() for text in self.comments if text.startswith(start)]
-        return found[0] if found else None
+        """Return the rest of the first comment that begins with `start`; None if none does."""
+        rests = [text[len(start) :].strip() for text in self.comments if text.startswith(start)]
+        return rests[0] if rests else None
+
+    @property
+    def is_output(self) -> bool:
+        """Return whether the block shows what the block before it prints."""
+        return self.language == "text" and self.comment("output") is not None
 
 
 def read_blocks(text: str) -> Iterator[Block]:
+    """Yield the fenced blocks of a Markdown text, in order."""
     comments: list[str] = []
     end = 0
     for token in TOKEN.finditer(text):
@@ -71,7 +91,7 @@ def read_blocks(text: str) -> Iterator[Block]:
 
 
 def shell_commands(block: Block) -> str:
-    """The commands of a block: where some lines begin with ``$``, the others are output."""
+    """Return the commands of a block; if some lines begin with ``$``, the others are output."""
     lines = block.code.splitlines()
     if not any(line.startswith("$ ") for line in lines):
         return block.code
@@ -84,23 +104,31 @@ def shell_commands(block: Block) -> str:
 
 
 def run_python(block: Block, code: str, document: Path, module: ModuleType) -> tuple[str, str]:
-    """What the code prints, and what went wrong or ''."""
+    """Run `code` in the namespace of `module`.
+
+    Returns:
+        What it printed, and the traceback, or "" if it succeeded.
+    """
     stdout, stderr = io.StringIO(), io.StringIO()
     with redirect_stdout(stdout), redirect_stderr(stderr):
         try:
-            # Empty lines first, so that tracebacks name lines of the document.
+            # Leading empty lines make tracebacks name lines of the document.
             exec(compile("\n" * block.line + code, document, "exec"), module.__dict__)
         except BaseException as error:  # SystemExit too
-            trace = error.__traceback__.tb_next  # without the frame of this function
+            trace = error.__traceback__.tb_next  # skips the frame of this function
             traceback.print_exception(None, error, trace)
             return stdout.getvalue(), stderr.getvalue()
     return stdout.getvalue(), ""
 
 
 def run_shell(code: str, folder: str) -> tuple[str, str]:
-    """What the commands print, and what went wrong or ''."""
+    """Run commands in `folder`.
+
+    Returns:
+        What they printed, and the reason of a failure, or "" if they succeeded.
+    """
     if make := MAKE.search(code):
-        return "", f"CI runs '{make[0]}' already: put a '<!-- run as: ... -->' before the block"
+        return "", f"CI runs '{make[0]}' already: add a '<!-- run as: ... -->' above the block"
     run = subprocess.run(
         ["bash", "-e", "-c", code],
         cwd=folder,
@@ -113,9 +141,9 @@ def run_shell(code: str, folder: str) -> tuple[str, str]:
 
 
 def difference(expected: str, printed: str | None) -> str:
-    """What to say if ``printed`` is not as ``expected``, or ''."""
+    """Return the error message if `printed` does not match `expected`, else ""."""
     if printed is None:
-        return "nothing to compare with: no block that was run comes right before this one"
+        return "nothing to compare with: the block before this one was not run"
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     if doctest.OutputChecker().check_output(expected, printed, flags):
         return ""
@@ -123,12 +151,16 @@ def difference(expected: str, printed: str | None) -> str:
 
 
 def run_document(document: Path, scratch: str) -> bool:
-    """Runs the blocks up to the first failure, a line of report for each; True if all went well."""
+    """Run the blocks up to the first failure, and print a line about each.
+
+    Returns:
+        Whether all of them succeeded.
+    """
     module = sys.modules["__main__"] = ModuleType("__main__")
+    blocks = list(read_blocks(document.read_text(encoding="utf-8")))
     printed: str | None = None  # by the block right before
-    for block in read_blocks(document.read_text(encoding="utf-8")):
-        is_output = block.language == "text" and block.comment("output") is not None
-        if block.language not in ("python", *SHELLS) and not is_output:
+    for block, following in zip_longest(blocks, blocks[1:]):
+        if block.language not in ("python", *SHELLS) and not block.is_output:
             printed = None
             continue
         where = f"{document.name}:{block.line}"
@@ -139,10 +171,12 @@ def run_document(document: Path, scratch: str) -> bool:
             printed = None
             continue
         start, output = time.perf_counter(), None
-        if is_output:
+        if block.is_output:
             error = difference(block.code, printed)
         elif block.language == "python":
             output, error = run_python(block, substitute or block.code, document, module)
+            if output.strip() and not error and not (following and following.is_output):
+                error = "it prints this: show it in a text block below '<!-- output -->'"
         else:
             output, error = run_shell(substitute or shell_commands(block), scratch)
         printed = output
@@ -157,7 +191,7 @@ def run_document(document: Path, scratch: str) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Runs the fenced blocks of a Markdown document.")
+    parser = argparse.ArgumentParser(description="Run the fenced blocks of a Markdown document.")
     parser.add_argument("document", nargs="?", type=Path, default=PROJECT / "README.md")
     document = parser.parse_args().document.resolve()
     os.environ["MPLBACKEND"] = "Agg"
