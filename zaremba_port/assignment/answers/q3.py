@@ -59,7 +59,7 @@ def answer() -> Answer:
                 "What sharing means",
                 """
                 A change to a weight of the network changes every clone. The gradients of all clones
-                add up in the same tensors, which gives the gradient of the unrolled network.
+                add up in the same tensors; the sum is the gradient of the unrolled network.
                 """,
                 run=partial(clones_share_parameters),
             ),

@@ -33,11 +33,11 @@ def answer() -> Answer:
             section(
                 "A step with and without the limit",
                 """
-                The same network reads the same words and takes one step under three limits. No
-                gradient reaches the first limit, so that the step is the gradient itself. The other
-                limits are 0.5 and 5. The step is measured on the parameters, before minus after.
-                For comparison, the last lines limit every number separately, which is also called
-                clipping: this does change the direction.
+                The same network reads the same words and takes one step under three limits. The
+                first limit, 1e9, is too high to matter, so that step is the gradient itself. The
+                other limits are 0.5 and 5. The step is measured on the parameters, before minus
+                after. For comparison, the last lines limit every number separately, which is also
+                called clipping: this does change the direction.
                 """,
                 step_with,
                 cosine,

@@ -153,7 +153,7 @@ def rates(settings: Settings) -> list[float]:
     """Train a tiny network and return the learning rate of every epoch."""
     tiny = settings.with_changes({
         "layers": 1, "rnn_size": 1, "dropout": 0.0, "vocab_size": 2, "batch_size": 1,
-        "seq_length": 2, "reference": True,  # the reference engine records every step
+        "seq_length": 2, "reference": True,  # metrics hold every step in this mode
     })  # fmt: skip
     ids = torch.tensor([0, 1, 1, 0])
     corpus = Corpus("tiny", ids, ids, ids, Vocabulary(["a", "b"]), {})

@@ -24,11 +24,11 @@ def answer() -> Answer:
         title="Question 7: the gradient of the extra output",
         question="The network also outputs its predictions. What is their gradient in backward?",
         statement="""
-            Zeros, a tensor of the shape of the output: (batch, vocabulary). `backward` needs one
-            gradient for each output. The predictions are only for inspection. The objective depends
-            on them only through `err`, and the graph contains that path already. So the partial
-            derivative of the objective with respect to this output is zero, and the parameters'
-            gradients are the same as without the output.
+            A tensor of zeros with the shape of the output, (batch, vocabulary). `backward` needs
+            one gradient for each output. The predictions are only for inspection. The objective
+            depends on them only through `err`, and the graph contains that path already. So the
+            partial derivative of the objective with respect to this output is zero, and the
+            parameters' gradients are the same as without the output.
 
             These zeros never change, so they are allocated once and used at every step. For the
             preset `small` they are 20 × 10000 numbers, or 800 kB, which a careless program

@@ -24,7 +24,7 @@ def answer() -> Answer:
         title="Warm-up: a graph of squares",
         question="Build a = tanh(Wx x + b1)² * sigmoid(Wy y + b2)² + z, elementwise.",
         statement="""
-            Reading the formula from the inside out gives the graph. Wx x + b1 is one `nn.Linear`,
+            Build the graph from the inside of the formula outwards. Wx x + b1 is one `nn.Linear`,
             which includes the bias. `nn.Tanh` and `nn.Sigmoid` act on its output, `nn.Square` on
             theirs. The product and the sum each take a list of two nodes. x and y may differ in
             width; z has the width of the result.
