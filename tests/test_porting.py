@@ -36,3 +36,11 @@ def test_every_idiom_is_shown_in_both_languages() -> None:
     assert set(languages) == {"lua", "python"}
     for language, after in pairwise(languages):
         assert "python" in (language, after), "a Lua block without its Python"
+
+
+def test_the_page_lists_every_port() -> None:
+    page, ports = PAGE.read_text("utf-8"), (ROOT / "tests" / "ports").glob("*.py")
+    names = {path.name for path in ports} - {"test_neural_turing_machine.py"}
+    assert names
+    for name in names:
+        assert f"](../tests/ports/{name})" in page, name

@@ -33,19 +33,28 @@ class CharRNN:
 
     def feval(self, x: torch.Tensor, y: torch.Tensor) -> float:
         """Return the loss of the text, summed over time, and compute the gradients."""
-        self.grads.zero_()
-        loss, steps = 0.0, len(x)
-        state, predictions = {-1: self.init_state}, {}
-        for t in range(steps):
+        loss = self.forward(x, y)
+        self.backward(x, y)
+        return loss
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> float:
+        """Return the loss of the text, summed over time."""
+        loss, state, predictions = 0.0, {-1: self.init_state}, {}
+        for t in range(len(x)):
             *state[t], predictions[t] = self.clones[t].forward([x[t], *state[t - 1]])
             loss += self.criteria[t].forward(predictions[t], y[t]).item()
-        d_state = {steps - 1: [torch.zeros_like(s) for s in self.init_state]}
-        for t in reversed(range(steps)):
-            d_prediction = self.criteria[t].backward(predictions[t], y[t])
-            _, *d_state[t - 1] = self.clones[t].backward(
-                [x[t], *state[t - 1]], [*d_state[t], d_prediction]
-            )
+        self.state, self.predictions = state, predictions
         return loss
+
+    def backward(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        """Compute the gradients, after `forward`."""
+        self.grads.zero_()
+        d_state = {len(x) - 1: [torch.zeros_like(s) for s in self.init_state]}
+        for t in reversed(range(len(x))):
+            d_prediction = self.criteria[t].backward(self.predictions[t], y[t])
+            _, *d_state[t - 1] = self.clones[t].backward(
+                [x[t], *self.state[t - 1]], [*d_state[t], d_prediction]
+            )
 
     def train(self, x: torch.Tensor, y: torch.Tensor, iterations: int) -> list[float]:
         """Train by RMSprop on the flat parameters; return the losses."""

@@ -1,6 +1,7 @@
 """A language model of characters: layers of LSTM and dropout between them, as in char-rnn.
 
-Karpathy 2015, model/LSTM.lua of https://github.com/karpathy/char-rnn. The oracle is torch.nn.LSTM.
+Karpathy 2015, model/LSTM.lua of https://github.com/karpathy/char-rnn. The oracles are
+torch.nn.LSTM, and what the Lua program printed under Torch7.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import PTB, golden, needs_golden, needs_ptb
 from port_checks import check_step, with_gradients
 from ports.char_rnn import CharRNN, batches
 
@@ -49,16 +51,19 @@ def lstm(characters: int, rnn_size: int, n: int, dropout: float = 0) -> nngraph.
     return nngraph.gModule(inputs, [*outputs, nn.LogSoftMax()(decoder)])
 
 
+def initialize(rnn: CharRNN, rnn_size: int, limit: float) -> None:
+    """Draw parameters uniform within `limit`, and begin with open forget gates."""
+    torch7_random.uniform_(rnn.params, -limit, limit)
+    for node in rnn.net.forwardnodes:
+        if node.data.annotations.get("name", "").startswith("i2h"):
+            node.data.module.bias.data[rnn_size : 2 * rnn_size].fill_(1)  # gates: i, f, o, g
+
+
 def trainer(limit: float, dropout: float = 0) -> CharRNN:
-    """A network with parameters uniform within `limit`, and forget gates that begin open."""
     nngraph.manualSeed(123)
     net = lstm(CHARACTERS, SIZE, LAYERS, dropout)
-    state = [torch7_random.randn(BATCH, SIZE) for _ in range(2 * LAYERS)]
-    rnn = CharRNN(net, STEPS, state)
-    torch7_random.uniform_(rnn.params, -limit, limit)
-    for node in net.forwardnodes:
-        if node.data.annotations.get("name", "").startswith("i2h"):
-            node.data.module.bias.data[SIZE : 2 * SIZE].fill_(1)  # the gates are i, f, o, g
+    rnn = CharRNN(net, STEPS, [torch7_random.randn(BATCH, SIZE) for _ in range(2 * LAYERS)])
+    initialize(rnn, SIZE, limit)
     return rnn
 
 
@@ -90,10 +95,41 @@ def test_dropout_is_off_in_evaluation() -> None:
         clone.evaluate()
     expected = plain(dict(rnn.net.named_parameters()), rnn.init_state).item()
     assert rnn.feval(X, Y) == pytest.approx(expected, rel=1e-11)
-    assert trained != pytest.approx(expected, rel=1e-3)
+    assert abs(trained - expected) > 1e-3
 
 
 def test_training() -> None:
     losses = trainer(limit=0.08).train(X, Y, 200)
     assert losses[0] / STEPS == pytest.approx(math.log(CHARACTERS), rel=0.05)
     assert losses[-1] < 0.3 * losses[0]
+
+
+@needs_golden
+@needs_ptb
+def test_the_losses_are_torch7s() -> None:
+    steps, batch, rnn_size, iterations = 20, 10, 32, 12
+    text = (PTB / "ptb.valid.txt").read_bytes()[:60000]
+    order = sorted(set(text))
+    ids = torch.tensor([order.index(byte) for byte in text])
+    x, y = (row.view(batch, -1).T for row in (ids, ids.roll(-1)))  # (time, batch)
+    torch7 = golden("char_rnn", "lstm_iterations.json")
+    nngraph.manualSeed(123)
+    net = lstm(len(order), rnn_size, 2)
+    rnn = CharRNN(net, steps, [torch.zeros(batch, rnn_size) for _ in range(4)])
+    initialize(rnn, rnn_size, 0.08)
+    assert rnn.params[:20].tolist() == torch7["initial"]["first20"]
+    rnn.params.grad = rnn.grads
+    optimizer = torch.optim.RMSprop([rnn.params], lr=2e-3, alpha=0.95)
+    for i, iteration in enumerate(torch7["iterations"][:iterations]):
+        rows = slice(i * steps, (i + 1) * steps)
+        loss = rnn.forward(x[rows], y[rows]) / steps
+        assert loss == pytest.approx(iteration["loss"], rel=1e-12)
+        # The Lua program takes over the last state without a copy, and Torch7's next forward
+        # overwrites it before backward reads it.
+        for first, last in zip(rnn.init_state, rnn.state[steps - 1], strict=True):
+            if i > 0:
+                first.data.copy_(last)
+        rnn.backward(x[rows], y[rows])
+        assert rnn.grads.norm().item() == pytest.approx(iteration["grad_norm"], rel=1e-10)
+        optimizer.step()
+        rnn.init_state = rnn.state[steps - 1]
