@@ -1,4 +1,4 @@
-"""A neural Turing machine, with layers of its own, and its step of the copy task.
+"""A neural Turing machine, with layers of its own.
 
 Graves, Wayne and Danihelka 2014, https://arxiv.org/abs/1410.5401; in Lua
 https://github.com/kaishengtai/torch-ntm. There is no batch: every state is a vector or the memory.
@@ -19,26 +19,36 @@ STATES = {"M": ROWS * COLUMNS, "wr": ROWS, "ww": ROWS, "r": COLUMNS, "m": SIZE, 
 
 
 class OuterProd(nn.Module):
+    """[(n,), (m,)] to all products, (n, m)."""
+
     def updateOutput(self, input: Any) -> torch.Tensor:
         return torch.outer(*input)
 
 
 class ScalarMulTable(nn.Module):
+    """A vector times a number: [(n,), (1,)] to (n,)."""
+
     def updateOutput(self, input: Any) -> torch.Tensor:
         return input[0] * input[1]
 
 
 class PowTable(nn.Module):
+    """A vector to the power of a number: [(n,), (1,)] to (n,)."""
+
     def updateOutput(self, input: Any) -> torch.Tensor:
         return input[0] ** input[1]
 
 
 class DivideBySum(nn.Module):
+    """A vector divided by its sum; torch-ntm calls it Normalize."""
+
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         return input / input.sum()
 
 
 class SmoothCosineSimilarity(nn.Module):
+    """The cosines of the rows of a matrix and a vector: [(n, m), (m,)] to (n,)."""
+
     def __init__(self, smoothing: float = 1e-3) -> None:
         super().__init__()
         self.smoothing = smoothing
@@ -49,6 +59,8 @@ class SmoothCosineSimilarity(nn.Module):
 
 
 class CircularConvolution(nn.Module):
+    """[(n,), kernel] to (n,); an odd kernel shifts by up to half its size."""
+
     def updateOutput(self, input: Any) -> torch.Tensor:
         vector, kernel = input
         half = len(kernel) // 2
@@ -118,6 +130,7 @@ class NTM:
         self.clones, self.states = [], []
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Return the output of one more time step."""
         if not self.states:
             self.states = [self.first.forward(self.zero)]
             self.grad_state = [torch.zeros_like(x) for x in self.states[0]]
@@ -128,23 +141,10 @@ class NTM:
         return output
 
     def backward(self, input: torch.Tensor, grad_output: torch.Tensor) -> None:
+        """Go back one time step; the last one goes on to the first state."""
         self.states.pop()
         clone, inputs = self.clones[len(self.states) - 1], [input, *self.states[-1]]
         _, *self.grad_state = clone.backward(inputs, [grad_output, *self.grad_state])
         if len(self.states) == 1:
             self.first.backward(self.zero, self.grad_state)
             self.states = []
-
-    def step(self, sequence: torch.Tensor) -> float:
-        """Let the machine copy `sequence`, (n, BITS); compute the loss and the gradients."""
-        self.grads.zero_()
-        marks, nothing, n = torch.eye(BITS), torch.zeros(BITS), len(sequence)
-        inputs = [marks[0], *sequence, marks[1], *[nothing] * n]
-        outputs, criterion, loss = [self.forward(x) for x in inputs], nn.BCECriterion(), 0.0
-        for t in reversed(range(len(inputs))):
-            target, grad = t - (n + 2), nothing
-            if target >= 0:
-                loss += BITS * criterion.forward(outputs[t], sequence[target]).item()
-                grad = BITS * criterion.backward(outputs[t], sequence[target])
-            self.backward(inputs[t], grad)
-        return loss

@@ -7,6 +7,7 @@ https://github.com/stanfordnlp/treelstm.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -133,7 +134,7 @@ def test_gradients() -> None:
     net, inputs = ChildSumTreeLSTM(), nngraph.torch7_random.randn(7, INPUT)
     grad_inputs = torch.zeros_like(inputs)
     tensors = {**with_gradients(net.modules), "inputs": (inputs, grad_inputs)}
-    step = lambda: net.step(TREE, inputs, grad_inputs)  # noqa: E731
+    step = partial(net.step, TREE, inputs, grad_inputs)
     check_step(step, tensors, lambda p: plain(TREE, p["inputs"], p)[2])
 
 
