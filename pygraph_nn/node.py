@@ -177,8 +177,8 @@ class Node:
         if not isinstance(module, torch.nn.Module):
             if isinstance(module, Node):
                 raise GraphError(
-                    f"{self!r} - {module!r}: the right side of a minus is a module, not a Node. Leave "
-                    "the second parentheses out: node - module"
+                    f"{self!r} - {module!r}: the right side of a minus is a module, not a Node. "
+                    "Leave the second parentheses out: node - module"
                 )
             return NotImplemented
         if hasattr(module, "__rsub__"):  # one of our layers, which may build a node its own way

@@ -1,6 +1,7 @@
 """The compiled softmax and loss, and the checks of what is passed to the kernels.
 
-test_lstm_loops.py tests the LSTM's kernels, test_native_library.py how the library is had.
+test_lstm_loops.py tests the LSTM's kernels, test_native_build.py and
+test_native_cache.py how they are compiled and kept.
 """
 
 from __future__ import annotations
