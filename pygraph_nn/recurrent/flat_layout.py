@@ -16,8 +16,9 @@ Tensor = torch.Tensor
 class FlatLayout:
     """Moves the parameters of `core` into one flat tensor, of which they become views.
 
-    Names, shapes and values stay. Tables come first, then the blocks of linear layers, then the
-    parameters whose gradients autograd adds up, such as a weight that two layers share.
+    Their names, shapes and values do not change. Tables come first, then the blocks of linear
+    layers, then the parameters whose gradients autograd adds up, such as a weight that two layers
+    share.
 
     Attributes:
         parameters, gradients: all of them, flat, (n,); the gradients are zeros at first.
@@ -58,7 +59,7 @@ class FlatLayout:
         self._placed = [(p, p.data_ptr(), p.requires_grad) for p in every]
 
     def check_unchanged(self) -> None:
-        """Raise `GraphError` if a parameter or table is no longer what it was when laid out."""
+        """Raise `GraphError` if a parameter or a table has changed since it was laid out."""
         for parameter, address, requires_grad in self._placed:
             if parameter.data_ptr() != address:
                 raise GraphError(
@@ -92,7 +93,7 @@ class FlatLayout:
         values, grads = self._take(*table.weight.shape)
         self._place(table.weight, values, grads)
         slot = self.slots[table] = Slot(values.detach().requires_grad_(), grads)
-        # On a device, which rows have gradients is not known without waiting for it.
+        # On a device, finding the rows that have gradients would wait for the device.
         if values.is_cpu:
             slot.rows = torch.empty(0, dtype=torch.long)
             self.dense_from = self._used

@@ -1,13 +1,12 @@
 """Call the compiled kernels on tensors of float32 on the CPU.
 
-Every tensor is checked before its address is passed on: C code would read and write elsewhere in
-memory. `kernels_accept` says whether the kernels can be used at all.
+Every tensor is checked before its address is passed on: with a wrong one, C code would read or
+write elsewhere in memory. `kernels_accept` says whether the kernels can be used at all.
 """
 
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 import torch
 
@@ -42,8 +41,8 @@ def lstm(function: str, slots: tuple[int, ...], **tensors: Tensor) -> None:
 
     - block (H + 1, 4 * H), packed (packed_size(H),), gates (T, B, 4 * H), h (T + 1, B, H + 1),
       c (T + 1, B, H), tanh_c (T, B, H);
-    - for ``lstm_backward`` also d (T, B, 4 * H) and dc (B, H), and, where there are such
-      gradients, grad_h and grad_c (T, B, H).
+    - for ``lstm_backward`` also d (T, B, 4 * H) and dc (B, H), and grad_h and grad_c (T, B, H)
+      unless they are zero.
 
     Raises:
         GraphError: a tensor is missing, unknown, or not as above.
@@ -142,9 +141,13 @@ def _check_dimensions(function: str, tensor: Tensor) -> None:
 
 
 def _address(
-    function: str, name: str, tensor: Any, shape: Shape, dtype: torch.dtype = torch.float32
+    function: str, name: str, tensor: object, shape: Shape, dtype: torch.dtype = torch.float32
 ) -> int:
-    """Return the address of the elements of `tensor`, once it is as the kernels need it."""
+    """Return the address of the elements of `tensor`, after checking what the kernels rely on.
+
+    Raises:
+        GraphError: `tensor` is not a contiguous tensor of `shape` and `dtype` on the CPU.
+    """
     if (
         isinstance(tensor, Tensor)
         and tensor.dtype is dtype
