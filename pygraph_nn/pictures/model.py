@@ -64,8 +64,8 @@ class Wire:
         label: the text at the wire.
         is_state: whether the value is state, see `Box`.
         via: the folded nodes that it passes.
-        output: the output of a nested graph that it leaves, if known.
-        input: the input of a nested graph that it enters, if known.
+        output: the output of a nested graph that it leaves; None if unknown.
+        input: the input of a nested graph that it enters; None if unknown.
     """
 
     source: str

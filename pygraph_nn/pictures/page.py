@@ -39,8 +39,8 @@ def html_page(
             repeat mark.
         fname: the file to write; ``.html`` is added unless it ends with ``.html`` or ``.htm``.
         title: default the graph's name.
-        values: a run (`trace`), of which the page shows shapes and statistics, or a dict from
-            nodes to shapes; for a list of clones a list of these, or None, one for each clone. By
+        values: a run (`trace`), whose shapes and statistics the page shows, or a dict from nodes
+            to shapes; for a list of clones a list of these, or None, one for each clone. By
             default the input of the last `forward` is traced, and the last `backward`.
 
     Raises:

@@ -86,10 +86,11 @@ def total(gradients: Sequence[Nested]) -> Nested:
         return gradients[0]
     if len(counted) == 1:
         return counted[0]
-    sum = nested.clone(counted[0])
+    result = nested.clone(counted[0])
     for x in counted[1:]:
-        sum = nested.rebuild(sum, iter([a + b for a, b in nested.pairs(sum, x, "gradOutput")]))
-    return sum
+        leaves = [a + b for a, b in nested.pairs(result, x, "gradOutput")]
+        result = nested.rebuild(result, iter(leaves))
+    return result
 
 
 def is_none(gradient: Nested) -> bool:
@@ -180,7 +181,7 @@ class _Recorder(Observer):
         """Record `input`, and return it cut off from the nodes before."""
         run = self._running[-1]
         if graph is not run.g:
-            return input  # part of a gModule that another module runs, which a Trace does not show
+            return input  # another module runs this gModule: a Trace does not show what is inside
         input = nested.map_leaves(detached, input)
         values = [input] if len(node.inputs) == 1 else list(input)
         if node.inputs and node.inputs[0] is graph.innode:
