@@ -5,7 +5,7 @@
 one run. The room reads graphs and plans and changes neither.
 """
 
-from .build import reduce
+from .build import picture_of
 from .failure import draw_failure
 from .files import dot, notebook_bundle, simple_print
 from .model import Box, Picture, Wire
@@ -24,7 +24,7 @@ __all__ = [
     "html_page",
     "notebook_bundle",
     "plan_dot",
-    "reduce",
+    "picture_of",
     "simple_print",
     "todot",
     "trace",

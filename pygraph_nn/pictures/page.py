@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import GraphError, type_name
 from ..graph import gModule
-from .build import reduce
+from .build import picture_of
 from .model import Picture
 from .page_data import Run, page_data
 from .page_template import fill_template
@@ -73,7 +73,7 @@ def _single(graph: gModule, values: Runs) -> tuple[Picture, dict[str, Run | None
             "html_page: values of a gModule are a Trace or a dict from nodes to shapes, got "
             f"{type_name(values)}"
         )
-    return reduce(graph, values), {"": values or graph.shapes}
+    return picture_of(graph, values), {"": values or graph.shapes}
 
 
 def _unrolled(clones: Sequence[gModule], values: Runs) -> tuple[Picture, dict[str, Run | None]]:

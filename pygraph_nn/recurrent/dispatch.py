@@ -85,7 +85,7 @@ def lstm_loop(
 def _lstm_steps(
     workspace: Workspace, tensors: Sequence[Tensor]
 ) -> type[CudaLstmSteps | NativeLstmSteps | LstmSteps]:
-    if tensors[0].device.type in ("cuda", "meta"):  # the meta device knows the kernels' shapes
+    if tensors[0].device.type in ("cuda", "meta"):  # on meta, these kernels compute shapes
         return CudaLstmSteps
     if workspace.exact and kernels.kernels_accept(*tensors):
         return NativeLstmSteps

@@ -31,14 +31,14 @@ class FlatLayout:
     """
 
     def __init__(self, core: torch.nn.Module) -> None:
-        every = list(core.parameters())
-        if not every or len({(p.dtype, p.device) for p in every}) != 1:
+        all_parameters = list(core.parameters())
+        if not all_parameters or len({(p.dtype, p.device) for p in all_parameters}) != 1:
             raise GraphError("FlatSGD: the parameters must be of one dtype, on one device")
-        for parameter in every:
+        for parameter in all_parameters:
             parameter.grad = None  # free old gradients before new ones are allocated
-        size = sum(p.numel() for p in every)
-        self.parameters = every[0].detach().new_empty(size)
-        self.gradients = every[0].detach().new_zeros(size)
+        size = sum(p.numel() for p in all_parameters)
+        self.parameters = all_parameters[0].detach().new_empty(size)
+        self.gradients = all_parameters[0].detach().new_zeros(size)
         self.slots: dict[torch.nn.Module, Slot] = {}
         self.left_to_autograd: list[torch.nn.Parameter] = []
         self.dense_from = 0
@@ -51,12 +51,12 @@ class FlatLayout:
         for linear in linears:
             self._place_linear(linear)
         placed = {p for m in (*tables, *linears) for p in m.parameters()}
-        for parameter in every:
+        for parameter in all_parameters:
             if parameter not in placed:
                 self._place(parameter, *self._take(*parameter.shape))
                 self.left_to_autograd.append(parameter)
         self._tables = tables
-        self._placed = [(p, p.data_ptr(), p.requires_grad) for p in every]
+        self._placed = [(p, p.data_ptr(), p.requires_grad) for p in all_parameters]
 
     def check_unchanged(self) -> None:
         """Raise `GraphError` if a parameter or a table has changed since it was laid out."""
