@@ -31,7 +31,7 @@ class GraphError(ValueError):
 
 
 def with_place(error: Exception, place: str, node: object) -> Exception:
-    """Add `place`, text that says where in the graph `error` was raised; return what to raise.
+    """Add `place`, which says where in the graph `error` was raised, and return the error to raise.
 
     A `GraphError`, or a plain ValueError, RuntimeError, IndexError, TypeError, KeyError or
     AttributeError, becomes a `GraphError` whose message ends with `place` and whose attribute

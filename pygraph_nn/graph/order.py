@@ -1,6 +1,6 @@
 """Graph: nodes and edges in Torch7's order, their topological sort, and the networkx view.
 
-Numbers depend on these orders, which are those of torch/graph: parameters and random draws follow
+Numbers depend on these orders, which Torch7's ``graph`` defines: parameters and random draws follow
 the forward sort.
 """
 

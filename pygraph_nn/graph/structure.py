@@ -123,7 +123,7 @@ class GraphStructure(nn.Container):
         return [None if name is None else self._modules[name] for name in self._module_names]
 
     def place(self) -> str:
-        """Return what error messages call the gModule: its name and where it was built."""
+        """Return the name of the gModule for error messages, and where it was built."""
         return f"{self}, built at {self.declared_at}"
 
     def __getstate__(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class Box:
         kind: "input", "output", "symbol" (a gate, a sum), "module" or "graph" (a nested gModule).
         text: the text in the box.
         name: the name of its node.
-        caption: the name, where the box shows it beside `text`.
+        caption: the name, if the box shows it besides `text`.
         details: smaller lines below: contents, number of parameters, shape.
         frame: the names of the groups around it, from the outside.
         nodes: the nodes that it shows; its value is the value of the last.

@@ -104,7 +104,7 @@ def is_none(gradient: Nested) -> bool:
 
 
 class _Run:
-    """A run of one graph: its Trace, and what autograd needs to go back through it.
+    """A run of one graph: its Trace, and the calls that autograd goes back through.
 
     Attributes:
         trace: the values and gradients, all outside autograd.
@@ -223,7 +223,7 @@ def _is_traced_inside(graph: GraphStructure, module: torch.nn.Module) -> bool:
 
 @contextlib.contextmanager
 def _tensors_restored(g: GraphStructure) -> Iterator[None]:
-    """Restore, after the block, what running `g` overwrites.
+    """Restore, after the block, the tensors that a run of `g` overwrites.
 
     These are buffers, and the parameters of a LookupTable with maxNorm, which scales its rows.
     """

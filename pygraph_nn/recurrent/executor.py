@@ -38,7 +38,7 @@ def recurrent(core: gModule, state: Mapping[str | int, str | int]) -> Recurrent:
 class Recurrent(torch.nn.Module):
     """A one-step network run over T steps, as part of autograd.
 
-    Inputs and outputs are those of the core with a first dimension of time: sequences are
+    Inputs and outputs are like the core's, with a first dimension of time: sequences are
     (T, batch, ...). A state goes in as its first value, (batch, ...), and comes out as its last.
     The results equal calls of the core step after step, up to rounding. Only random draws, and
     statistics that a module collects over its calls, come in another order.

@@ -24,7 +24,7 @@ class FlatLayout:
         parameters, gradients: all of them, flat, (n,); the gradients are zeros at first.
         slots: the slot of each `LookupTable` and `Linear` that owns its parameters.
         left_to_autograd: the parameters without a slot; their `.grad` is a view of `gradients`.
-        dense_from: the index in `gradients` behind the tables whose gradients have `Slot.rows`.
+        dense_from: the index in `gradients` after the tables whose gradients have `Slot.rows`.
 
     Raises:
         GraphError: there are no parameters, or they differ in dtype or device.

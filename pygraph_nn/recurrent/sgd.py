@@ -128,8 +128,8 @@ class FlatSGD:
         """Compute the products of float32 of the hand-written functions in `precision`.
 
         Args:
-            precision: "float32", by the fastest library whose errors are those of float32 here;
-                "tf32", 10 bits of each factor, on CUDA devices; or "bfloat16", 7 bits.
+            precision: "float32", by the fastest library here that keeps this precision; "tf32", 10
+                bits of each factor, on CUDA devices; or "bfloat16", 7 bits.
 
         Raises:
             GraphError: the precision is unknown.

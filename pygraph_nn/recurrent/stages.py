@@ -1,4 +1,4 @@
-"""The stages of a plan: its loops, which are strongly connected components, and what lies between.
+"""The stages of a plan: its loops, strongly connected components, and the stages between.
 
 A value in a loop depends on itself, one step ago. Everything else can be computed for all time
 steps before, between or after the loops.

@@ -121,7 +121,7 @@ class Module(torch.nn.Module):
     def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
         """Return whether the layer may run all time steps as one larger batch.
 
-        `shapes` are those of the tensors of its input, (steps, batch, ...) each. The answer is True
+        `shapes` are the shapes of its input tensors, (steps, batch, ...) each. The answer is True
         if each row of the output depends on the same row of the input alone, and if the layer reads
         the larger batch, (steps * batch, ...), as it reads the batch of one step. When in doubt it
         is False. A subclass with another computation starts from False again.

@@ -150,7 +150,7 @@ def _backward_into_grad(
 ) -> Nested:
     """Let autograd add to ``.grad`` itself, which for small layers saves half of the time.
 
-    It does so for every leaf, also for tensors that a user's function uses beside its input.
+    It does so for every leaf, also for tensors that a user's function uses besides its input.
     """
     inputs = _trainable(nested.leaves(input))
     for x in inputs:

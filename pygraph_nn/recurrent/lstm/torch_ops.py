@@ -132,8 +132,8 @@ def _local_derivatives(
 
     Args:
         by_gate: the gates' values, (T, batch, size) each.
-        d: a buffer, (T, batch, 4 * size), that gets each gate's derivative times what the gate is
-            multiplied with; `d_by_gate` are its slices.
+        d: a buffer, (T, batch, 4 * size), to fill with each gate's derivative times the factor that
+            multiplies the gate; `d_by_gate` are its slices.
 
     Returns:
         The derivative of h with respect to the doubled c, (T, batch, size).

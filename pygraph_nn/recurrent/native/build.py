@@ -34,7 +34,7 @@ class Unavailable(Exception):
     """The compiled kernels cannot be used here. Its text is the reason, on one line.
 
     Attributes:
-        details: what the compiler printed, if it failed; several lines.
+        details: the output of the compiler, if it failed; several lines.
     """
 
     def __init__(self, reason: str, details: str = "") -> None:
@@ -48,7 +48,7 @@ class Build:
 
     Attributes:
         compiler: the path of the compiler, then its own arguments.
-        flags: what the sources are compiled with.
+        flags: the options to compile the sources with.
         name: the file name of the library. It holds a key of everything that the result depends
             on: compiler and its version, flags, sources, C library, and OpenMP runtime.
     """

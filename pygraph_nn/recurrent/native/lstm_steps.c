@@ -13,7 +13,7 @@
 #include "layout.h"
 #include "vectors.h"
 
-/* A tile has as many rows as the 32 or 16 registers allow beside the vectors of the weight. A row
+/* A tile has as many rows as the 32 or 16 registers allow besides the weight's vectors. A row
  * has GATES vectors forward, one for each gate, and BACK_UNITS vectors of units backward. */
 #if defined __AVX512F__
 enum { ROWS = 5, BACK_ROWS = 10 };
