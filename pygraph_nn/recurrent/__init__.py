@@ -2,7 +2,8 @@
 
 `recurrent` plans which operations run for all steps at once and which must loop, recognises LSTM
 and GRU loops, and runs the plan; `FlatSGD` trains the result in flat buffers. The room uses `graph`
-and `nn`, and no other room needs it to run: without it, every graph still runs step by step.
+and `nn`. Of the other rooms only `pictures` knows it, to draw plans: without it, every graph still
+runs step by step.
 """
 
 from .cuda_graph import Captured

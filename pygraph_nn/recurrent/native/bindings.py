@@ -33,11 +33,11 @@ def packed_size(size: int) -> int:
     return int(_library().lstm_packed_size(size))
 
 
-def lstm(function: str, slots: tuple[int, ...], **tensors: Tensor) -> None:
+def lstm(function: str, gate_slices: tuple[int, ...], **tensors: Tensor) -> None:
     """Call ``lstm_forward`` or ``lstm_backward`` of lstm_steps.c, which explains the tensors.
 
-    `slots` are the positions of the gates in, transform, forget and out in a row of `gates`. The
-    tensors, all of them contiguous, for T steps, a batch of B rows, and H units:
+    `gate_slices` are the positions of the gates in, transform, forget and out in a row of `gates`.
+    The tensors, all of them contiguous, for T steps, a batch of B rows, and H units:
 
     - block (H + 1, 4 * H), packed (packed_size(H),), gates (T, B, 4 * H), h (T + 1, B, H + 1),
       c (T + 1, B, H), tanh_c (T, B, H);
@@ -49,14 +49,16 @@ def lstm(function: str, slots: tuple[int, ...], **tensors: Tensor) -> None:
     """
     library = _library()
     shapes = _lstm_shapes(library, function, tensors)
-    if sorted(slots) != [0, 1, 2, 3]:
-        raise GraphError(f"{function}: slots must be 0, 1, 2 and 3 in some order, got {slots}")
+    if sorted(gate_slices) != [0, 1, 2, 3]:
+        raise GraphError(
+            f"{function}: gate_slices must be 0, 1, 2 and 3 in some order, got {gate_slices}"
+        )
     if tensors.keys() != shapes.keys():
         missing, unknown = shapes.keys() - tensors.keys(), tensors.keys() - shapes.keys()
         raise GraphError(f"{function}: missing {sorted(missing)}, unknown {sorted(unknown)}")
     steps, batch, size = shapes["tanh_c"]
     arguments = Lstm(steps=steps, batch=batch, size=size, threads=torch.get_num_threads())
-    arguments.slot[:] = slots
+    arguments.slice[:] = gate_slices
     for name, shape in shapes.items():
         setattr(arguments, name, _address(function, name, tensors[name], shape))
     getattr(library, function)(arguments)

@@ -14,7 +14,7 @@ class Lstm(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in "block packed gates h c tanh_c".split()),
         *((name, ctypes.c_void_p) for name in "grad_h grad_c d dc".split()),
-        ("slot", ctypes.c_int * 4),
+        ("slice", ctypes.c_int * 4),
         *((name, ctypes.c_int) for name in "steps batch size threads".split()),
     ]
 
