@@ -78,7 +78,7 @@ def caller_location() -> str:
 
 
 def type_name(value: object) -> str:
-    """Return the type of `value` for an error message.
+    """Return the type of `value` for an error message; this package's layers are ``nn.Linear``, ...
 
     >>> type_name(5), type_name(torch.zeros(2, 3)), type_name(torch.nn.Linear(2, 3))
     ('int', 'torch.float32 tensor (2, 3)', 'torch.nn.modules.linear.Linear')

@@ -15,8 +15,8 @@ M = TypeVar("M", bound=torch.nn.Module)
 def clone_many_times(net: M, T: int) -> list[M]:
     """Return `T` copies of `net` that share its parameters and gradients.
 
-    Each copy records its own forward pass, so a recurrent network is unrolled by running copy t at
-    time t. Buffers are not shared either. This is Zaremba's ``g_cloneManyTimes``.
+    Each copy records its own forward pass and has its own buffers: a recurrent network is unrolled
+    by running copy t at time t. This is Zaremba's ``g_cloneManyTimes``.
 
     Raises:
         GraphError: `T` is below 1.
