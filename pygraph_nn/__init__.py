@@ -40,11 +40,11 @@ from .pictures import (
     Wire,
     dot,
     html_page,
+    picture_of,
     simple_print,
     todot,
     trace,
 )
-from .pictures import reduce as picture_of
 from .recurrent import (
     Captured,
     FlatSGD,

@@ -8,7 +8,7 @@ from .recurrent import kernels_status
 
 
 def main() -> None:
-    """Print them."""
+    """Print the versions and the state of the kernels."""
     print(f"Python {platform.python_version()}, PyTorch {torch.__version__}")
     print(kernels_status())
 

@@ -6,9 +6,10 @@ import contextlib
 import os
 import sys
 
+import torch
+
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _TORCH = os.sep + os.path.join("site-packages", "torch") + os.sep
-
 
 # Modules raise these types for a wrong input. A subclass, such as torch.OutOfMemoryError or a
 # user's own exception, is a different matter and keeps its type.
@@ -18,32 +19,33 @@ _WRONG_INPUT = (ValueError, RuntimeError, IndexError, TypeError, KeyError, Attri
 class GraphError(ValueError):
     """A module, a graph or their input was used in a way that cannot work.
 
-    The message says what was passed, where (``inputs[1]``), and what to do. Where a node is
-    concerned it names the node and the file and line that declared it.
+    The message says what was passed, where (``inputs[1]``), and what to do. If it concerns a node,
+    it names the node and the file and line that declared it.
 
     Attributes:
         node: the `Node` at which a run failed; None for other errors.
     """
 
     node: object | None = None
+    _has_place = False
 
 
 def with_place(error: Exception, place: str, node: object) -> Exception:
-    """Add `place`, text that says where in the graph `error` was raised; return what to raise.
+    """Add `place`, which says where in the graph `error` was raised, and return the error to raise.
 
     A `GraphError`, or a plain ValueError, RuntimeError, IndexError, TypeError, KeyError or
     AttributeError, becomes a `GraphError` whose message ends with `place` and whose attribute
     `node` is `node`. An exception of any other type, subclasses of these included, is returned
     itself, with `place` as a note (`add_note`); before Python 3.11, its message ends with `place`.
-    So is an error that has a place already: the innermost graph names it.
+    An error that has a place already is returned unchanged: the innermost graph has named it.
     """
     if has_place(error):
         return error
     if type(error) is GraphError or type(error) in _WRONG_INPUT:
-        error = GraphError(f"{error}\n{place}")
-        error.node = node
-        error._has_place = True  # type: ignore[attr-defined]
-        return error
+        located = GraphError(f"{error}\n{place}")
+        located.node = node
+        located._has_place = True
+        return located
     with contextlib.suppress(AttributeError):  # a frozen exception takes no attributes, nor notes
         if hasattr(error, "add_note"):
             error.add_note(place)
@@ -65,7 +67,7 @@ def _append_to_message(error: Exception, text: str) -> None:
 
 
 def caller_location() -> str:
-    """``file:line`` of the innermost frame outside this package and torch: the user's own line."""
+    """Return ``file:line`` of the innermost frame outside this package and torch: the user's."""
     frame = sys._getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
@@ -76,13 +78,11 @@ def caller_location() -> str:
 
 
 def type_name(value: object) -> str:
-    """How error messages name the type of `value`: ``nn.Linear``, ``torch.float64 tensor (2, 3)``.
+    """Return the type of `value` for an error message; this package's layers are ``nn.Linear``, ...
 
-    >>> type_name(5)
-    'int'
+    >>> type_name(5), type_name(torch.zeros(2, 3)), type_name(torch.nn.Linear(2, 3))
+    ('int', 'torch.float32 tensor (2, 3)', 'torch.nn.modules.linear.Linear')
     """
-    import torch
-
     if isinstance(value, torch.Tensor):
         return f"{value.dtype} tensor {tuple(value.shape)}"
     kind = type(value)

@@ -40,7 +40,7 @@ def map_leaves(function: Callable[[Any], Any], tree: Nested) -> Nested:
 
 
 def rebuild(tree: Nested, values: Iterator[Any]) -> Nested:
-    """Return a table of the structure of `tree`, with the next elements of `values` as leaves."""
+    """Return a table structured like `tree`, whose leaves are the next elements of `values`."""
     return map_leaves(lambda _: next(values), tree)
 
 

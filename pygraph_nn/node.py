@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from . import nested
 from .errors import GraphError, caller_location, type_name
 
 
@@ -176,7 +177,7 @@ class Node:
         if not isinstance(module, torch.nn.Module):
             if isinstance(module, Node):
                 raise GraphError(
-                    f"{self!r} - {module!r}: on the right of a minus stands a module, not a Node. "
+                    f"{self!r} - {module!r}: the right side of a minus is a module, not a Node. "
                     "Leave the second parentheses out: node - module"
                 )
             return NotImplemented
@@ -208,10 +209,11 @@ class Node:
         cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         """Refuse a torch function that was called on a Node; torch calls this first."""
-        node = next((x for x in _flat((args, kwargs or {})) if isinstance(x, Node)), None)
+        leaves = nested.leaves([args, kwargs or {}])
+        node = next((leaf for leaf in leaves if isinstance(leaf, Node)), None)
         raise GraphError(
             f"torch function {getattr(function, '__name__', function)} was called on {node!r} at "
-            f"{caller_location()}. In a graph stand nngraph.function(f)(node) for a function and "
+            f"{caller_location()}. In a graph, use nngraph.function(f)(node) for a function and "
             "nngraph.module(m)(node) for a module of torch.nn"
         )
 
@@ -267,13 +269,3 @@ def _same_input_twice(node: Node, first: int, second: int | None = None) -> Grap
         f"{caller_location()}. To use one value twice, pass it once more through "
         "nn.Identity()(node)"
     )
-
-
-def _flat(tree: Any) -> Iterator[Any]:
-    if isinstance(tree, (list, tuple)):
-        for branch in tree:
-            yield from _flat(branch)
-    elif isinstance(tree, dict):
-        yield from _flat(list(tree.values()))
-    else:
-        yield tree

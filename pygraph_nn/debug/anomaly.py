@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
 
 import torch
 from torch.utils.hooks import RemovableHandle
@@ -39,14 +38,9 @@ class detect_anomaly:
     def __enter__(self) -> None:
         self._observing.__enter__()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._observer.release()
-        self._observing.__exit__(kind, error, traceback)
+        self._observing.__exit__(None, None, None)
 
 
 class _NonFinite(Observer):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from ..graph import GraphStructure, Observer, observe_everywhere, stop_observing_everywhere
 from ..nested import Nested
@@ -62,12 +61,7 @@ class setDebug:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         _set_debug(self._before)
 
 

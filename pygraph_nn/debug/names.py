@@ -14,7 +14,7 @@ def annotateNodes(stackLevel: int = 1) -> None:
     A node that has a name keeps it.
 
     Args:
-        stackLevel: whose variables: 1 the caller's, 2 those of the caller's caller, and so on.
+        stackLevel: whose variables: 1 for the caller, 2 for the caller's caller, and so on.
 
     Raises:
         GraphError: there are fewer than `stackLevel` callers.

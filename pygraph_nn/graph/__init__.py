@@ -8,7 +8,7 @@ show a graph import `pictures` when they are called.
 
 from .gmodule import gModule
 from .nest import nest
-from .node_shapes import NodeShapes, shapes_of
+from .node_shapes import NodeShapes
 from .observer import Observer, observe_everywhere, observing, stop_observing_everywhere
 from .order import Graph
 from .shape_inference import infer as infer_shapes
@@ -20,7 +20,6 @@ __all__ = [
     "GraphStructure",
     "NodeShapes",
     "Step",
-    "shapes_of",
     "Observer",
     "clone_many_times",
     "gModule",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from .. import nn
 from ..errors import GraphError, caller_location, type_name
 from ..node import Node, expecting_node
 
 
-def check_nodes(nodes: Any, array: str) -> None:
-    """Check that `nodes`, the argument `array` of gModule, is a list of different Nodes.
+def checked_nodes(nodes: object, array: str) -> list[Node]:
+    """Return `nodes`, the argument `array` of gModule, as a list of different Nodes.
 
     Raises:
         GraphError: it is no list, or is empty, or holds something else, or holds a Node twice.
@@ -35,10 +34,11 @@ def check_nodes(nodes: Any, array: str) -> None:
                 f"[{places[id(node)]}] again, {node!r}. Pass it once more through "
                 "nn.Identity()(node)"
             )
+    return list(nodes)
 
 
 def feed(inputs: Sequence[Node]) -> tuple[Node, list[Node]]:
-    """Return the innode, and for each input the node that passes it its part of the value.
+    """Return a new innode, and for each input the node that feeds it its part of the value.
 
     Raises:
         GraphError: an input has inputs.
@@ -61,7 +61,11 @@ def feed(inputs: Sequence[Node]) -> tuple[Node, list[Node]]:
 
 
 def check_complete(nodes: list[Node], innode: Node, inputs: Sequence[Node]) -> None:
-    """Every root is the innode or a parameter node, and nothing declared is left over."""
+    """Check that every input, and everything declared on `nodes`, leads to an output.
+
+    Raises:
+        GraphError: something does not, or an `nn.Identity` without inputs is not among `inputs`.
+    """
     inside = {id(node) for node in nodes}
     for i, node in enumerate(inputs):
         if id(node) not in inside:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
 
 import torch
 
+from ..nested import Nested
 from .structure import GraphStructure
 
 
@@ -18,11 +18,11 @@ def to_fx(g: GraphStructure) -> torch.fx.GraphModule:
     gModules, are not taken apart.
     """
     graph = torch.fx.Graph()
-    values: list[Any] = [None] * len(g.forwardnodes)
+    values: list[Nested] = [None] * len(g.forwardnodes)
     values[g.innode_slot] = graph.placeholder("input")
     for step in g.steps:
         sources = [values[source] for source in step.sources]
-        value: Any = sources[0] if len(sources) == 1 else sources
+        value: Nested = sources[0] if len(sources) == 1 else sources
         node = g.forwardnodes[step.slot]
         if step.module is not None and sources:
             value = graph.create_node(

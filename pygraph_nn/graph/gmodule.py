@@ -12,6 +12,7 @@ import torch
 
 from .. import nested
 from ..errors import GraphError, has_place, type_name, with_place
+from ..nested import Nested
 from ..nn.core import add_class, as_layer, calls_are_watched, run_module
 from ..node import Node
 from . import fx, shape_inference
@@ -61,7 +62,7 @@ class gModule(GraphStructure):
         outputs: Sequence[Node] | None = None,
         name: str | None = None,
         *,
-        input_shapes: Any = None,
+        input_shapes: Nested = None,
     ) -> None:
         super().__init__(inputs, outputs)
         self.name = name
@@ -69,12 +70,12 @@ class gModule(GraphStructure):
         if input_shapes is not None:
             self.infer_shapes(input_shapes)
 
-    def infer_shapes(self, input_shapes: Any) -> dict[Node, NodeShapes]:
+    def infer_shapes(self, input_shapes: Nested) -> dict[Node, NodeShapes]:
         """Return the shapes at each node, computed without data, and keep them as `shapes`.
 
         The result has an entry for every node but `innode`, and for the nodes of nested gModules.
         `input_shapes` is nested like the input, with a shape, a pair (shape, dtype) or a meta
-        tensor in place of each tensor. The default dtype is that of the parameters::
+        tensor in place of each tensor. By default tensors have the dtype of the parameters::
 
             g.infer_shapes([((20,), torch.int64), (20, 200)])
 
@@ -98,8 +99,8 @@ class gModule(GraphStructure):
 
     # Running
 
-    def updateOutput(self, input: Any) -> Any:
-        values: list[Any] = [None] * (len(self.steps) + 1)
+    def updateOutput(self, input: Nested) -> Nested:
+        values: list[Nested] = [None] * (len(self.steps) + 1)
         values[self._innode_slot] = self._check_input(input)
         watching = () if torch.compiler.is_compiling() else self._observers()
         # Call updateOutput itself where nothing can intervene, so that small layers cost no more
@@ -107,7 +108,7 @@ class gModule(GraphStructure):
         direct = not watching and not self.overrides_run_node and not calls_are_watched()
         modules: dict[str, Any] = self._modules
         step = None
-        value: Any = None
+        value: Nested = None
         try:
             for step in self.steps:
                 slot, sources, name, _, _ = step
@@ -133,16 +134,16 @@ class gModule(GraphStructure):
             raise explained from error
         return value
 
-    def run_node(self, step: Step, input: Any) -> Any:
+    def run_node(self, step: Step, input: Nested) -> Nested:
         """Run the module of `step` on `input`; override this to change how nodes run."""
         return run_module(self._modules[step.module], input)  # type: ignore[index, arg-type]
 
     @property
     def overrides_run_node(self) -> bool:
-        """Whether this class, or this object, runs nodes by a `run_node` of its own."""
+        """True if this class, or this object, has a `run_node` of its own."""
         return type(self).run_node is not gModule.run_node or "run_node" in self.__dict__
 
-    def _pass_on(self, step: Step, value: Any) -> Any:
+    def _pass_on(self, step: Step, value: Nested) -> Nested:
         """Return the value of a node without a module: its input, or one element of a split."""
         if step.select is not None:
             return value[step.select]
@@ -154,7 +155,7 @@ class gModule(GraphStructure):
         prints = self.verbose and not observed_alone()
         return (*observers(), _printer) if prints else observers()
 
-    def _run_watched(self, step: Step, input: Any, watching: tuple[Observer, ...]) -> Any:
+    def _run_watched(self, step: Step, input: Nested, watching: tuple[Observer, ...]) -> Nested:
         node = self.forwardnodes[step.slot]
         try:
             for observer in watching:
@@ -172,7 +173,7 @@ class gModule(GraphStructure):
             raise
         return output
 
-    def _check_input(self, input: Any) -> Any:
+    def _check_input(self, input: Nested) -> Nested:
         if self.nInputs == 1:
             if input is None:
                 raise GraphError(f"{self.place()}: Got 0 inputs instead of 1: the input is None")
@@ -185,18 +186,18 @@ class gModule(GraphStructure):
             raise GraphError(f"{self.place()}: Got {len(input)} inputs instead of {self.nInputs}")
         return list(input)
 
-    def _check_split(self, step: Step, value: Any) -> None:
+    def _check_split(self, step: Step, value: Nested) -> None:
         if not isinstance(value, (list, tuple)) or len(value) != step.split:
             got = f"{len(value)} outputs" if isinstance(value, (list, tuple)) else type_name(value)
             raise GraphError(f"split({step.split}) cannot split {got}")
 
-    def _with_context(self, error: Exception, step: Step, input: Any) -> Exception:
+    def _with_context(self, error: Exception, step: Step, input: Nested) -> Exception:
         """Return `error` with the node at which it was raised; see `with_place`."""
         node = self.forwardnodes[step.slot]
         place = f"  at {node!r}\n  in {self}, which got {nested.describe(input)} there"
         return with_place(error, place, node)
 
-    # Showing: the only methods that import the room of pictures, and only when they are called
+    # Showing: these methods alone import `pictures`, when they are called
 
     def dot(
         self,
@@ -215,14 +216,16 @@ class gModule(GraphStructure):
 
         return html_page(self, fname, **options)
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         from ..pictures import notebook_bundle
 
         return notebook_bundle(self)
 
     # Torch7's other methods
 
-    def map(self, other: gModule, function: Callable[[Any, Any], Any]) -> None:
+    def map(
+        self, other: gModule, function: Callable[[torch.nn.Module, torch.nn.Module], object]
+    ) -> None:
         """Call ``function(mine, theirs)`` for the modules of both graphs, in forward order.
 
         Raises:
@@ -240,7 +243,7 @@ class gModule(GraphStructure):
                 f"{self.place()}, has {len(mine)} nodes, {other.place()}, {len(theirs)}"
             )
         for a, b in zip(mine, theirs, strict=False):
-            if a is not None:
+            if a is not None and b is not None:
                 function(a, b)
 
     def replace(self, callback: Callable[[torch.nn.Module], torch.nn.Module]) -> Any:
@@ -259,7 +262,7 @@ class gModule(GraphStructure):
 class _Printer(Observer):
     """Prints every node with its value, for `verbose`."""
 
-    def after(self, graph: GraphStructure, node: Node, input: Any, output: Any) -> None:
+    def after(self, graph: GraphStructure, node: Node, input: Nested, output: Nested) -> None:
         print(f" V : {node.kind()} -> {nested.describe(output)}")
 
 

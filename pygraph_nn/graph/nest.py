@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .. import nn
 from ..errors import GraphError, caller_location, type_name
+from ..nested import Nested
 from ..node import Node
 
 
-def nest(*args: Any) -> Node:
-    """The node whose value is the nested table `args[0]` of nodes (``nngraph.nest``).
+def nest(*args: Nested) -> Node:
+    """Return a node whose value is the nested table of nodes passed (``nngraph.nest``).
 
-    A Node stays itself; a list becomes an `nn.Identity` over its nested elements, a list of one
-    an `nn.JustTable`::
+    A Node is returned itself. A list becomes an `nn.Identity` over its nested elements, and a list
+    of one element an `nn.JustTable`::
 
         state = nngraph.nest([c, [h], [x, y]])
 
     Raises:
-        GraphError: something in the table is no Node and no non-empty list.
+        GraphError: there is not exactly one argument, or an element of the table is neither a Node
+            nor a non-empty list.
     """
     if len(args) > 1:
         raise GraphError(
@@ -29,7 +29,7 @@ def nest(*args: Any) -> Node:
     return _nest(args[0], "input")
 
 
-def _nest(value: Any, place: str) -> Node:
+def _nest(value: Nested, place: str) -> Node:
     if isinstance(value, Node):
         return value
     if not isinstance(value, (list, tuple)) or not value:

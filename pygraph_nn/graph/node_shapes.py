@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from .. import nested
+from ..nested import Nested
 
 
 class NodeShapes(NamedTuple):
@@ -17,10 +18,10 @@ class NodeShapes(NamedTuple):
         output: the shape of its value.
     """
 
-    input: Any
-    output: Any
+    input: Nested
+    output: Nested
 
 
-def shapes_of(value: Any) -> Any:
+def shapes_of(value: Nested) -> Nested:
     """Return `value` with a `torch.Size` in the place of every tensor; tables become lists."""
     return nested.map_leaves(lambda x: x.shape if isinstance(x, torch.Tensor) else x, value)

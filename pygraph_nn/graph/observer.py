@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
+from ..nested import Nested
 from ..node import Node
 from .structure import GraphStructure
 
@@ -19,14 +19,14 @@ class Observer:
     observed.
     """
 
-    def before(self, graph: GraphStructure, node: Node, input: Any) -> Any:
+    def before(self, graph: GraphStructure, node: Node, input: Nested) -> Nested:
         """Called before the node runs on `input`, a table if it has several. Return its input."""
         return input
 
-    def after(self, graph: GraphStructure, node: Node, input: Any, output: Any) -> None:
+    def after(self, graph: GraphStructure, node: Node, input: Nested, output: Nested) -> None:
         """Called after the node returned `output`."""
 
-    def failed(self, graph: GraphStructure, node: Node, input: Any, error: Exception) -> None:
+    def failed(self, graph: GraphStructure, node: Node, input: Nested, error: Exception) -> None:
         """Called when the node raised `error`, in the innermost graph only; it propagates."""
 
 

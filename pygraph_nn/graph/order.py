@@ -1,6 +1,6 @@
 """Graph: nodes and edges in Torch7's order, their topological sort, and the networkx view.
 
-Numbers depend on these orders, which are those of torch/graph: parameters and random draws follow
+Numbers depend on these orders, which Torch7's ``graph`` defines: parameters and random draws follow
 the forward sort.
 """
 
@@ -104,7 +104,7 @@ class Graph:
         return order
 
     def to_networkx(self, shapes: Mapping[Node, NodeShapes] | None = None) -> networkx.DiGraph:
-        """Return the graph for networkx, its nodes being the ids.
+        """Return the graph for networkx; its nodes are the ids.
 
         Node attributes are `node`, `module`, `name` and `kind`. The edge attribute `index` says
         which input of the edge's target its source is (in a backward graph, which input of its
@@ -136,7 +136,7 @@ class Graph:
     def __getstate__(self) -> dict[str, Any]:
         # Inputs before their users, so that pickling a long chain does not follow it recursively.
         return {
-            "inputs_first": inputs_first(self.nodes),
+            "inputs_first": depth_first(self.nodes, lambda node: node.inputs, allow_cycles=True),
             "nodes": self.nodes,
             "edges": [(self.id(a), self.id(b)) for a, b in self.edges],
         }
@@ -147,26 +147,6 @@ class Graph:
             self._register(node)
         for a, b in state["edges"]:
             self.add(self.nodes[a], self.nodes[b])
-
-
-def inputs_first(nodes: Iterable[Node]) -> list[Node]:
-    """Return `nodes` and all that lead to them, each after its inputs; cycles in any order."""
-    done: set[int] = set()
-    order: list[Node] = []
-    for root in nodes:
-        path = [] if id(root) in done else [(root, iter(root.inputs))]
-        done.add(id(root))
-        while path:
-            node, rest = path[-1]
-            for child in rest:
-                if id(child) not in done:
-                    done.add(id(child))
-                    path.append((child, iter(child.inputs)))
-                    break
-            else:
-                path.pop()
-                order.append(node)
-    return order
 
 
 def against_inputs(outnode: Node) -> Graph:
@@ -183,11 +163,15 @@ def against_inputs(outnode: Node) -> Graph:
     return graph
 
 
-def depth_first(roots: list[Node], children: Callable[[Node], list[Node]]) -> list[Node]:
+def depth_first(
+    roots: list[Node], children: Callable[[Node], list[Node]], *, allow_cycles: bool = False
+) -> list[Node]:
     """Return nodes in the order in which a depth-first walk from `roots` finishes them.
 
+    Each comes after its children, except, with `allow_cycles`, where an edge closes a cycle.
+
     Raises:
-        GraphError: the walk meets a cycle.
+        GraphError: the walk meets a cycle, without `allow_cycles`.
     """
     done: set[int] = set()
     order: list[Node] = []
@@ -199,6 +183,8 @@ def depth_first(roots: list[Node], children: Callable[[Node], list[Node]]) -> li
             node, rest = path[-1]
             for child in rest:
                 if id(child) in on_path:
+                    if allow_cycles:
+                        continue
                     start = next(i for i, (n, _) in enumerate(path) if n is child)
                     raise _cycle([n for n, _ in path[start:]])
                 if id(child) not in done:

@@ -1,42 +1,42 @@
-"""Shape inference: a run of a gModule on meta tensors, which have shapes and no values."""
+"""Shape inference by a run on meta tensors, which have shapes and no values."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 
 from ..errors import GraphError, type_name
+from ..nested import Nested
 from ..node import Node
 from .node_shapes import NodeShapes, shapes_of
 from .observer import Observer, observing
 from .structure import GraphStructure
 
 
-def infer(g: GraphStructure, input_shapes: Any) -> dict[Node, NodeShapes]:
+def infer(g: GraphStructure, input_shapes: Nested) -> dict[Node, NodeShapes]:
     """Return the shapes at every node of `g` and of the gModules nested in it.
 
     `input_shapes` is nested like the input of `g`, with a shape, a pair (shape, dtype) or a meta
-    tensor in place of each tensor. The default dtype is that of the parameters. If `g` has one
-    input, a list of one entry is read as that entry.
+    tensor in place of each tensor. By default tensors have the dtype of the parameters. If `g` has
+    one input, a list of one entry is read as that entry.
 
-    A copy of `g` that shares no values with it runs in evaluation mode, so that nothing in `g`
-    changes and no random numbers are drawn.
+    The run is of a copy of `g` in evaluation mode: nothing in `g` changes, and no random numbers
+    are drawn.
 
     Raises:
-        GraphError: `input_shapes` holds something else, or the shapes do not fit at some node,
-            which the message names.
+        GraphError: `input_shapes` holds something else; or the shapes do not fit, and the message
+            names the first node where they do not.
     """
     if g.nInputs == 1 and isinstance(input_shapes, list) and len(input_shapes) == 1:
         (input_shapes,) = input_shapes
     input = _meta_input(input_shapes, _dtype_of(g), "input_shapes")
-    on_meta = _meta_copy(g)
-    collector = _Collector(dict(_nodes_of_copies(g, on_meta)))
+    duplicate = _meta_copy(g)
+    collector = _Collector(_originals(g, duplicate))
     with torch.no_grad(), observing(collector):
         try:
-            on_meta(input)
+            duplicate(input)
         except GraphError as error:
             raise GraphError(f"shapes do not fit: {error}") from error
     return collector.shapes
@@ -49,13 +49,13 @@ class _Collector(Observer):
         self.originals = originals
         self.shapes: dict[Node, NodeShapes] = {}
 
-    def after(self, graph: GraphStructure, node: Node, input: Any, output: Any) -> None:
+    def after(self, graph: GraphStructure, node: Node, input: Nested, output: Nested) -> None:
         original = self.originals.get(node)
         if original is not None:  # not inside a gModule that only a function calls
             self.shapes[original] = NodeShapes(shapes_of(input), shapes_of(output))
 
 
-def _meta_input(entry: Any, dtype: torch.dtype, place: str) -> Any:
+def _meta_input(entry: Nested, dtype: torch.dtype, place: str) -> Nested:
     if isinstance(entry, torch.Tensor):
         return entry.to("meta")
     if _is_shape(entry):
@@ -72,14 +72,14 @@ def _meta_input(entry: Any, dtype: torch.dtype, place: str) -> Any:
     )
 
 
-def _is_shape(entry: Any) -> bool:
+def _is_shape(entry: object) -> bool:
     if not isinstance(entry, (list, tuple)):
         return False
     integers = all(isinstance(n, int) and not isinstance(n, bool) for n in entry)
     return integers and (len(entry) > 0 or isinstance(entry, tuple))
 
 
-def _empty(shape: Any, dtype: torch.dtype, place: str) -> torch.Tensor:
+def _empty(shape: Sequence[int], dtype: torch.dtype, place: str) -> torch.Tensor:
     if any(n < 0 for n in shape):
         raise GraphError(f"{place} is {tuple(shape)}: a shape holds no negative numbers")
     return torch.empty(tuple(shape), dtype=dtype, device="meta")
@@ -91,19 +91,21 @@ def _dtype_of(g: GraphStructure) -> torch.dtype:
 
 
 def _meta_copy(g: GraphStructure) -> GraphStructure:
-    """A copy of `g` in evaluation mode whose parameters and buffers are meta tensors."""
-    memo: dict[int, Any] = {}
+    """Return a copy of `g` in evaluation mode whose parameters and buffers are meta tensors."""
+    memo: dict[int, torch.Tensor] = {}
     for parameter in g.parameters():
         memo[id(parameter)] = torch.nn.Parameter(parameter.detach().to("meta"), False)
     for buffer in g.buffers():
         memo[id(buffer)] = buffer.detach().to("meta")
-    made = copy.deepcopy(g, memo)
-    made.eval()
-    return made
+    duplicate = copy.deepcopy(g, memo)
+    duplicate.eval()
+    return duplicate
 
 
-def _nodes_of_copies(g: GraphStructure, copied: GraphStructure) -> Iterator[tuple[Node, Node]]:
-    for mine, its in zip(g.modules(), copied.modules(), strict=True):
-        yield from zip(
-            getattr(its, "forwardnodes", ()), getattr(mine, "forwardnodes", ()), strict=True
-        )
+def _originals(g: GraphStructure, duplicate: GraphStructure) -> dict[Node, Node]:
+    """Return for each node of `duplicate`, and of the gModules in it, the node of `g`."""
+    originals: dict[Node, Node] = {}
+    for original, copied in zip(g.modules(), duplicate.modules(), strict=True):
+        if isinstance(original, GraphStructure) and isinstance(copied, GraphStructure):
+            originals |= zip(copied.forwardnodes, original.forwardnodes, strict=True)
+    return originals

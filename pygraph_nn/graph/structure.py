@@ -1,4 +1,4 @@
-"""GraphStructure: the nodes, orders and steps of a gModule, without running them."""
+"""GraphStructure: the nodes, orders and steps of a gModule, without the code that runs them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .. import nn
 from ..errors import GraphError, caller_location
 from ..nn.core import as_layer
 from ..node import Node
-from .checks import check_complete, check_nodes, feed
+from .checks import check_complete, checked_nodes, feed
 from .node_shapes import NodeShapes
 from .order import Graph, against_inputs
 
 
 class Step(NamedTuple):
-    """One node of the forward order, ready to run. Values stand in slots, one for each node.
+    """One node of the forward order, ready to run. A run keeps values in slots, one for each node.
 
     Attributes:
         slot: the slot of the node's value, its index in ``forwardnodes``.
@@ -37,18 +37,16 @@ class Step(NamedTuple):
 
 
 class GraphStructure(nn.Container):
-    """What a gModule knows about its graph; `gModule` documents arguments and attributes."""
+    """The graph of a gModule, checked and named; `gModule` documents arguments and attributes."""
 
     def __init__(self, inputs: Sequence[Node] | None, outputs: Sequence[Node] | None) -> None:
         super().__init__()
         self.name: str | None = None
         self.declared_at = caller_location()
-        check_nodes(inputs, "inputs")
-        check_nodes(outputs, "outputs")
-        assert inputs is not None
-        assert outputs is not None
+        inputs = checked_nodes(inputs, "inputs")
+        outputs = checked_nodes(outputs, "outputs")
         self.nInputs = len(inputs)
-        self.input_nodes: list[Node] = list(inputs)
+        self.input_nodes: list[Node] = inputs
         self.outnode = Node()
         self.outnode.take(outputs, domap=False)
         self.innode, feeds = feed(inputs)
@@ -60,7 +58,7 @@ class GraphStructure(nn.Container):
             self.forwardnodes: list[Node] = self.fg.topsort()
             check_complete(self.forwardnodes, self.innode, inputs)
         except GraphError:
-            # So that the same nodes can be tried again with the mistake mended.
+            # Leave the nodes as they were, for another attempt without the mistake.
             for node in inputs:
                 node.inputs.clear()
             raise
@@ -120,12 +118,12 @@ class GraphStructure(nn.Container):
     def node_modules(self) -> list[torch.nn.Module | None]:
         """The module that runs at each of `forwardnodes`; None where a node only passes values on.
 
-        A copy of the gModule for another device has modules of its own, unknown to its nodes.
+        A copy of the gModule for another device has modules that its nodes do not refer to.
         """
         return [None if name is None else self._modules[name] for name in self._module_names]
 
     def place(self) -> str:
-        """Return what error messages call the gModule: its name and where it was built."""
+        """Return the name of the gModule for error messages, and where it was built."""
         return f"{self}, built at {self.declared_at}"
 
     def __getstate__(self) -> dict[str, Any]:

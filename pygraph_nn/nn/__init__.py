@@ -1,6 +1,6 @@
 """Torch7's layers and criteria on PyTorch. Calling one on Nodes, or on nothing, makes a Node.
 
-`core` is what all of them stand on; `layers` and `criteria` hold one family a file. The room uses
+`core` holds the base classes; `layers` and `criteria` have one family per file. The room uses
 nodes, nested tables and Torch7's generator, and knows no graph.
 """
 

@@ -5,7 +5,7 @@
 one run. The room reads graphs and plans and changes neither.
 """
 
-from .build import Values, outputs_of, reduce
+from .build import picture_of
 from .failure import draw_failure
 from .files import dot, notebook_bundle, simple_print
 from .model import Box, Picture, Wire
@@ -13,24 +13,19 @@ from .page import html_page
 from .plan import plan_dot
 from .styles import todot
 from .trace import Trace, trace
-from .unrolled import alike, unroll
 
 __all__ = [
     "Box",
     "Picture",
     "Trace",
-    "Values",
     "Wire",
-    "alike",
     "dot",
     "draw_failure",
     "html_page",
     "notebook_bundle",
-    "outputs_of",
     "plan_dot",
-    "reduce",
+    "picture_of",
     "simple_print",
     "todot",
     "trace",
-    "unroll",
 ]

@@ -36,8 +36,10 @@ def outputs_of(values: Trace | Values | None) -> Values:
     }
 
 
-def reduce(g: GraphStructure, values: Trace | Values | None = None, prefix: str = "") -> Picture:
-    """Return the Picture of `g`, its boxes showing the shapes of `values`.
+def picture_of(
+    g: GraphStructure, values: Trace | Values | None = None, prefix: str = ""
+) -> Picture:
+    """Return the Picture of `g`, whose boxes show the shapes of `values`.
 
     Without `values`, it shows the result of the last `infer_shapes`, or else infers the shapes for
     the input of the last `forward`. Every node of the graph is in a box or on a wire, and wires
@@ -168,7 +170,7 @@ class _Builder:
         if not isinstance(module, GraphStructure):
             return None
         values = self.values.inner.get(node) if isinstance(self.values, Trace) else self.values
-        return reduce(module, values, f"{self._id(node)}/")
+        return picture_of(module, values, f"{self._id(node)}/")
 
     def _one_minus(self, node: Node) -> tuple[Node, ...]:
         """Return the node of ``x * -1`` if `node` adds 1 to it, its only use: one box, 1 - x."""

@@ -11,7 +11,7 @@ import graphviz
 
 from ..errors import GraphError
 from ..graph import Graph, gModule
-from .build import Values, reduce
+from .build import Values, picture_of
 from .styles import readable, simple_todot, todot
 from .trace import Trace
 
@@ -55,7 +55,7 @@ def dot(
     if style == "nngraph":
         source = todot(graph, title, values=values)
     elif style == "readable" and isinstance(graph, gModule):
-        source = readable(reduce(graph, values), title)
+        source = readable(picture_of(graph, values), title)
     elif style == "readable":
         raise GraphError('dot: style="readable" draws a gModule, not one of its graphs')
     else:

@@ -19,7 +19,7 @@ class Box:
         kind: "input", "output", "symbol" (a gate, a sum), "module" or "graph" (a nested gModule).
         text: the text in the box.
         name: the name of its node.
-        caption: the name, where the box shows it beside `text`.
+        caption: the name, if the box shows it besides `text`.
         details: smaller lines below: contents, number of parameters, shape.
         frame: the names of the groups around it, from the outside.
         nodes: the nodes that it shows; its value is the value of the last.
@@ -64,8 +64,8 @@ class Wire:
         label: the text at the wire.
         is_state: whether the value is state, see `Box`.
         via: the folded nodes that it passes.
-        output: the output of a nested graph that it leaves, if known.
-        input: the input of a nested graph that it enters, if known.
+        output: the output of a nested graph that it leaves; None if unknown.
+        input: the input of a nested graph that it enters; None if unknown.
     """
 
     source: str

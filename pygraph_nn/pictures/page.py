@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import GraphError, type_name
 from ..graph import gModule
-from .build import reduce
+from .build import picture_of
 from .model import Picture
 from .page_data import Run, page_data
 from .page_template import fill_template
@@ -39,8 +39,8 @@ def html_page(
             repeat mark.
         fname: the file to write; ``.html`` is added unless it ends with ``.html`` or ``.htm``.
         title: default the graph's name.
-        values: a run (`trace`), of which the page shows shapes and statistics, or a dict from
-            nodes to shapes; for a list of clones a list of these, or None, one for each clone. By
+        values: a run (`trace`), whose shapes and statistics the page shows, or a dict from nodes
+            to shapes; for a list of clones a list of these, or None, one for each clone. By
             default the input of the last `forward` is traced, and the last `backward`.
 
     Raises:
@@ -73,7 +73,7 @@ def _single(graph: gModule, values: Runs) -> tuple[Picture, dict[str, Run | None
             "html_page: values of a gModule are a Trace or a dict from nodes to shapes, got "
             f"{type_name(values)}"
         )
-    return reduce(graph, values), {"": values or graph.shapes}
+    return picture_of(graph, values), {"": values or graph.shapes}
 
 
 def _unrolled(clones: Sequence[gModule], values: Runs) -> tuple[Picture, dict[str, Run | None]]:

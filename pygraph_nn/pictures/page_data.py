@@ -81,7 +81,7 @@ class _Contents:
 
 
 def _wire(wire: Wire, boxes: dict[str, Box]) -> dict[str, object]:
-    """Return the data of a wire; in nested graphs it ends at an output or input, if known."""
+    """Return the data of a wire, which ends at an input or output of a nested graph if known."""
     source, target = boxes[wire.source], boxes[wire.target]
     return _without_empty(
         {

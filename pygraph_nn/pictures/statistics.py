@@ -14,8 +14,8 @@ from .symbols import shape_text
 class Statistics(NamedTuple):
     """Statistics of the finite elements of a tensor, and the counts of the others.
 
-    Numbers have six digits; they are None if no element is finite. `std` is that of a population,
-    not of a sample.
+    Numbers have six digits; they are None if no element is finite. `std` is the standard deviation
+    of a population, not of a sample.
     """
 
     shape: str

@@ -32,9 +32,12 @@ FUNCTION_SIGNS = {
 }
 """Symbols of functions (`nngraph.function`), by name."""
 
+MOST_LINES = 6
+"""The largest number of lines about the contents of a container."""
+
 
 def symbol(module: torch.nn.Module) -> str | None:
-    """Return the symbol that is drawn for `module`, or None if it is drawn as a box.
+    """Return the symbol that a picture shows for `module`, or None if it shows a box.
 
     >>> from pygraph_nn import nn
     >>> symbol(nn.Sigmoid()), symbol(nn.MulConstant(-1)), symbol(nn.Linear(2, 3))
@@ -59,13 +62,14 @@ def title(module: torch.nn.Module) -> str:
     return module.title() if isinstance(module, nn.Module) else type(module).__name__
 
 
-def contents(module: torch.nn.Module, most: int = 6) -> list[str]:
-    """Return the titles of the modules inside a container, in at most `most` lines."""
+def contents(module: torch.nn.Module) -> list[str]:
+    """Return the titles of the modules inside a container, in at most `MOST_LINES` lines."""
     if isinstance(module, nn.ModuleFromCriterion):
         return []
     inside = [title(child) for child in unwrapped(module).children()]
-    if len(inside) > most:
-        inside = [*inside[: most - 1], f"and {len(inside) - most + 1} more"]
+    if len(inside) > MOST_LINES:
+        shown = inside[: MOST_LINES - 1]
+        return [*shown, f"and {len(inside) - len(shown)} more"]
     return inside
 
 

@@ -86,10 +86,11 @@ def total(gradients: Sequence[Nested]) -> Nested:
         return gradients[0]
     if len(counted) == 1:
         return counted[0]
-    sum = nested.clone(counted[0])
+    result = nested.clone(counted[0])
     for x in counted[1:]:
-        sum = nested.rebuild(sum, iter([a + b for a, b in nested.pairs(sum, x, "gradOutput")]))
-    return sum
+        leaves = [a + b for a, b in nested.pairs(result, x, "gradOutput")]
+        result = nested.rebuild(result, iter(leaves))
+    return result
 
 
 def is_none(gradient: Nested) -> bool:
@@ -103,7 +104,7 @@ def is_none(gradient: Nested) -> bool:
 
 
 class _Run:
-    """A run of one graph: its Trace, and what autograd needs to go back through it.
+    """A run of one graph: its Trace, and the calls that autograd goes back through.
 
     Attributes:
         trace: the values and gradients, all outside autograd.
@@ -180,7 +181,7 @@ class _Recorder(Observer):
         """Record `input`, and return it cut off from the nodes before."""
         run = self._running[-1]
         if graph is not run.g:
-            return input  # part of a gModule that another module runs, which a Trace does not show
+            return input  # another module runs this gModule: a Trace does not show what is inside
         input = nested.map_leaves(detached, input)
         values = [input] if len(node.inputs) == 1 else list(input)
         if node.inputs and node.inputs[0] is graph.innode:
@@ -222,7 +223,7 @@ def _is_traced_inside(graph: GraphStructure, module: torch.nn.Module) -> bool:
 
 @contextlib.contextmanager
 def _tensors_restored(g: GraphStructure) -> Iterator[None]:
-    """Restore, after the block, what running `g` overwrites.
+    """Restore, after the block, the tensors that a run of `g` overwrites.
 
     These are buffers, and the parameters of a LookupTable with maxNorm, which scales its rows.
     """

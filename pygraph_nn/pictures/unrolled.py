@@ -9,7 +9,7 @@ import torch
 
 from ..errors import GraphError
 from ..graph import gModule
-from .build import Values, reduce
+from .build import Values, picture_of
 from .model import Box, Picture, Wire
 from .trace import Trace
 
@@ -32,7 +32,7 @@ def unroll(clones: Sequence[gModule], values: Sequence[Trace | Values | None] | 
     picture = Picture(clones[0])
     states: dict[str, _Output] = {}
     for t, clone in enumerate(clones):
-        inner = reduce(clone, None if values is None else values[t], f"t{t}/")
+        inner = picture_of(clone, None if values is None else values[t], f"t{t}/")
         step = Box(f"t{t}", "graph", f"step {t}", module=clone, inner=inner)
         _add_inputs(picture, step, t, states)
         picture.boxes.append(step)

@@ -2,13 +2,13 @@
 
 `recurrent` plans which operations run for all steps at once and which must loop, recognises LSTM
 and GRU loops, and runs the plan; `FlatSGD` trains the result in flat buffers. The room uses `graph`
-and `nn`, and nothing below knows it: without it, every graph still runs step by step.
+and `nn`. Of the other rooms only `pictures` knows it, to draw plans: without it, every graph still
+runs step by step.
 """
 
 from .cuda_graph import Captured
 from .executor import Recurrent, recurrent
 from .native import kernels_status, kernels_unavailable
-from .operations import Operation, ValueRef
 from .plan import Plan, make_plan
 from .sgd import FlatSGD
 from .stages import Stage
@@ -17,12 +17,10 @@ from .workspace import Slot, Workspace
 __all__ = [
     "Captured",
     "FlatSGD",
-    "Operation",
     "Plan",
     "Recurrent",
     "Slot",
     "Stage",
-    "ValueRef",
     "Workspace",
     "kernels_status",
     "kernels_unavailable",

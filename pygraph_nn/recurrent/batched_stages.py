@@ -71,7 +71,7 @@ class BatchedStage:
         forward.values[i] = value
 
     def _run_chain(self, chain: LossChain, forward: ForwardPass) -> bool:
-        """Run a loss chain by `SoftmaxLoss`; return whether that fits what arrives."""
+        """Run a loss chain by `SoftmaxLoss`; return False if it does not fit the input."""
         linear, softmax, loss = (self._ops[i] for i in (chain.linear, chain.softmax, chain.loss))
         criterion = nll_criterion(loss.module)
         if not forward.workspace.fuses_layers or not isinstance(linear.module, nn.Linear):

@@ -1,15 +1,14 @@
-"""Whether a layer may run all time steps as one larger batch."""
+"""The decision to run a layer on all time steps as one larger batch."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 
 from .. import nested, nn
+from ..nested import Nested
 
 
-def row_wise(module: torch.nn.Module, input: Any) -> bool:
+def row_wise(module: torch.nn.Module, input: Nested) -> bool:
     """Return whether `module` may run all steps of `input`, (T, batch, ...), as one larger batch.
 
     The layer itself says so (`nn.Module.row_wise`). Where a hook or a method of the object itself

@@ -21,7 +21,7 @@ class BufferedWorkspace(Workspace):
     then overwritten: no page of memory is mapped and zeroed again.
 
     Args:
-        slots: of each layer whose gradients the functions write, its slot.
+        slots: the slot of each layer whose gradients the functions write.
     """
 
     fuses_layers = True

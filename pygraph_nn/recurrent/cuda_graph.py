@@ -11,16 +11,16 @@ _WARM_UP_CALLS = 3
 
 
 class Captured:
-    """Run `call` as one CUDA graph, which the host only starts.
+    """Runs `call` as one CUDA graph.
 
     On a CUDA device the first use captures the call, and every use replays it: the host starts one
-    graph instead of some hundred kernels. On other devices every use calls it. So it does, after a
-    warning, where the call cannot be captured because it waits for the device somewhere.
+    graph instead of some hundred kernels. On other devices, every use calls `call`. So it does if
+    `call` cannot be captured, because it waits for the device somewhere; a warning says so.
 
     Args:
         call: reads and writes the same tensors every time, and nothing on the host.
-        changed: the tensors that a call changes and the next one depends on. Warming up before the
-            capture leaves them, and the state of the random numbers, as they were.
+        changed: the tensors that a call changes and the next one depends on. Their values, and the
+            state of the random number generator, are restored after the capture.
     """
 
     def __init__(self, call: Callable[[], None], changed: Sequence[torch.Tensor]) -> None:
@@ -44,19 +44,19 @@ class Captured:
             self._graph.replay()
 
     def _capture(self, device: torch.device) -> torch.cuda.CUDAGraph:
-        before = [tensor.clone() for tensor in self._changed]
+        values = [tensor.clone() for tensor in self._changed]
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.random.fork_rng([device]), torch.cuda.stream(stream):
-                for _ in range(_WARM_UP_CALLS):  # libraries choose algorithms, buffers are made
+                for _ in range(_WARM_UP_CALLS):  # libraries choose algorithms and allocate
                     self._call()
             torch.cuda.current_stream(device).wait_stream(stream)
             with torch.cuda.graph(graph):
                 self._call()
         finally:
             with torch.no_grad():
-                for tensor, value in zip(self._changed, before, strict=True):
+                for tensor, value in zip(self._changed, values, strict=True):
                     tensor.copy_(value)
         return graph

@@ -1,6 +1,7 @@
 """Dispatch: choose the hand-written function for a layer, a loss chain or the loop of a cell.
 
-Each choice depends on what arrives. None as a result says that no function fits it.
+The choice depends on the modules and on the shapes, dtypes and devices of the tensors. A result of
+None means that no function fits.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import torch
 from .. import nn
 from ..nested import Nested
 from ..nn.core import in_reference_mode
+from . import native as kernels
 from .forward_pass import ForwardPass
 from .functions import Affine, Dropout, Lookup, SoftmaxLoss, TargetOutOfRange, in_range
 from .gru import GruSteps
 from .loss_chains import LossChain
 from .lstm import CudaLstmSteps, LstmCall, LstmSteps, NativeLstmSteps
-from .native import bindings as kernels
 from .patterns import GruLoop, LstmLoop
 from .workspace import Slot, Workspace
 
@@ -84,7 +85,7 @@ def lstm_loop(
 def _lstm_steps(
     workspace: Workspace, tensors: Sequence[Tensor]
 ) -> type[CudaLstmSteps | NativeLstmSteps | LstmSteps]:
-    if tensors[0].device.type in ("cuda", "meta"):  # the meta device knows the kernels' shapes
+    if tensors[0].device.type in ("cuda", "meta"):  # on meta, these kernels compute shapes
         return CudaLstmSteps
     if workspace.exact and kernels.kernels_accept(*tensors):
         return NativeLstmSteps

@@ -29,8 +29,8 @@ def recurrent(core: gModule, state: Mapping[str | int, str | int]) -> Recurrent:
         err, last_s = net([x, y, first_s])  # x, y: (T, batch); err: (T, 1)
 
     Raises:
-        GraphError: a name is unknown, a state is given back in another structure, or the core
-            does not run its nodes as gModule does.
+        GraphError: a name is unknown, a state is returned in another structure, or the core does
+            not run its nodes as gModule does.
     """
     return Recurrent(core, make_plan(core, state))
 
@@ -38,14 +38,14 @@ def recurrent(core: gModule, state: Mapping[str | int, str | int]) -> Recurrent:
 class Recurrent(torch.nn.Module):
     """A one-step network run over T steps, as part of autograd.
 
-    It takes what the core takes, with a dimension of time before all others, (T, batch, ...), and
-    for a state the first one, (batch, ...). It returns what the core returns: (T, ...), and for a
-    state the last one. The results are those of the core called step after step, up to rounding;
-    only what a module draws at random, or gathers over its calls, comes in another order.
+    Inputs and outputs are like the core's, with a first dimension of time: sequences are
+    (T, batch, ...). A state goes in as its first value, (batch, ...), and comes out as its last.
+    The results equal calls of the core step after step, up to rounding. Only random draws, and
+    statistics that a module collects over its calls, come in another order.
 
     Attributes:
         core: the one-step network.
-        plan: the `Plan` that is followed.
+        plan: the `Plan` that it follows.
         runners: the runner of each stage of the plan, such as an `LstmStage`.
 
     Raises:

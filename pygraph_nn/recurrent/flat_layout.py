@@ -16,28 +16,29 @@ Tensor = torch.Tensor
 class FlatLayout:
     """Moves the parameters of `core` into one flat tensor, of which they become views.
 
-    Names, shapes and values stay. Tables come first, then the blocks of linear layers, then the
-    parameters whose gradients autograd adds up, such as a weight that two layers share.
+    Their names, shapes and values do not change. Tables come first, then the blocks of linear
+    layers, then the parameters whose gradients autograd adds up, such as a weight that two layers
+    share.
 
     Attributes:
         parameters, gradients: all of them, flat, (n,); the gradients are zeros at first.
         slots: the slot of each `LookupTable` and `Linear` that owns its parameters.
         left_to_autograd: the parameters without a slot; their `.grad` is a view of `gradients`.
-        dense_from: the index in `gradients` behind the tables whose gradients have `Slot.rows`.
+        dense_from: the index in `gradients` after the tables whose gradients have `Slot.rows`.
 
     Raises:
         GraphError: there are no parameters, or they differ in dtype or device.
     """
 
     def __init__(self, core: torch.nn.Module) -> None:
-        every = list(core.parameters())
-        if not every or len({(p.dtype, p.device) for p in every}) != 1:
+        all_parameters = list(core.parameters())
+        if not all_parameters or len({(p.dtype, p.device) for p in all_parameters}) != 1:
             raise GraphError("FlatSGD: the parameters must be of one dtype, on one device")
-        for parameter in every:
+        for parameter in all_parameters:
             parameter.grad = None  # free old gradients before new ones are allocated
-        size = sum(p.numel() for p in every)
-        self.parameters = every[0].detach().new_empty(size)
-        self.gradients = every[0].detach().new_zeros(size)
+        size = sum(p.numel() for p in all_parameters)
+        self.parameters = all_parameters[0].detach().new_empty(size)
+        self.gradients = all_parameters[0].detach().new_zeros(size)
         self.slots: dict[torch.nn.Module, Slot] = {}
         self.left_to_autograd: list[torch.nn.Parameter] = []
         self.dense_from = 0
@@ -50,15 +51,15 @@ class FlatLayout:
         for linear in linears:
             self._place_linear(linear)
         placed = {p for m in (*tables, *linears) for p in m.parameters()}
-        for parameter in every:
+        for parameter in all_parameters:
             if parameter not in placed:
                 self._place(parameter, *self._take(*parameter.shape))
                 self.left_to_autograd.append(parameter)
         self._tables = tables
-        self._placed = [(p, p.data_ptr(), p.requires_grad) for p in every]
+        self._placed = [(p, p.data_ptr(), p.requires_grad) for p in all_parameters]
 
     def check_unchanged(self) -> None:
-        """Raise `GraphError` if a parameter or table is no longer what it was when laid out."""
+        """Raise `GraphError` if a parameter or a table has changed since it was laid out."""
         for parameter, address, requires_grad in self._placed:
             if parameter.data_ptr() != address:
                 raise GraphError(
@@ -92,7 +93,7 @@ class FlatLayout:
         values, grads = self._take(*table.weight.shape)
         self._place(table.weight, values, grads)
         slot = self.slots[table] = Slot(values.detach().requires_grad_(), grads)
-        # On a device, which rows have gradients is not known without waiting for it.
+        # On a device, finding the rows that have gradients would wait for the device.
         if values.is_cpu:
             slot.rows = torch.empty(0, dtype=torch.long)
             self.dense_from = self._used

@@ -20,13 +20,12 @@ class ForwardPass:
     """One evaluation of a plan.
 
     Attributes:
-        values: of each operation by index, its value for all steps, (T, batch, ...), or a table of
-            them. Before its stage has run, a state has its value before the first step,
+        values: for each operation, by index, its value for all steps, (T, batch, ...), or a table
+            of such values. Until its stage has run, a state has its value before the first step,
             (batch, ...).
         steps: T, the number of steps.
         workspace: where buffers come from and gradients go.
-        overwritable: operations whose values lie in a buffer that only one operation reads, so
-            that this one may compute in it.
+        overwritable: operations whose values only one operation reads, which may overwrite them.
     """
 
     values: dict[int, Nested]

@@ -10,7 +10,7 @@ import torch
 from torch.autograd.function import FunctionCtx
 
 from ..errors import GraphError
-from .native import bindings as kernels
+from . import native as kernels
 from .workspace import Slot, Workspace
 
 Tensor = torch.Tensor
@@ -21,7 +21,7 @@ class Context(FunctionCtx):
 
     Attributes:
         workspace, key: where buffers come from, and the operation that they are for.
-        needs_input_grad: of each argument of `forward`, whether it needs a gradient.
+        needs_input_grad: for each argument of `forward`, whether it needs a gradient.
     """
 
     workspace: Workspace
@@ -131,8 +131,8 @@ class Affine(torch.autograd.Function):
     Returns:
         (..., outputs).
 
-    The gradient of `x` is (..., inputs); that of `block`, (inputs + 1, outputs), is added to the
-    slot's, and autograd gets it only if the slot has no place for it.
+    The gradient of `x` is (..., inputs). The gradient of `block`, (inputs + 1, outputs), is added
+    to the slot's; autograd gets it only if the slot has no place for it.
     """
 
     @staticmethod
@@ -181,10 +181,11 @@ class _SoftmaxLossContext(Context):
 
 
 class SoftmaxLoss(torch.autograd.Function):
-    """Linear layer, log-softmax and negative log-likelihood in one.
+    """Compute a linear layer, log-softmax and negative log-likelihood in one.
 
     One buffer, (T * batch, classes), holds the scores and then, if `gradient` is true, the gradient
-    of each row's loss up to a factor: the factor multiplies rows where they are short.
+    of each row's loss, still to be multiplied by a factor. The factor is applied where rows are
+    shorter: to the rows of `x` and of its gradient.
 
     Args:
         workspace, key: see `Context`.
@@ -198,8 +199,8 @@ class SoftmaxLoss(torch.autograd.Function):
     Returns:
         The loss of each step, (T, 1).
 
-    The gradient of `x` is (T, batch, inputs); that of `block`, (inputs + 1, classes), is added to
-    the slot's, and autograd gets it only if the slot has no place for it.
+    The gradient of `x` is (T, batch, inputs). The gradient of `block`, (inputs + 1, classes), is
+    added to the slot's; autograd gets it only if the slot has no place for it.
 
     Raises:
         TargetOutOfRange: a target is no class. On a device this is not checked, since the check
@@ -258,7 +259,7 @@ class SoftmaxLoss(torch.autograd.Function):
 def in_range(index: Tensor, size: int) -> bool:
     """Return whether every element of `index` is in 0..size - 1.
 
-    On a device it is taken to be so: the check would wait for the device.
+    On a device the answer is always True: the check would wait for the device.
     """
     if not index.is_cpu or not index.numel():
         return True
@@ -277,7 +278,8 @@ def _losses_and_probabilities(
         target: (rows, 1).
     """
     if not scores.is_cpu:
-        # The likeliest class tells the logarithm of the sum, without waiting for the device.
+        # The probability of the likeliest class yields the logarithm of the sum of exponentials,
+        # without waiting for the device.
         at_target, best = scores.gather(1, target), scores.amax(1, keepdim=True)
         torch.softmax(scores, 1, out=scores)
         return (best - at_target - scores.amax(1, keepdim=True).log()).squeeze(1)
@@ -286,7 +288,7 @@ def _losses_and_probabilities(
     losses = p.log().neg_().squeeze(1)
     smallest = torch.finfo(p.dtype).tiny * 1e6
     if not p.min() > smallest:
-        # Too unlikely for a probability: once more, by logarithms.
+        # Probabilities so small are inexact or 0: compute these rows again, by logarithms.
         unlikely = (p <= smallest).nonzero()[:, 0]
         log_p = torch.log_softmax(rows[unlikely] @ block, 1).gather(1, target[unlikely])
         losses[unlikely] = -log_p.squeeze(1)

@@ -21,7 +21,7 @@ class _GruContext(Context):
 
 
 class GruSteps(torch.autograd.Function):
-    """Run the loop of a GRU, where it gets all but the products with h from outside.
+    """Run the loop of a GRU, to whose sums the loop itself adds only the products with h.
 
     The next h is z * n + (1 - z) * h with the update gate z, the reset gate r and the candidate
     n = tanh(x_candidate + W (r * h)).
@@ -33,14 +33,15 @@ class GruSteps(torch.autograd.Function):
         h_first: the state before the first step, (batch, size).
         gates: the values of the first slot, (size + 1, 2 * size).
         candidate: the values of the second slot, (size + 1, size).
-        x_update, x_reset, x_candidate: what the sums of z, r and n get from outside,
+        x_update, x_reset, x_candidate: the terms of the sums of z, r and n from outside the loop,
             (T, batch, size) each.
 
     Returns:
         h after each step, (T, batch, size).
 
-    The gradients of `h_first` and of the three sums are shaped like these; those of `gates` and
-    `candidate` are added to the slots', and autograd gets them only if the slots have no place.
+    The gradients of `h_first` and of the three terms are shaped like these. The gradients of
+    `gates` and `candidate` are added to the slots'; autograd gets them only if the slots have no
+    place for them.
     """
 
     @staticmethod
@@ -120,12 +121,14 @@ class GruSteps(torch.autograd.Function):
 
 
 def _local_derivatives(ctx: _GruContext) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Return what the loop of the backward pass multiplies gradients with, for all steps at once.
+    """Compute the factors of the gradients in the loop of the backward pass, for all steps at once.
 
     Returns:
-        The two halves of the first tensor, (T, batch, 2, size), are the next two: the derivative
-        of the next h with respect to the sum of z, and of r * h with respect to the sum of r. Then
-        the derivative of the next h with respect to the sum of n, and 1 - z. (T, batch, size) each.
+        d_zr: dz and dr in one tensor, (T, batch, 2, size).
+        dz: the derivative of the next h with respect to the sum of z, (T, batch, size).
+        dr: the derivative of r * h with respect to the sum of r, (T, batch, size).
+        dn: the derivative of the next h with respect to the sum of n, (T, batch, size).
+        keep: 1 - z, (T, batch, size).
     """
     workspace, key, z, r, n = ctx.workspace, ctx.key, ctx.z, ctx.r, ctx.n
     h_before = ctx.h[:-1, :, :-1]  # (T, batch, size)

@@ -59,7 +59,7 @@ class LoopStage:
 
 
 class LstmStage(LoopStage):
-    """Runs the loop of an LSTM by its kernel, or step by step where that does not fit.
+    """Runs the loop of an LSTM by its kernel, or step by step where the kernel does not fit.
 
     Args:
         plan, stage, results: see `LoopStage`.
@@ -90,7 +90,7 @@ class LstmStage(LoopStage):
 
 
 class GruStage(LoopStage):
-    """Runs the loop of a GRU by its kernel, or step by step where that does not fit.
+    """Runs the loop of a GRU by its kernel, or step by step where the kernel does not fit.
 
     Args:
         plan, stage, results: see `LoopStage`.

@@ -31,7 +31,8 @@ class LossChain:
 def find_loss_chains(plan: Plan) -> dict[int, LossChain]:
     """Find linear, log-softmax, NLL chains whose intermediate values are not used elsewhere.
 
-    They lie outside the loops of `plan`. The result has them by their last operation, the loss.
+    They lie outside the loops of `plan`. The keys of the result are their last operations, the
+    losses.
     """
     uses = plan.uses()
     batched = {i for stage in plan.stages if not stage.loop for i in stage.ops}

@@ -16,7 +16,7 @@ from ..node import Node
 class ValueRef:
     """A reference to the value of the operation with index `op`.
 
-    Tables of values are tables of references, as deep as their structure is known.
+    A table of values is a table of references, down to elements whose structure is unknown.
     """
 
     op: int
@@ -28,11 +28,11 @@ class Operation:
 
     Attributes:
         kind: "input", "state" or "module"; "part" takes an element of a table whose structure is
-            not known.
+            unknown.
         node: the node that it came from.
         module: its module, if it has one.
-        input: references to its input; of a state, to the value that it takes in the next step.
-        part: of a "part", the key of the element; of an "input" or "state", its index.
+        input: references to its input; for a state, to the value that it takes in the next step.
+        part: for a "part", the key of the element; for an "input" or "state", its index.
     """
 
     kind: Literal["input", "state", "module", "part"]
@@ -42,7 +42,7 @@ class Operation:
     part: int | str = 0
 
     def sources(self) -> list[int]:
-        """Return the operations whose values it takes; a state takes that of the step before."""
+        """Return the operations whose values it takes; a state takes a value one step later."""
         return referenced(self.input)
 
     def label(self) -> str:

@@ -21,7 +21,7 @@ class LstmLoop:
     Attributes:
         c, h: the states. next_c, next_h: the values that feed them.
         linear: the linear layer that takes the h of the step before.
-        externals: what else adds up to the gates, operations outside the loop.
+        externals: the other terms of the gates, which are operations outside the loop.
         gate_slices: which of the four slices of the gates are in, transform, forget and out.
         ops: every operation of the loop.
     """
@@ -43,7 +43,7 @@ class GruLoop:
     Attributes:
         h, next_h: the state, and the value that feeds it.
         gates, candidate: the linear layers that take h and r * h.
-        externals: what update gate, reset gate and candidate get from outside the loop.
+        externals: the terms of update gate, reset gate and candidate from outside the loop.
         gate_slices: which of the two slices of the gates are the update and the reset gate.
         ops: every operation of the loop.
     """
@@ -63,14 +63,14 @@ Layer = TypeVar("Layer", bound=torch.nn.Module)
 
 
 def match_cell(plan: Plan, stage: Stage) -> CellLoop | None:
-    """Return how `stage` is the loop of an LSTM or a GRU; None if it is neither."""
+    """Return the parts of the LSTM or GRU whose loop `stage` is; None if it is neither."""
     return match_lstm(plan, stage) or match_gru(plan, stage)
 
 
 def match_gru(plan: Plan, stage: Stage) -> GruLoop | None:
-    """Return how `stage` is the loop of a GRU, whatever the order of gates, factors and terms.
+    """Return the parts of the GRU whose loop `stage` is, in any order of gates, factors and terms.
 
-    None if it is not one, or if it has operations beyond those of a GRU.
+    The result is None if it is no GRU, or has further operations.
     """
     if not stage.loop or len(stage.states) != 1:
         return None
@@ -81,9 +81,9 @@ def match_gru(plan: Plan, stage: Stage) -> GruLoop | None:
 
 
 def match_lstm(plan: Plan, stage: Stage) -> LstmLoop | None:
-    """Return how `stage` is the loop of an LSTM, whatever the order of gates, factors and terms.
+    """Return the parts of the LSTM whose loop `stage` is, in any order of gates, factors and terms.
 
-    None if it is not one, or if it has operations beyond those of an LSTM.
+    The result is None if it is no LSTM, or has further operations.
     """
     if not stage.loop or len(stage.states) != 2:
         return None
@@ -97,7 +97,7 @@ def match_lstm(plan: Plan, stage: Stage) -> LstmLoop | None:
 
 
 class _NoMatch(Exception):
-    """The loop is not of the form looked for."""
+    """The loop does not match the pattern."""
 
 
 class _LoopMatcher:
@@ -208,7 +208,7 @@ class _LoopMatcher:
         return (terms[0], terms[1]) if takes[0] else (terms[1], terms[0])
 
     def _inside_and_outside(self, i: int) -> tuple[int, int]:
-        """Return the two terms of the sum `i`: that in the loop, and that from outside."""
+        """Return the two terms of the sum `i`: first the one in the loop, then the other."""
         terms = self._operands(i, nn.CAddTable, 2)
         inside = [term for term in terms if term in self.inside]
         outside = [term for term in terms if term not in self.inside]

@@ -26,16 +26,16 @@ from .stages import Stage, make_stages
 
 @dataclass
 class Plan:
-    """How to run a recurrent network over time.
+    """A plan of how to run a recurrent network over time.
 
     Attributes:
         core: the one-step network.
         ops: its operations; a `ValueRef` is an index into them.
         stages: in the order in which they run.
-        inputs: of each input of the core, the reference to its sequence, or None for a state.
-        states: of each input of the core that is a state, by index, references to its tensors.
-        outputs: of each output of the core, references to its value.
-        fed: the outputs that feed states, by index.
+        inputs: for each input of the core, the reference to its sequence, or None for a state.
+        states: for each input of the core that is a state, by index, references to its tensors.
+        outputs: for each output of the core, references to its value.
+        fed: the indices of the outputs that feed states.
     """
 
     core: gModule
@@ -67,7 +67,7 @@ class Plan:
         Raises:
             GraphError: the program ``dot``, which draws files, is not installed.
         """
-        from ..pictures import plan_dot  # only to show
+        from ..pictures import plan_dot
 
         return plan_dot(self, title, fname)
 
@@ -78,19 +78,19 @@ def make_plan(core: gModule, state: Mapping[str | int, str | int]) -> Plan:
     Inputs and outputs go by the names of their nodes or by index.
 
     Raises:
-        GraphError: a name is unknown, a state is given back in another structure, or the core
-            does not run its nodes as gModule does.
+        GraphError: a name is unknown, a state is returned in another structure, or the core does
+            not run its nodes as gModule does.
     """
     if not runs_plainly(core):
         raise GraphError(
-            f"recurrent: {core} is a {type(core).__name__} with a run_node of its own; only "
-            "gModule's is known to be the same for all steps at once"
+            f"recurrent: {core} is a {type(core).__name__} with hooks or a run_node of its own, "
+            "which must see each step by itself: run it step by step"
         )
     inputs, outputs = core.input_nodes, core.outnode.inputs
     fed = {_index(inputs, i, "input"): _index(outputs, o, "output") for i, o in state.items()}
     # Only the outputs show how the state is structured, so the graph is traced twice.
-    structure = _StepTracer(core, inputs, dict.fromkeys(fed)).outputs
-    tracer = _StepTracer(core, inputs, {i: structure[o] for i, o in fed.items()})
+    structure = _StepTracer(core, dict.fromkeys(fed)).outputs
+    tracer = _StepTracer(core, {i: structure[o] for i, o in fed.items()})
     for i, o in fed.items():
         tracer.feed(tracer.states[i], tracer.outputs[o])
     return Plan(
@@ -124,7 +124,7 @@ def _index(nodes: list[Node], key: str | int, role: str) -> int:
 
 
 class _UnknownState:
-    """A state whose structure is not known yet, or an element of one."""
+    """A state whose structure is still unknown, or an element of one."""
 
     def __init__(self) -> None:
         self.parts: dict[int | str, _UnknownState] = {}
@@ -138,20 +138,19 @@ class _StepTracer:
 
     Args:
         core: the gModule.
-        inputs: its input nodes.
-        states: of each input that is a state, by index, a table of its structure; None where the
-            structure is not known yet.
+        states: for each input that is a state, by index, a table of its structure; None where the
+            structure is still unknown.
 
     Attributes:
         ops, inputs, states, outputs: see `Plan`.
     """
 
-    def __init__(self, core: gModule, inputs: list[Node], states: Mapping[int, Nested]) -> None:
+    def __init__(self, core: gModule, states: Mapping[int, Nested]) -> None:
         self.ops: list[Operation] = []
         self.inputs: list[ValueRef | None] = []
         self.states: dict[int, Nested] = {}
         values: list[Nested] = []
-        for i, node in enumerate(inputs):
+        for i, node in enumerate(core.input_nodes):
             if i in states:
                 self.states[i] = self._state(node, states[i])
                 self.inputs.append(None)
@@ -165,7 +164,7 @@ class _StepTracer:
             self.outputs = [self.outputs]
 
     def feed(self, states: Nested, outputs: Nested) -> None:
-        """Make every state take its value in the output at its place."""
+        """Connect every state with the output at the same place in the table."""
         place = "recurrent: the state and what feeds it"
         for state, value in nested.pairs(states, outputs, place):
             self.ops[state.op].input = value

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent on a recurrent network, in flat buffers that are kept."""
+"""Stochastic gradient descent on a recurrent network, in flat buffers that every step reuses."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Tensor = torch.Tensor
 class FlatSGD:
     """Train a `Recurrent`: loss, gradients and update, without allocating in each step.
 
-    The parameters of ``net.core`` become views of one flat tensor: names, shapes and values stay.
-    `getParameters` of the core moves them away again; a `FlatSGD` made before then refuses to run.
+    The parameters of ``net.core`` become views of one flat tensor; their names, shapes and values
+    do not change. If `getParameters` of the core moves them away, the `FlatSGD` refuses to run.
 
     `forward` computes what ``net`` computes; its tensors are overwritten by the next call.
     `backward` computes all gradients anew, `norm` measures them, `update` takes a step against
@@ -64,7 +64,7 @@ class FlatSGD:
         for slot in self._slots:
             slot.written = False
         if self.gradients._version != self._gradients_version:
-            # Someone else wrote gradients, perhaps into rows that `Slot.rows` takes to be zero.
+            # Other code wrote gradients, perhaps into rows that `Slot.rows` takes to be zero.
             self.gradients.zero_()
             self._gradients_version = self.gradients._version
         if torch.is_grad_enabled():
@@ -100,8 +100,8 @@ class FlatSGD:
         """Subtract `rate` times its gradient from every parameter.
 
         Args:
-            rate: a number, or a tensor, (), that a device is not waited for.
-            unless: bool, (); where it is true parameters stay, and gradients become zero.
+            rate: a number, or a tensor, (), which is used without waiting for the device.
+            unless: bool, (); if it is true, parameters stay and gradients become zero.
         """
         with torch.no_grad():
             if unless is not None:  # a rate of 0 would not do: 0 times NaN is NaN
@@ -128,8 +128,8 @@ class FlatSGD:
         """Compute the products of float32 of the hand-written functions in `precision`.
 
         Args:
-            precision: "float32", by the fastest library whose errors are those of float32 here;
-                "tf32", 10 bits of each factor, on CUDA devices; or "bfloat16", 7 bits.
+            precision: "float32", by the fastest library here that keeps this precision; "tf32", 10
+                bits of each factor, on CUDA devices; or "bfloat16", 7 bits.
 
         Raises:
             GraphError: the precision is unknown.

@@ -1,7 +1,7 @@
-"""The stages of a plan: the loops, found as strongly connected components, and what lies between.
+"""The stages of a plan: its loops, strongly connected components, and the stages between.
 
-A value in a loop needs itself, one step ago. Everything else can be computed for all time steps
-before, between or after the loops.
+A value in a loop depends on itself, one step ago. Everything else can be computed for all time
+steps before, between or after the loops.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Stage:
     Attributes:
         loop: whether they run step after step; otherwise they run once, for all steps.
         ops: the operations, by index.
-        states: of a loop, the states among them.
+        states: the states among the operations of a loop.
         reason: why the stage is where it is.
     """
 
@@ -76,10 +76,10 @@ def _loops_before(components: networkx.DiGraph, loops: set[int]) -> dict[int, in
 
 
 def _in_order(ops: list[Operation], inside: Iterable[int], delays: bool = False) -> list[int]:
-    """Return the operations `inside`, each behind those whose values it needs in the same step.
+    """Return the operations `inside`, each after the operations it needs in the same step.
 
-    A state needs none. With `delays`, for stages outside loops, it does follow the operation that
-    it is the delayed value of.
+    A state needs none in the same step. Outside loops, with `delays`, it comes after the operation
+    whose delayed value it is.
     """
     chosen = set(inside)
     graph = networkx.DiGraph()

@@ -13,7 +13,7 @@ from .. import nn
 Tensor = torch.Tensor
 
 BufferKey: TypeAlias = tuple[int, str]
-"""An operation of the plan, by index, and what it keeps in the buffer: ``(7, "gates")``."""
+"""An operation of the plan, by index, and the content of its buffer: ``(7, "gates")``."""
 
 ANY_OPERATION = -1
 """In a `BufferKey`: a buffer that all operations share, since none needs it after its call."""
@@ -85,9 +85,9 @@ class Workspace:
         return None
 
     def block(self, linear: nn.Linear) -> Slot:
-        """Return the slot of `linear`; without one, a block made of its parameters.
+        """Return the slot of `linear`, or, if it has none, a block copied from its parameters.
 
-        Autograd takes the gradient of a block made here back to the parameters.
+        Autograd takes the gradient of the copy back to the parameters.
         """
         slot = self.slot(linear)
         if slot is not None:
@@ -135,15 +135,15 @@ class Workspace:
             slot: the block's, (inputs + 1, outputs).
             inputs: (rows, inputs + 1), the last column ones.
             grad: the gradient of the outputs, (rows, outputs).
-            scale: (rows, 1), numbers to multiply the rows of `inputs` with first.
+            scale: factors for the rows of `inputs`, (rows, 1).
 
         Returns:
             The gradient, for autograd, if `slot` has no place for it.
         """
         transposed = inputs.t()
         if grad.shape[1] >= 1024 and grad.is_cpu:
-            # On the CPU, products of many outputs are faster by more than the copy takes, and
-            # multiplying is done by more threads than copying.
+            # On the CPU, products with many outputs gain more from contiguous rows than the copy
+            # takes. PyTorch multiplies with more threads than it copies with.
             copy = self.empty((ANY_OPERATION, "transposed"), transposed.shape, inputs)
             transposed = torch.mul(transposed, 1 if scale is None else scale.t(), out=copy)
         elif scale is not None:

@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
-from pygraph_nn.pictures import Picture, reduce
+from pygraph_nn.pictures import Picture, picture_of
 from pygraph_nn.pictures.styles.language import printable
 
 ROOT = Path(nngraph.__file__).parents[1]
@@ -162,7 +162,7 @@ def test_shapes_alone_fill_the_labels() -> None:
         text = nngraph.todot(g, values=shapes)
         assert "module = nn.Linear(3 -> 4)\\lreverseMap = {}\\linput = {Tensor[2x3]}" in text
         assert "input = {Tensor[2x4]}" in text
-    assert [box.details for box in reduce(g).boxes] == [
+    assert [box.details for box in picture_of(g).boxes] == [
         ("2 × 3",),
         ("16 parameters", "2 × 4"),
         ("2 × 4",),
@@ -204,7 +204,7 @@ def wires(picture: Picture) -> set[tuple[str, str, str]]:
 
 
 def test_a_cell_is_reduced_to_its_gates() -> None:
-    picture = reduce(lstm_cell())
+    picture = picture_of(lstm_cell())
     assert [box.text for box in picture.boxes if box.kind == "input"] == ["x", "prev_c", "prev_h"]
     assert [box.text for box in picture.boxes if box.kind == "output"] == ["next_c", "next_h"]
     assert {box.text for box in picture.boxes if box.kind == "module"} == {
@@ -224,25 +224,25 @@ def test_tables_put_together_and_taken_apart_leave_no_trace() -> None:
     g = nngraph.gModule([a, b], [nn.CSubTable()([d, c])] if hasattr(nn, "CSubTable") else [
         nn.JoinTable(0)([d, c])
     ])  # fmt: skip
-    picture = reduce(g)
+    picture = picture_of(g)
     assert {(s, label) for s, _, label in wires(picture)} >= {("input 0", "1"), ("input 1", "0")}
 
 
 def test_one_minus_is_one_sign() -> None:
     x = nn.Identity()()
     g = nngraph.gModule([x], [nn.AddConstant(1)(nn.MulConstant(-1)(x))])
-    assert [box.text for box in reduce(g).boxes] == ["input", "1−", "output"]
+    assert [box.text for box in picture_of(g).boxes] == ["input", "1−", "output"]
     x = nn.Identity()()
     negative = nn.MulConstant(-1)(x)  # used twice, so both are shown
     g = nngraph.gModule([x], [nn.CAddTable()([nn.AddConstant(1)(negative), negative])])
-    assert {box.text for box in reduce(g).boxes} >= {"×−1", "+1", "+"}
+    assert {box.text for box in picture_of(g).boxes} >= {"×−1", "+1", "+"}
 
 
 def test_foreign_modules_and_functions_are_called_by_their_names() -> None:
     x = nn.Identity()()
     h = nngraph.module(torch.nn.Sigmoid())(nngraph.module(torch.nn.Linear(2, 3))(x))
     h = nngraph.function(torch.tanh)(nngraph.function(torch.cumsum)(h))
-    picture = reduce(nngraph.gModule([x], [h]))
+    picture = picture_of(nngraph.gModule([x], [h]))
     assert [(box.kind, box.text) for box in picture.boxes[1:-1]] == [
         ("module", "Linear"),
         ("symbol", "σ"),
@@ -258,7 +258,7 @@ def test_groups_become_frames() -> None:
         h = nn.Tanh()(x)
         with nngraph.group("inner"):
             h = nn.Sigmoid()(h)
-    picture = reduce(nngraph.gModule([x], [h]))
+    picture = picture_of(nngraph.gModule([x], [h]))
     assert picture.frames == [("outer",), ("outer", "inner")]
     assert [box.frame for box in picture.boxes] == [(), ("outer",), ("outer", "inner"), ()]
 
@@ -268,17 +268,17 @@ def test_nested_graphs_hold_their_picture() -> None:
     x, s = nn.Identity()(), nn.Identity()()
     c, h = s.split(2)
     g = nngraph.gModule([x, s], [inner([x, c, h])])
-    (box,) = [box for box in reduce(g).boxes if box.kind == "graph"]
+    (box,) = [box for box in picture_of(g).boxes if box.kind == "graph"]
     assert box.inner is not None
-    assert len(box.inner.boxes) == len(reduce(inner).boxes)
-    assert {label for _, target, label in wires(reduce(g)) if target == "graph"} >= {"x"}
+    assert len(box.inner.boxes) == len(picture_of(inner).boxes)
+    assert {label for _, target, label in wires(picture_of(g)) if target == "graph"} >= {"x"}
 
 
 @needs_golden
 @pytest.mark.parametrize("name", NAMES)
 def test_the_reduction_keeps_what_leads_where(name: str) -> None:
     g = run_lua(golden("graphs", f"{name}.json")["code"])["g"]
-    picture = reduce(g)
+    picture = picture_of(g)
     ids = [box.id for box in picture.boxes]
     assert len(set(ids)) == len(ids)
     reduced = networkx.MultiDiGraph()
@@ -405,7 +405,7 @@ def test_a_long_chain_is_reduced_and_traced() -> None:
         h = nn.Tanh()(h)
     g = nngraph.gModule([x], [h])
     traced = nngraph.trace(g, torch.ones(2), torch.ones(2))
-    assert len(reduce(g, traced).boxes) == 5002
+    assert len(picture_of(g, traced).boxes) == 5002
     assert len(nngraph.todot(g, values=traced).splitlines()) > 10000
 
 

@@ -419,7 +419,7 @@ def test_what_is_not_about_the_graph_keeps_its_type() -> None:
     ("wrong", "facts"),
     [
         (lambda: nn.Linear(2, 2) - nn.Tanh(), ["left side is a module", "-module1 - module2"]),
-        (lambda: nn.Identity()() - nn.Tanh()(nn.Identity()()), ["right of a minus", "not a Node"]),
+        (lambda: nn.Identity()() - nn.Tanh()(nn.Identity()()), ["right side", "not a Node"]),
         (lambda: list(nn.Identity()()), ["cannot be unpacked", "split"]),
         (lambda: nn.Identity()().split(0), ["split(0)", ">= 1"]),
         (lambda: nn.Identity()().split(True), ["split(True)"]),

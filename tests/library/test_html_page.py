@@ -15,7 +15,7 @@ from helpers import chromium
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
-from pygraph_nn.pictures import reduce
+from pygraph_nn.pictures import picture_of
 from pygraph_nn.pictures.page_template import joined_script
 from pygraph_nn.pictures.statistics import statistics
 
@@ -235,7 +235,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 def test_every_box_is_drawn_and_has_a_name(reader: Reader, pages: Any) -> None:
     reader.open(pages("two_layers"))
-    picture = reduce(two_layers())
+    picture = picture_of(two_layers())
     assert len(reader.all(".box")) == len(picture.boxes) + len(picture.frames)
     assert all(reader.names())
     assert len(reader.all("#picture .arrow")) == len(picture.wires)

@@ -14,7 +14,7 @@ from pygraph_nn.recurrent.lstm import CudaLstmSteps, LstmCall, LstmSteps, Native
 
 # Relative error of a float32 computation: some roundings of 6e-8 in each of some steps.
 EXACT = 2e-6
-SLOTS = [(0, 1, 2, 3), (0, 3, 1, 2), (2, 0, 3, 1), (0, 2, 1, 3)]
+GATE_SLICES = [(0, 1, 2, 3), (0, 3, 1, 2), (2, 0, 3, 1), (0, 2, 1, 3)]
 
 
 def fused_cell(
@@ -67,13 +67,13 @@ def Steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> An
 
 
 def in_double(
-    slots: tuple[int, ...], c: Any, h: Any, block: Any, *externals: Any
+    slices: tuple[int, ...], c: Any, h: Any, block: Any, *externals: Any
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The loop as its formulas stand in the paper; autograd does the rest."""
     all_c, all_h = [], []
     for sums in sum(externals):
         gates = (sums + h @ block[:-1] + block[-1]).chunk(4, 1)
-        into, transform, forget, out = (gates[slot] for slot in slots)
+        into, transform, forget, out = (gates[i] for i in slices)
         c = forget.sigmoid() * c + into.sigmoid() * transform.tanh()
         h = out.sigmoid() * c.tanh()
         all_c.append(c)
@@ -97,30 +97,30 @@ def call_of(block: torch.Tensor, slices: tuple[int, int, int, int]) -> LstmCall:
 
 
 def run(
-    Steps: Any, slots: tuple[int, ...], given: list[torch.Tensor], to_c: bool = True
+    Steps: Any, slices: tuple[int, ...], given: list[torch.Tensor], to_c: bool = True
 ) -> list[torch.Tensor]:
     """c and h, and the gradients of everything given; without Steps, the oracle's."""
     if Steps is None:
-        c, h = in_double(slots, *given)
+        c, h = in_double(slices, *given)
     else:
-        c, h = Steps.apply(call_of(given[2], slots), *given)
+        c, h = Steps.apply(call_of(given[2], slices), *given)
     weights = torch.linspace(-1, 1, h.numel(), dtype=h.dtype).view(h.shape)
     loss = (h * weights.cos()).sum() + (c * weights.sin()).sum() * to_c
     return [c, h, *torch.autograd.grad(loss, given)]
 
 
-@pytest.mark.parametrize("slots", SLOTS)
+@pytest.mark.parametrize("slices", GATE_SLICES)
 @pytest.mark.parametrize(
     ("steps", "batch", "size"),
     # A tile that is full, cut off at rows, at units, at both, and smaller than a vector.
     [(4, 20, 64), (3, 7, 32), (5, 10, 50), (3, 11, 13), (2, 1, 1), (1, 3, 200)],
 )
 def test_it_is_the_loop(
-    Steps: Any, slots: tuple[int, ...], steps: int, batch: int, size: int
+    Steps: Any, slices: tuple[int, ...], steps: int, batch: int, size: int
 ) -> None:
     given = arguments(steps, batch, size, externals=1 + batch % 2)
     exact = [x.detach().double().requires_grad_() for x in given]
-    for found, expected in zip(run(Steps, slots, given), run(None, slots, exact), strict=True):
+    for found, expected in zip(run(Steps, slices, given), run(None, slices, exact), strict=True):
         error = (found - expected).norm() / expected.norm()
         assert error < EXACT, float(error)
 
@@ -128,8 +128,8 @@ def test_it_is_the_loop(
 def test_without_a_gradient_of_c(Steps: Any) -> None:
     given = arguments(3, 4, 20)
     exact = [x.detach().double().requires_grad_() for x in given]
-    found = run(Steps, SLOTS[1], given, to_c=False)
-    expected = run(None, SLOTS[1], exact, to_c=False)
+    found = run(Steps, GATE_SLICES[1], given, to_c=False)
+    expected = run(None, GATE_SLICES[1], exact, to_c=False)
     for a, b in zip(found, expected, strict=True):
         assert (a - b).norm() < EXACT * b.norm()
 
@@ -156,7 +156,7 @@ def test_what_is_no_number_stays_so(Steps: Any) -> None:
     given = arguments(2, 5, 20)
     with torch.no_grad():
         given[3][0, 2, 0] = torch.nan
-    c, h = Steps.apply(call_of(given[2], SLOTS[0]), *given)
+    c, h = Steps.apply(call_of(given[2], GATE_SLICES[0]), *given)
     assert h[0, 2, 0].isnan()
     assert c[0, 2, 0].isnan()
     assert h[1, 2].isnan().all()
@@ -173,7 +173,7 @@ def test_the_number_of_threads_changes_no_bit(
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            results.append(run(NativeLstmSteps, SLOTS[0], arguments(3, 20, 70)))
+            results.append(run(NativeLstmSteps, GATE_SLICES[0], arguments(3, 20, 70)))
     finally:
         torch.set_num_threads(before)
     for other in results[1:]:
@@ -183,8 +183,8 @@ def test_the_number_of_threads_changes_no_bit(
 def test_double_precision(device_kernels: None) -> None:
     """What is not of float32 alone agrees to the last digits."""
     given = [x.detach().double().requires_grad_() for x in arguments(3, 4, 20)]
-    for slots in SLOTS:
-        expected = run(None, slots, given)
+    for slices in GATE_SLICES:
+        expected = run(None, slices, given)
         for Steps in (LstmSteps, CudaLstmSteps):
-            for a, b in zip(run(Steps, slots, given), expected, strict=True):
+            for a, b in zip(run(Steps, slices, given), expected, strict=True):
                 torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)

@@ -1,6 +1,7 @@
 """The compiled softmax and loss, and the checks of what is passed to the kernels.
 
-test_lstm_loops.py tests the LSTM's kernels, test_native_library.py how the library is had.
+test_lstm_loops.py tests the LSTM's kernels, test_native_build.py and
+test_native_cache.py how they are compiled and kept.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ LSTM_SHAPES = {  # 2 steps, a batch of 3, 5 units
     "grad_h": (2, 3, 5),
     "grad_c": (2, 3, 5),
 }
-SLOTS = (0, 1, 2, 3)
+GATE_SLICES = (0, 1, 2, 3)
 
 
 def lstm_tensors(function: str) -> dict[str, torch.Tensor]:
@@ -142,7 +143,7 @@ def lstm_tensors(function: str) -> dict[str, torch.Tensor]:
 def test_tensors_that_the_lstm_refuses(compiled: None, function: str, wrong: str) -> None:
     """The message names the tensor, and the kernel writes nothing."""
     tensors = lstm_tensors(function)
-    kernels.lstm(function, SLOTS, **tensors)
+    kernels.lstm(function, GATE_SLICES, **tensors)
     for name, tensor in tensors.items():
         if name == "packed" and wrong == "transposed":
             continue  # it has one dimension
@@ -151,14 +152,14 @@ def test_tensors_that_the_lstm_refuses(compiled: None, function: str, wrong: str
         # The shape of `gates` says what the others must be.
         named = rf"{function}: {'.*' if name == 'gates' else name} must be"
         with pytest.raises(GraphError, match=named):
-            kernels.lstm(function, SLOTS, **{**tensors, name: WRONG[wrong](tensor)})
+            kernels.lstm(function, GATE_SLICES, **{**tensors, name: WRONG[wrong](tensor)})
         assert all(torch.equal(value, before[key]) for key, value in others.items())
 
 
-@pytest.mark.parametrize("slots", [(0, 1, 2), (0, 1, 2, 4), (0, 1, 1, 3), (-1, 0, 1, 2)])
-def test_slots_that_the_lstm_refuses(compiled: None, slots: tuple[int, ...]) -> None:
-    with pytest.raises(GraphError, match="slots must be 0, 1, 2 and 3 in some order"):
-        kernels.lstm("lstm_forward", slots, **lstm_tensors("lstm_forward"))
+@pytest.mark.parametrize("slices", [(0, 1, 2), (0, 1, 2, 4), (0, 1, 1, 3), (-1, 0, 1, 2)])
+def test_gate_slices_that_the_lstm_refuses(compiled: None, slices: tuple[int, ...]) -> None:
+    with pytest.raises(GraphError, match="gate_slices must be 0, 1, 2 and 3 in some order"):
+        kernels.lstm("lstm_forward", slices, **lstm_tensors("lstm_forward"))
 
 
 def test_a_tensor_missing_or_unknown(compiled: None) -> None:
@@ -166,13 +167,13 @@ def test_a_tensor_missing_or_unknown(compiled: None) -> None:
         tensors = lstm_tensors("lstm_backward")
         del tensors[name]
         if name in ("grad_h", "grad_c"):  # optional
-            kernels.lstm("lstm_backward", SLOTS, **tensors)
+            kernels.lstm("lstm_backward", GATE_SLICES, **tensors)
         else:
             with pytest.raises(GraphError, match=rf"missing \['{name}'\]|gates must be"):
-                kernels.lstm("lstm_backward", SLOTS, **tensors)
+                kernels.lstm("lstm_backward", GATE_SLICES, **tensors)
     tensors = {**lstm_tensors("lstm_forward"), "x": torch.zeros(3)}
     with pytest.raises(GraphError, match=r"unknown \['x'\]"):
-        kernels.lstm("lstm_forward", SLOTS, **tensors)
+        kernels.lstm("lstm_forward", GATE_SLICES, **tensors)
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -233,7 +234,7 @@ def lstm_with(change: Callable[[list[Any]], object]) -> type[ctypes.Structure]:
         (lambda fields: fields.append(("more", ctypes.c_int)), "member more"),
         (lambda fields: fields.insert(0, ("more", ctypes.c_void_p)), "member more"),
         (lambda fields: fields.__setitem__(11, ("steps", ctypes.c_int64)), "member steps"),
-        (lambda fields: fields.__setitem__(10, ("slot", ctypes.c_int * 3)), "member slot"),
+        (lambda fields: fields.__setitem__(10, ("slice", ctypes.c_int * 3)), "member slice"),
         (lambda fields: fields.__setitem__(3, ("H", ctypes.c_void_p)), "member H"),
     ],
 )

@@ -21,7 +21,7 @@ from helpers import (
 
 import pygraph_nn as nngraph
 from pygraph_nn import nested, nn
-from pygraph_nn.graph.shape_inference import shapes_of
+from pygraph_nn.graph.node_shapes import shapes_of
 
 # Left out: graphs whose golden input holds indices, which count from 1.
 NAMES = [

@@ -1,4 +1,4 @@
-"""What every layer and criterion stands on; no layer lives here.
+"""The base classes of layers and criteria, and what layers share; no layer lives here.
 
 `module` and `criterion` are the base classes, `protocol` is Torch7's forward and backward on
 autograd, `calling` decides what a call means, `flat_parameters` implements getParameters, `foreign`
@@ -12,15 +12,21 @@ from .flat_parameters import blocked_norm
 from .foreign import Function, as_layer, function, module, unwrapped
 from .inplace import writable
 from .module import Module, run_module
-from .protocol import cut_off, detached, differentiable, input_gradients, or_zeros
+from .protocol import cut_off, detached, differentiable, input_gradients
 from .reference import in_reference_mode, reference_mode
 from .routes import Element, Route, Slice, Whole, Wrapped
 
 __all__ = [
     "Criterion",
     "CriterionTable",
+    "Element",
+    "Function",
     "Module",
     "ModuleFromCriterion",
+    "Route",
+    "Slice",
+    "Whole",
+    "Wrapped",
     "add_class",
     "added_classes",
     "as_layer",
@@ -29,16 +35,9 @@ __all__ = [
     "cut_off",
     "detached",
     "differentiable",
-    "input_gradients",
-    "or_zeros",
-    "Element",
-    "Function",
-    "Route",
-    "Slice",
-    "Whole",
-    "Wrapped",
     "function",
     "in_reference_mode",
+    "input_gradients",
     "module",
     "reference_mode",
     "run_module",

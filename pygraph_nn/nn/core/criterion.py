@@ -8,9 +8,10 @@ import torch
 
 from ... import nested
 from ...errors import type_name
+from ...nested import Nested
 from ...node import Node
 from .module import Module
-from .protocol import or_zeros
+from .protocol import detached, or_zeros
 from .shapes import expect_pair
 
 
@@ -33,25 +34,25 @@ class Criterion(torch.nn.Module):
         node: Node = self(inputs)
         return node
 
-    def updateOutput(self, input: Any, target: Any) -> torch.Tensor:
+    def updateOutput(self, input: Nested, target: Nested) -> torch.Tensor:
         """Compute the loss, a tensor of no dimensions."""
         raise NotImplementedError(f"{type_name(self)} does not define updateOutput")
 
-    def forward(self, input: Any, target: Any = None) -> torch.Tensor:
+    def forward(self, input: Nested, target: Nested = None) -> torch.Tensor:
         """Return the loss of `input` against `target`, a tensor of no dimensions."""
         return self.updateOutput(input, target)
 
-    def updateGradInput(self, input: Any, target: Any = None) -> Any:
+    def updateGradInput(self, input: Nested, target: Nested = None) -> Nested:
         """Return the gradient of the loss with respect to `input`, shaped like it."""
         with torch.enable_grad():
             entered = nested.map_leaves(lambda x: x.detach().requires_grad_(), input)
             leaves = nested.leaves(entered)
             loss = self.updateOutput(entered, target)
             grads = torch.autograd.grad(loss, leaves, allow_unused=True)
-        filled = [or_zeros(grad, x) for x, grad in zip(leaves, grads, strict=True)]
-        return nested.rebuild(entered, iter(filled))
+        gradients = map(or_zeros, grads, leaves)
+        return nested.rebuild(entered, gradients)
 
-    def backward(self, input: Any, target: Any = None) -> Any:
+    def backward(self, input: Nested, target: Nested = None) -> Nested:
         """Return the gradient of `input`, as `updateGradInput`: a criterion has no parameters."""
         return self.updateGradInput(input, target)
 
@@ -69,11 +70,9 @@ class ModuleFromCriterion(Module):
         super().__init__()
         self.criterion = criterion
 
-    def updateOutput(self, input: Any) -> torch.Tensor:
+    def updateOutput(self, input: Nested) -> torch.Tensor:
         prediction, target = expect_pair(self.criterion, input, "[prediction, target]")
-        target = nested.map_leaves(
-            lambda x: x.detach() if isinstance(x, torch.Tensor) else x, target
-        )
+        target = nested.map_leaves(detached, target)
         return self.criterion.updateOutput(prediction, target).reshape(1)
 
     def title(self) -> str:
@@ -83,5 +82,5 @@ class ModuleFromCriterion(Module):
 class CriterionTable(ModuleFromCriterion):
     """`ModuleFromCriterion` with a loss of no dimensions (``nn.CriterionTable``)."""
 
-    def updateOutput(self, input: Any) -> torch.Tensor:
+    def updateOutput(self, input: Nested) -> torch.Tensor:
         return super().updateOutput(input).reshape(())

@@ -73,7 +73,7 @@ def blocked_norm(flat: torch.Tensor, *tables: torch.Tensor) -> torch.Tensor:
         tables: any number of (rows, width).
 
     Returns:
-        A tensor, (), which is not waited for.
+        A tensor, (). The call does not wait for the device.
     """
     block = 4096
     whole = len(flat) // block * block

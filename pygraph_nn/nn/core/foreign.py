@@ -13,7 +13,7 @@ from .module import Module
 
 
 class _Foreign(Module):
-    """Base of both: an input table becomes positional arguments."""
+    """Base of `ForeignModule` and `Function`: an input table becomes positional arguments."""
 
     table: bool
 

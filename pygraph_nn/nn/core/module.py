@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ...errors import GraphError, caller_location, type_name
+from ...nested import Nested
 from ...node import Node, make_node
 from . import flat_parameters, protocol
 from .calling import all_plain, calls_are_watched, is_value
@@ -17,8 +18,8 @@ from .routes import Route
 
 Kind = str | type  # inside Module, `type` is its method
 
-# A class that overrides one of the first computes something else than its base, of which the base's
-# answers to the others need not be true.
+# A class that overrides one of _COMPUTATION computes something other than its base class does, so
+# the _CLAIMS of the base class need not hold for it.
 _COMPUTATION = {"updateOutput", "updateGradInput", "accGradParameters", "backward", "forward"}
 _CLAIMS = {"row_wise", "route", "sign", "commutative"}
 
@@ -74,7 +75,7 @@ class Module(torch.nn.Module):
             )
         return make_node(self, args[0])
 
-    def run(self, input: Any) -> Any:
+    def run(self, input: Nested) -> Nested:
         """Return ``module(input)`` for data, part of autograd, without checking for Nodes."""
         if self.runs_directly and not calls_are_watched():
             return self.updateOutput(input)
@@ -88,7 +89,7 @@ class Module(torch.nn.Module):
 
     @property
     def runs_directly(self) -> bool:
-        """Whether a call may go straight to `updateOutput`: no hooks, and no other `forward`.
+        """True if a call may go straight to `updateOutput`: no hooks, and no other `forward`.
 
         torch.nn.Module.__call__, with all its checks, costs as much as a small layer.
         """
@@ -120,7 +121,7 @@ class Module(torch.nn.Module):
     def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
         """Return whether the layer may run all time steps as one larger batch.
 
-        `shapes` are those of the tensors of its input, (steps, batch, ...) each. The answer is True
+        `shapes` are the shapes of its input tensors, (steps, batch, ...) each. The answer is True
         if each row of the output depends on the same row of the input alone, and if the layer reads
         the larger batch, (steps * batch, ...), as it reads the batch of one step. When in doubt it
         is False. A subclass with another computation starts from False again.
@@ -136,11 +137,11 @@ class Module(torch.nn.Module):
 
     # Torch7's protocol
 
-    def updateOutput(self, input: Any) -> Any:
+    def updateOutput(self, input: Nested) -> Nested:
         """Compute the output from `input`, in operations that autograd can follow."""
         raise NotImplementedError(f"{type_name(self)} does not define updateOutput(input)")
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Nested) -> Nested:
         """Return the output for `input`, a tensor or a list, and record the pass for `backward`.
 
         The output is detached; call ``module(input)`` for one that is part of autograd. Under
@@ -156,7 +157,7 @@ class Module(torch.nn.Module):
         self._records.keep(recorded)
         return recorded.detached_output()
 
-    def backward(self, input: Any, gradOutput: Any, scale: float = 1.0) -> Any:
+    def backward(self, input: Nested, gradOutput: Nested, scale: float = 1.0) -> Nested:
         """Return the gradient of `input`; add `scale` times the parameters' gradients to ``.grad``.
 
         `gradOutput` is shaped like the output of the last `forward`. A zero of one element means
@@ -167,15 +168,23 @@ class Module(torch.nn.Module):
         """
         return self._run_backward(input, gradOutput, to_input=True, to_parameters=True, scale=scale)
 
-    def updateGradInput(self, input: Any, gradOutput: Any) -> Any:
+    def updateGradInput(self, input: Nested, gradOutput: Nested) -> Nested:
         """Return the gradient of `input` alone."""
         return self._run_backward(input, gradOutput, to_input=True, to_parameters=False)
 
-    def accGradParameters(self, input: Any, gradOutput: Any, scale: float = 1.0) -> None:
+    def accGradParameters(self, input: Nested, gradOutput: Nested, scale: float = 1.0) -> None:
         """Add `scale` times the parameters' gradients to ``.grad``."""
         self._run_backward(input, gradOutput, to_input=False, to_parameters=True, scale=scale)
 
-    def _run_backward(self, input: Any, gradOutput: Any, **options: Any) -> Any:
+    def _run_backward(
+        self,
+        input: Nested,
+        gradOutput: Nested,
+        *,
+        to_input: bool,
+        to_parameters: bool,
+        scale: float = 1.0,
+    ) -> Nested:
         recorded = self.recorded_pass
         if recorded is None:
             raise GraphError(
@@ -183,7 +192,16 @@ class Module(torch.nn.Module):
                 "forward(input) first (not module(input), not under torch.no_grad(), and not "
                 "before clearState)"
             )
-        return protocol.run_backward(recorded, input, gradOutput, self, self.place, **options)
+        return protocol.run_backward(
+            recorded,
+            input,
+            gradOutput,
+            self,
+            self.place,
+            to_input=to_input,
+            to_parameters=to_parameters,
+            scale=scale,
+        )
 
     @property
     def recorded_pass(self) -> protocol.RecordedPass | None:
@@ -191,7 +209,7 @@ class Module(torch.nn.Module):
         return self._records.last()
 
     @property
-    def output(self) -> Any:
+    def output(self) -> Nested:
         """The output of the last `forward`; None before it."""
         recorded = self.recorded_pass
         return None if recorded is None else recorded.detached_output()
@@ -240,8 +258,8 @@ class Module(torch.nn.Module):
     def type(self, dst_type: Any = None) -> Any:
         """Change the type of all parameters, like any PyTorch module.
 
-        Without an argument, return the type that the module works in, such as
-        ``"torch.FloatTensor"``, as in Torch7.
+        Without an argument, return the type of the parameters, or the default type if there are
+        none, as in Torch7: ``"torch.FloatTensor"``.
         """
         if dst_type is not None:
             return super().type(dst_type)
@@ -271,7 +289,7 @@ class Module(torch.nn.Module):
     def share(self, other: torch.nn.Module, *names: str) -> Any:
         """Use the parameters `names` of `other`, a module of the same structure, in this module.
 
-        A name is that of a parameter, a gradient ("gradWeight") or a buffer.
+        Names are of parameters, gradients ("gradWeight") or buffers.
 
         Raises:
             GraphError: the modules differ in structure.
@@ -309,7 +327,7 @@ class Module(torch.nn.Module):
         """Return all modules of a class, in the order of `listModules`, and their containers.
 
         `kind` is a class, whose subclasses count, or a name as in Torch7: ``"nn.Linear"`` or
-        ``"Linear"``. `container` is the container of this module; without one it is its own.
+        ``"Linear"``. `container` is the container of this module, by default the module itself.
         """
         container = self if container is None else container
         matches: list[torch.nn.Module] = []
@@ -393,7 +411,7 @@ def _is_kind(module: torch.nn.Module, kind: Kind) -> bool:
     return isinstance(module, kind)
 
 
-def run_module(module: torch.nn.Module, input: Any) -> Any:
+def run_module(module: torch.nn.Module, input: Nested) -> Nested:
     """Run `module` on data of any kind, as part of autograd.
 
     A plain call would take a table without tensors for missing Nodes.

@@ -76,7 +76,7 @@ class Records:
         self._by_thread.clear()
 
     def last(self) -> RecordedPass | None:
-        """Return this thread's last pass; if it has none, that of the only thread that has one."""
+        """Return this thread's last pass, or, if only one other thread has one, that pass."""
         recorded = self._by_thread.get(threading.get_ident())
         if recorded is None and len(self._by_thread) == 1:
             recorded = next(iter(self._by_thread.values()), None)
@@ -150,7 +150,7 @@ def _backward_into_grad(
 ) -> Nested:
     """Let autograd add to ``.grad`` itself, which for small layers saves half of the time.
 
-    It does so for every leaf, also for tensors that a user's function uses beside its input.
+    It does so for every leaf, also for tensors that a user's function uses besides its input.
     """
     inputs = _trainable(nested.leaves(input))
     for x in inputs:

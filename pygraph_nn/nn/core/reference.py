@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 _reference = False
 
 
@@ -24,16 +22,11 @@ class reference_mode:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         global _reference
         _reference = self._before
 
 
 def in_reference_mode() -> bool:
-    """Whether dropout masks come from Torch7's generator."""
+    """Return whether dropout masks and noise come from Torch7's generator."""
     return _reference

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
 
-def elementwise(layer: Any, shapes: Sequence[torch.Size]) -> bool:
+def elementwise(layer: object, shapes: Sequence[torch.Size]) -> bool:
     """Return True: the layer works element by element, whatever the shape.
 
     A layer that overwrites its input is an exception, since other steps may still need theirs.
@@ -16,6 +15,6 @@ def elementwise(layer: Any, shapes: Sequence[torch.Size]) -> bool:
     return not getattr(layer, "inplace", False)
 
 
-def rows_of_matrices(layer: Any, shapes: Sequence[torch.Size]) -> bool:
+def rows_of_matrices(layer: object, shapes: Sequence[torch.Size]) -> bool:
     """Return whether a step is a matrix, which the layer works on row by row."""
     return all(len(shape) == 3 for shape in shapes)

@@ -140,7 +140,7 @@ class Sequential(Container):
 
 
 class _Branches(Container):
-    """Base of the containers whose modules work side by side."""
+    """Base of the containers whose modules are branches: none takes another's output."""
 
     def __init__(self, *modules: torch.nn.Module) -> None:
         super().__init__()

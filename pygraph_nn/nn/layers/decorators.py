@@ -61,8 +61,8 @@ class Bottle(Decorator):
 class MapTable(Container):
     """Applies one module to every element of a table (``nn.MapTable``).
 
-    With ``shared=False`` each element has its own copy of the module and its parameters. Copies are
-    made by `resize`, or when a longer table arrives.
+    With ``shared=False`` each element has its own copy of the module and its parameters. `resize`
+    creates the copies, and so does a run on a longer table.
 
     Raises:
         GraphError: If a second module is added, or at run time if there is no module.

@@ -84,10 +84,9 @@ class Dropout(Module):
         return input
 
     def _mask(self, input: torch.Tensor) -> torch.Tensor:
+        noise = bernoulli(1 - self.p, input.shape, input)
         if in_reference_mode():
-            noise = self.noise = bernoulli(1 - self.p, input.shape, input)
-        else:
-            noise = bernoulli(1 - self.p, input.shape, input)
+            self.noise = noise
         return noise.div_(1 - self.p) if self.v2 else noise
 
     def title(self) -> str:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from ... import torch7_random
 from ...errors import GraphError, type_name
 from ..core import protocol
+from ..core.initial import new_parameter
 from ..core.module import Module
 from ..core.shapes import at_least_1
 
@@ -43,7 +44,7 @@ class LookupTable(Module):
     ) -> None:
         super().__init__()
         at_least_1("nn.LookupTable", nIndex=nIndex, nOutput=nOutput)
-        self.weight = torch.nn.Parameter(torch.empty(nIndex, nOutput))
+        self.weight = new_parameter(nIndex, nOutput)
         self.paddingValue = paddingValue
         self.maxNorm = maxNorm
         self.normType = 2.0 if normType is None else normType

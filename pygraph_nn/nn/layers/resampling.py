@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 
@@ -79,7 +77,7 @@ class SpatialReplicationPadding(_Border):
     mode = "replicate"
 
 
-def _check_scale(layer: str, scale: Any) -> int:
+def _check_scale(layer: str, scale: object) -> int:
     if isinstance(scale, bool) or not isinstance(scale, (int, float)) or scale < 1 or scale % 1:
         raise GraphError(f"{layer}: scale_factor must be a positive integer, got {scale!r}")
     return int(scale)

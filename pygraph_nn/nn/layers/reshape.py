@@ -155,7 +155,7 @@ class Unsqueeze(_OfSamples):
     """Inserts a dimension of size 1 before dimension `pos` (``nn.Unsqueeze``).
 
     `pos` counts from 0 up to the number of dimensions; a negative one counts from the end, where -1
-    is behind the last dimension. With `numInputDims`, additional leading dimensions are the batch
+    is after the last dimension. With `numInputDims`, additional leading dimensions are the batch
     and are not counted. Torch7 takes this number from its first input by default; this layer does
     not.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from ...errors import GraphError
@@ -56,7 +54,7 @@ class Windowed(Module):
                 f"{self}: an input of shape {tuple(input.shape)} is smaller than the kernel"
             )
 
-    def describe_window(self, first: str, always_step: bool, *more: Any) -> str:
+    def describe_window(self, first: str, always_step: bool, *more: str) -> str:
         """Return ``nn.Layer(first, dW,dH, padW,padH, more)``, omitting zero padding.
 
         Steps of 1 without padding are omitted too, unless `always_step`.
@@ -66,4 +64,4 @@ class Windowed(Module):
             parts.append(f"{self.dW},{self.dH}")
         if self.padW or self.padH:
             parts.append(f"{self.padW},{self.padH}")
-        return f"{self.torch7_name()}({', '.join([*parts, *map(str, more)])})"
+        return f"{self.torch7_name()}({', '.join([*parts, *more])})"

@@ -1,7 +1,7 @@
-"""Styles, which write graphs in the DOT language: nngraph's own, and a readable one."""
+"""The styles that write graphs in the DOT language: nngraph's own, and a readable one."""
 
 from .language import quoted
-from .nngraph import simple_todot, todot, tooltip
+from .nngraph import simple_todot, todot
 from .readable import described, readable
 
 __all__ = [
@@ -10,5 +10,4 @@ __all__ = [
     "readable",
     "simple_todot",
     "todot",
-    "tooltip",
 ]

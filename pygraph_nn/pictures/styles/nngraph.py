@@ -35,7 +35,7 @@ def todot(
     lines = [*_head(title), "node [shape = oval]; "]
     for i, node in enumerate(graph.nodes, 1):
         name = f"{_escaped(node.name)} ({i})" if node.name else f"Node{i}"
-        attributes = {"tooltip": tooltip(node), **node.annotations.get("graphAttributes", {})}
+        attributes = {"tooltip": _tooltip(node), **node.annotations.get("graphAttributes", {})}
         if node is highlight:
             attributes |= _RED
         pairs = " ".join(
@@ -96,7 +96,7 @@ def _head(title: str | None) -> list[str]:
     ]
 
 
-# The quoting is nngraph's, not that of `language`, so that the text is the same byte for byte.
+# nngraph's own quoting, in place of `language`, so that the text is the same byte for byte.
 
 
 def _escaped(text: str) -> str:
@@ -114,7 +114,7 @@ def _attribute(value: object) -> str:
     return str(value) if plain else _quoted(_escaped(str(value)))
 
 
-def tooltip(node: Node) -> str:
+def _tooltip(node: Node) -> str:
     """Return the place in the source that declared `node`, in the format of nngraph's tooltips."""
     if node.nSplitOutputs is not None:
         at = node.debug_label.removesuffix("_")
@@ -129,7 +129,7 @@ class _Labels:
 
     def __init__(self, graph: Graph, values: Trace | Values | None) -> None:
         source, target = graph.edges[0]
-        # Also a backward graph numbers its nodes by their places in the forward graph.
+        # A backward graph, too, numbers its nodes by their places in the forward graph.
         forward = graph if _takes_from(target, source) else graph.reverse()
         self.ids = {node: i for i, node in enumerate(forward.nodes, 1)}
         self.values = values

@@ -41,8 +41,8 @@ def readable(picture: Picture, title: str | None = None) -> str:
 def _layers(picture: Picture) -> dict[str, str]:
     """Return the layer of each box: its outermost frame, if state enters that frame.
 
-    These are the layers of a recurrent network, which are drawn one above the other. With fewer
-    than two of them the result is empty.
+    A picture shows these layers of a recurrent network one above the other. With fewer than two of
+    them the result is empty.
     """
     frame_of = {box.id: box.frame[0] for box in picture.boxes if box.frame}
     recurrent = {frame_of.get(wire.target) for wire in picture.wires if wire.is_state} - {None}
@@ -92,13 +92,13 @@ def _box(box: Box) -> str:
     rows += [
         f'<FONT POINT-SIZE="9" COLOR="{PALE_INK}">{markup(detail)}</FONT>' for detail in box.details
     ]
-    style, colour, width = "rounded,filled", INK, 0.9
+    colour, width = INK, 0.9
     if box.kind in ("input", "output"):
         colour = STATE if box.is_state else PALE_INK
         width = 1.8 if box.is_state else 0.9
     peripheries = ", peripheries=2" if box.kind == "graph" else ""
     return (
-        f'shape=box, style="{style}", margin="0.11,0.06", height=0.3, width=0.3, '
+        f'shape=box, style="rounded,filled", margin="0.11,0.06", height=0.3, width=0.3, '
         f'fillcolor="{FILL[box.kind]}", color="{colour}", penwidth={width}{peripheries}, '
         f"label=<{'<BR/>'.join(rows)}>, {tip}"
     )

@@ -1,4 +1,4 @@
-"""The call of an LSTM's loop: the set-up that its three implementations share."""
+"""The call of an LSTM's loop: what its three implementations share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LstmCall:
         slot: the slot of the linear layer that takes h.
         gate_slices: which of the four slices of the gates are the in, transform, forget and out
             gates.
-        overwrite: whether the loop may compute in the first of the sums from outside.
+        overwrite: whether the loop may overwrite the first of the terms from outside.
     """
 
     workspace: Workspace
@@ -31,7 +31,7 @@ class LstmCall:
     overwrite: bool = False
 
     def begin(self, h_first: Tensor, externals: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Add up the sums from outside and set up the buffer for h.
+        """Add up the terms from outside and set up the buffer for h.
 
         Args:
             h_first: (batch, size).
@@ -39,8 +39,8 @@ class LstmCall:
 
         Returns:
             The sum of `externals`, (T, batch, 4 * size), in the first of them if `overwrite`
-            allows it; and the buffer (T + 1, batch, size + 1), rows of h that end with a one,
-            `h_first` in its place.
+            allows it; and the buffer, (T + 1, batch, size + 1), for rows of h that end with a one.
+            Step 0 holds `h_first`.
         """
         gates = externals[0]
         if not self.overwrite or not gates.is_contiguous():
@@ -52,3 +52,13 @@ class LstmCall:
         h = self.workspace.with_ones((self.key, "h"), shape, gates)
         h[0, :, :-1] = h_first
         return gates, h
+
+    def block_gradient(self, h: Tensor, d: Tensor) -> Tensor | None:
+        """Add to the gradient of the block; see `Workspace.block_gradient`.
+
+        Args:
+            h: the buffer that `begin` returned, filled.
+            d: the gradient of the sums, (T, batch, 4 * size).
+        """
+        rows = h[:-1].flatten(0, 1)  # (T * batch, size + 1)
+        return self.workspace.block_gradient(self.slot, rows, d.flatten(0, 1))

@@ -13,7 +13,7 @@ Tensor = torch.Tensor
 
 class _CudaLstmContext(Context):
     call: LstmCall
-    externals: int
+    external_count: int
     weight: Tensor
     squashed: list[Tensor]
     c: Tensor
@@ -24,8 +24,8 @@ class CudaLstmSteps(torch.autograd.Function):
     """Run the loop of an LSTM by the kernels of PyTorch's own LSTM cell.
 
     Arguments, results, gradients and their shapes are those of `LstmSteps`. The kernels take the
-    gates in the order in, forget, transform, out, to which weight and sums are brought for all
-    steps at once.
+    gates in the order in, forget, transform, out; weight and sums are reordered for all steps at
+    once.
     """
 
     @staticmethod
@@ -59,7 +59,7 @@ class CudaLstmSteps(torch.autograd.Function):
             all_squashed.append(squashed)
         torch.stack(all_c, out=c[1:])
         h[1:, :, :-1] = torch.stack(all_h)
-        ctx.call, ctx.externals = call, len(externals)
+        ctx.call, ctx.external_count = call, len(externals)
         ctx.weight, ctx.squashed, ctx.c, ctx.h = factor.t(), all_squashed, c, h
         ctx.set_materialize_grads(False)
         return c[1:], h[1:, :, :-1]
@@ -93,11 +93,8 @@ class CudaLstmSteps(torch.autograd.Function):
         d = _reordered(workspace, (key, "d"), torch.stack(d_steps[::-1]), back)
         dc_first = dc if needs[1] else None
         dh_first = dh if needs[2] else None
-        d_block = None
-        if needs[3]:
-            rows = ctx.h[:-1].flatten(0, 1)  # (T * batch, size + 1)
-            d_block = workspace.block_gradient(call.slot, rows, d.flatten(0, 1))
-        return None, dc_first, dh_first, d_block, *[d] * ctx.externals
+        d_block = call.block_gradient(ctx.h, d) if needs[3] else None
+        return None, dc_first, dh_first, d_block, *[d] * ctx.external_count
 
 
 def _kernel_order(call: LstmCall) -> tuple[int, int, int, int]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from .. import native as kernels
 from ..functions import Context, refuse_second_derivative
-from ..native import bindings as kernels
 from ..workspace import ANY_OPERATION
 from .call import LstmCall
 
@@ -14,7 +14,7 @@ Tensor = torch.Tensor
 
 class _NativeLstmContext(Context):
     call: LstmCall
-    externals: int
+    external_count: int
     tensors: dict[str, Tensor]
 
 
@@ -40,7 +40,7 @@ class NativeLstmSteps(torch.autograd.Function):
         c = workspace.empty((key, "c"), (steps + 1, batch, size), gates)
         c[0] = c_first
         packed = (kernels.packed_size(size),)  # each call packs the weight anew
-        ctx.call, ctx.externals = call, len(externals)
+        ctx.call, ctx.external_count = call, len(externals)
         ctx.tensors = {
             "block": block,
             "gates": gates,
@@ -69,8 +69,5 @@ class NativeLstmSteps(torch.autograd.Function):
         needs = ctx.needs_input_grad
         dc_first = dc.clone() if needs[1] else None
         dh_first = d[0] @ call.slot.values[:-1].t() if needs[2] else None
-        d_block = None
-        if needs[3]:
-            rows = h[:-1].flatten(0, 1)  # (T * batch, size + 1)
-            d_block = workspace.block_gradient(call.slot, rows, d.flatten(0, 1))
-        return None, dc_first, dh_first, d_block, *[d] * ctx.externals
+        d_block = call.block_gradient(h, d) if needs[3] else None
+        return None, dc_first, dh_first, d_block, *[d] * ctx.external_count

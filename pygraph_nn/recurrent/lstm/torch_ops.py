@@ -12,7 +12,7 @@ Tensor = torch.Tensor
 
 class _LstmContext(Context):
     call: LstmCall
-    externals: int
+    external_count: int
     gates: Tensor
     h: Tensor
     c_doubled: Tensor
@@ -20,22 +20,22 @@ class _LstmContext(Context):
 
 
 class LstmSteps(torch.autograd.Function):
-    """Run the loop of an LSTM, where it gets all but the products with h from outside.
+    """Run the loop of an LSTM, to whose gates the loop itself adds only the products with h.
 
-    tanh(x) is computed as 2 sigmoid(2 x) - 1: the CPU's sigmoid is several times as fast. To that
-    end c is kept doubled, which rounds nothing.
+    tanh(x) is computed as 2 sigmoid(2 x) - 1: the CPU's sigmoid is several times as fast. To save a
+    multiplication, the buffer of c holds 2 c, which is exact.
 
     Args:
         call: see `LstmCall`.
         c_first, h_first: the states before the first step, (batch, size).
         block: the values of ``call.slot``, (size + 1, 4 * size).
-        externals: what the four gates add to the product with h, (T, batch, 4 * size) each.
+        externals: the terms of the four gates from outside the loop, (T, batch, 4 * size) each.
 
     Returns:
         c and h after each step, (T, batch, size) each.
 
-    The gradients of `c_first` and `h_first` are (batch, size), that of each of `externals`
-    (T, batch, 4 * size); that of `block`, (size + 1, 4 * size), is added to the slot's, and
+    The gradients of `c_first` and `h_first` are (batch, size), the gradient of each of `externals`
+    is (T, batch, 4 * size). The gradient of `block`, (size + 1, 4 * size), is added to the slot's;
     autograd gets it only if the slot has no place for it.
     """
 
@@ -54,7 +54,7 @@ class LstmSteps(torch.autograd.Function):
         c_doubled = workspace.empty((key, "c"), (steps + 1, batch, size), gates)
         tanh_c = workspace.empty((key, "tanh c"), (steps, batch, size), gates)
         torch.mul(c_first, 2, out=c_doubled[0])
-        # As tensors, numbers need not be converted in every call.
+        # Tensors, so that PyTorch does not convert numbers in every call.
         two, minus_one, minus_two = (gates.new_full((), x) for x in (2.0, -1.0, -2.0))
         by_step = workspace.by_step
         into, transform, forget, out = map(by_step, _by_gate(gates, call))
@@ -71,7 +71,7 @@ class LstmSteps(torch.autograd.Function):
             torch.sigmoid(c, out=tanh)
             torch.add(minus_one, tanh, alpha=2, out=tanh)
             torch.mul(out[t], tanh, out=h_steps[t + 1])
-        ctx.call, ctx.externals = call, len(externals)
+        ctx.call, ctx.external_count = call, len(externals)
         ctx.gates, ctx.h, ctx.c_doubled, ctx.tanh_c = gates, h, c_doubled, tanh_c
         ctx.set_materialize_grads(False)
         c = torch.mul(c_doubled[1:], 0.5, out=workspace.empty((key, "c out"), tanh_c.shape, gates))
@@ -89,7 +89,7 @@ class LstmSteps(torch.autograd.Function):
         d = workspace.empty((key, "d"), gates.shape, gates)
         by_gate, d_by_gate = _by_gate(gates, call), _by_gate(d, call)
         to_c = _local_derivatives(ctx, by_gate, d, d_by_gate)
-        # The product with the weight as h's layer has it is faster than with the transposed block.
+        # A product with a contiguous weight is faster than one with the transposed block.
         weight = workspace.empty((key, "weight"), (width, size), gates)
         weight.copy_(call.slot.values[:-1].t())
         dh = workspace.empty((key, "dh"), (batch, size), gates)
@@ -115,11 +115,8 @@ class LstmSteps(torch.autograd.Function):
         needs = ctx.needs_input_grad
         dc_first = dc * 2 if needs[1] else None
         dh_first = d_steps[0] @ weight if needs[2] else None
-        d_block = None
-        if needs[3]:
-            rows = ctx.h[:-1].flatten(0, 1)  # (T * batch, size + 1)
-            d_block = workspace.block_gradient(call.slot, rows, d.flatten(0, 1))
-        return None, dc_first, dh_first, d_block, *[d] * ctx.externals
+        d_block = call.block_gradient(ctx.h, d) if needs[3] else None
+        return None, dc_first, dh_first, d_block, *[d] * ctx.external_count
 
 
 def _by_gate(x: Tensor, call: LstmCall) -> list[Tensor]:
@@ -131,12 +128,12 @@ def _by_gate(x: Tensor, call: LstmCall) -> list[Tensor]:
 def _local_derivatives(
     ctx: _LstmContext, by_gate: list[Tensor], d: Tensor, d_by_gate: list[Tensor]
 ) -> Tensor:
-    """Compute what the loop of the backward pass multiplies gradients with, for all steps at once.
+    """Compute the factors of the gradients in the loop of the backward pass, for all steps at once.
 
     Args:
         by_gate: the gates' values, (T, batch, size) each.
-        d: a buffer, (T, batch, 4 * size), that gets each gate's derivative times what the gate is
-            multiplied with; `d_by_gate` are its slices.
+        d: a buffer, (T, batch, 4 * size), to fill with each gate's derivative times the factor that
+            multiplies the gate; `d_by_gate` are its slices.
 
     Returns:
         The derivative of h with respect to the doubled c, (T, batch, size).

@@ -1,8 +1,8 @@
 """Optional C kernels for the LSTM loop and the softmax loss, in float32 on the CPU.
 
-`build` compiles the sources, `cache` keeps the result, `loading` loads it, `structs` declares it,
-and `bindings` checks what is passed and calls it. The room uses nothing of `pygraph_nn` but its
-errors. Without a compiler, PyTorch's operations compute the same.
+`build` compiles the sources, `cache` keeps the library, `loading` loads it, `structs` declares its
+functions, and `bindings` checks their arguments and calls them. The room uses nothing of
+`pygraph_nn` but its errors. Without a compiler, PyTorch's operations compute the same.
 """
 
 from .bindings import kernels_accept, lstm, packed_size, softmax_loss

@@ -1,13 +1,12 @@
 """Call the compiled kernels on tensors of float32 on the CPU.
 
-Every tensor is checked before its address is passed on: C code would read and write elsewhere in
-memory. `kernels_accept` says whether the kernels can be used at all.
+Every tensor is checked before its address is passed on: with a wrong one, C code would read or
+write elsewhere in memory. `kernels_accept` says whether the kernels can be used at all.
 """
 
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 import torch
 
@@ -34,30 +33,32 @@ def packed_size(size: int) -> int:
     return int(_library().lstm_packed_size(size))
 
 
-def lstm(function: str, slots: tuple[int, ...], **tensors: Tensor) -> None:
+def lstm(function: str, gate_slices: tuple[int, ...], **tensors: Tensor) -> None:
     """Call ``lstm_forward`` or ``lstm_backward`` of lstm_steps.c, which explains the tensors.
 
-    `slots` are the positions of the gates in, transform, forget and out in a row of `gates`. The
-    tensors, all of them contiguous, for T steps, a batch of B rows, and H units:
+    `gate_slices` are the positions of the gates in, transform, forget and out in a row of `gates`.
+    The tensors, all of them contiguous, for T steps, a batch of B rows, and H units:
 
     - block (H + 1, 4 * H), packed (packed_size(H),), gates (T, B, 4 * H), h (T + 1, B, H + 1),
       c (T + 1, B, H), tanh_c (T, B, H);
-    - for ``lstm_backward`` also d (T, B, 4 * H) and dc (B, H), and, where there are such
-      gradients, grad_h and grad_c (T, B, H).
+    - for ``lstm_backward`` also d (T, B, 4 * H) and dc (B, H), and grad_h and grad_c (T, B, H)
+      unless they are zero.
 
     Raises:
         GraphError: a tensor is missing, unknown, or not as above.
     """
     library = _library()
     shapes = _lstm_shapes(library, function, tensors)
-    if sorted(slots) != [0, 1, 2, 3]:
-        raise GraphError(f"{function}: slots must be 0, 1, 2 and 3 in some order, got {slots}")
+    if sorted(gate_slices) != [0, 1, 2, 3]:
+        raise GraphError(
+            f"{function}: gate_slices must be 0, 1, 2 and 3 in some order, got {gate_slices}"
+        )
     if tensors.keys() != shapes.keys():
         missing, unknown = shapes.keys() - tensors.keys(), tensors.keys() - shapes.keys()
         raise GraphError(f"{function}: missing {sorted(missing)}, unknown {sorted(unknown)}")
     steps, batch, size = shapes["tanh_c"]
     arguments = Lstm(steps=steps, batch=batch, size=size, threads=torch.get_num_threads())
-    arguments.slot[:] = slots
+    arguments.slice[:] = gate_slices
     for name, shape in shapes.items():
         setattr(arguments, name, _address(function, name, tensors[name], shape))
     getattr(library, function)(arguments)
@@ -142,9 +143,13 @@ def _check_dimensions(function: str, tensor: Tensor) -> None:
 
 
 def _address(
-    function: str, name: str, tensor: Any, shape: Shape, dtype: torch.dtype = torch.float32
+    function: str, name: str, tensor: object, shape: Shape, dtype: torch.dtype = torch.float32
 ) -> int:
-    """Return the address of the elements of `tensor`, once it is as the kernels need it."""
+    """Return the address of the elements of `tensor`, after checking what the kernels rely on.
+
+    Raises:
+        GraphError: `tensor` is not a contiguous tensor of `shape` and `dtype` on the CPU.
+    """
     if (
         isinstance(tensor, Tensor)
         and tensor.dtype is dtype

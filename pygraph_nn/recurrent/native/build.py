@@ -34,7 +34,7 @@ class Unavailable(Exception):
     """The compiled kernels cannot be used here. Its text is the reason, on one line.
 
     Attributes:
-        details: what the compiler printed, if it failed; several lines.
+        details: the output of the compiler, if it failed; several lines.
     """
 
     def __init__(self, reason: str, details: str = "") -> None:
@@ -48,7 +48,7 @@ class Build:
 
     Attributes:
         compiler: the path of the compiler, then its own arguments.
-        flags: what the sources are compiled with.
+        flags: the options to compile the sources with.
         name: the file name of the library. It holds a key of everything that the result depends
             on: compiler and its version, flags, sources, C library, and OpenMP runtime.
     """
@@ -89,7 +89,7 @@ class Build:
 
     def _run(self, arguments: list[str], purpose: str) -> None:
         command = [*self.compiler, *arguments]
-        returncode, output = _run(command)
+        returncode, output = _run_command(command)
         if returncode:
             lines = output.splitlines() or [f"exit status {returncode}"]
             summary = next((line for line in lines if "error" in line), lines[-1])
@@ -128,12 +128,16 @@ def _find_compiler() -> list[str]:
 
 
 def _version(compiler: list[str]) -> str:
-    # A compiler may not know the option: what it prints then identifies it well enough.
-    return _run([*compiler, "--version"])[1]
+    # A compiler that does not know the option prints a message that identifies it well enough.
+    return _run_command([*compiler, "--version"])[1]
 
 
-def _run(command: list[str]) -> tuple[int, str]:
-    """Run `command`; return its exit status and what it printed."""
+def _run_command(command: list[str]) -> tuple[int, str]:
+    """Run `command` and return its exit status and its output.
+
+    Raises:
+        Unavailable: it cannot be started, or runs for too long.
+    """
     try:
         process = subprocess.Popen(
             command,
@@ -149,7 +153,7 @@ def _run(command: list[str]) -> tuple[int, str]:
         try:
             output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired as error:
-            # Its children, too: they hold the pipe open, and would be waited for.
+            # Kill its children too, which would go on compiling.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise Unavailable(

@@ -1,8 +1,8 @@
 """Keep compiled libraries in the user's cache folder, and decide which of them to trust.
 
-A library found there is run, so nobody else may have written it, and a damaged one must be noticed
-before it is mapped: the dynamic loader crashes on a truncated file. Each file therefore ends with
-a seal, a SHA-256 of its name and content.
+The code in a cached library runs, so nobody else may have written it. A damaged library must be
+noticed before it is loaded: the dynamic loader crashes on a truncated file. Each file therefore
+ends with a seal, a SHA-256 of its name and content.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class CacheFolder:
 
     def holds(self, name: str) -> bool:
         """Return whether `name` is an intact library that only the user can have written."""
-        # A link is not followed; a named pipe is not waited for.
+        # Do not follow a link, and do not wait for a named pipe.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             descriptor = os.open(name, flags, dir_fd=self.descriptor)

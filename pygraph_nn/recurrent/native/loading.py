@@ -103,7 +103,7 @@ def _compile(build: Build, cache: CacheFolder | None, why_not_cached: str = "") 
         build.compile(file)
         if cache is not None:
             try:
-                # Loaded before it is published, so that what cannot be loaded is never published.
+                # Load before publishing: a library that cannot be loaded is never published.
                 with cache.unfinished(build.name, file.read_bytes()) as temporary:
                     functions = _open(cache.locate(temporary))
                     cache.publish(temporary, build.name)

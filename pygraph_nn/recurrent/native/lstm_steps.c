@@ -13,7 +13,7 @@
 #include "layout.h"
 #include "vectors.h"
 
-/* A tile has as many rows as the 32 or 16 registers allow beside the vectors of the weight. A row
+/* A tile has as many rows as the 32 or 16 registers allow besides the weight's vectors. A row
  * has GATES vectors forward, one for each gate, and BACK_UNITS vectors of units backward. */
 #if defined __AVX512F__
 enum { ROWS = 5, BACK_ROWS = 10 };
@@ -43,7 +43,7 @@ INLINE vec tanh_of(vec x) {
 }
 
 /* The arguments of one loop over time: T = steps, B = batch, H = size. All arrays are contiguous.
- * slot holds the positions of the gates in, transform, forget and out in a row of 4H. */
+ * slice holds the positions of the gates in, transform, forget and out in a row of 4H. */
 struct lstm {
     const float *block;  /* (H + 1, 4H): the weight, with the bias as the last row */
     float *packed;       /* (lstm_packed_size(H),): a buffer for the panels */
@@ -55,14 +55,14 @@ struct lstm {
     const float *grad_c; /* (T, B, H): the gradient of c[1:], or NULL */
     float *d;            /* (T, B, 4H): backward writes the gradient of the sums */
     float *dc;           /* (B, H): zeros; backward writes the gradient of c[0] */
-    int slot[GATES];
+    int slice[GATES];
     int steps, batch, size, threads;
 };
 
 const struct member lstm_members[] = {
     MEMBER(lstm, block),   MEMBER(lstm, packed), MEMBER(lstm, gates),  MEMBER(lstm, h),
     MEMBER(lstm, c),       MEMBER(lstm, tanh_c), MEMBER(lstm, grad_h), MEMBER(lstm, grad_c),
-    MEMBER(lstm, d),       MEMBER(lstm, dc),     MEMBER(lstm, slot),   MEMBER(lstm, steps),
+    MEMBER(lstm, d),       MEMBER(lstm, dc),     MEMBER(lstm, slice),  MEMBER(lstm, steps),
     MEMBER(lstm, batch),   MEMBER(lstm, size),   MEMBER(lstm, threads), MEMBERS_END(lstm),
 };
 
@@ -83,7 +83,7 @@ static void pack_forward(const struct lstm *a, int panel) {
     float *to = a->packed + panel * (size + 1) * GATES * LANES;
     for (long k = 0; k <= size; k++)
         for (int gate = 0; gate < GATES; gate++, to += LANES) {
-            const float *from = a->block + k * GATES * size + a->slot[gate] * size + unit;
+            const float *from = a->block + k * GATES * size + a->slice[gate] * size + unit;
             store(to, load(from, n), LANES);
         }
 }
@@ -103,7 +103,7 @@ static void forward_tile(const struct lstm *a, int t, int panel, int row) {
         h[r] = a->h + here * (size + 1);
         UNROLL
         for (int gate = 0; gate < GATES; gate++) {
-            const float *from = a->gates + here * width + a->slot[gate] * size + unit;
+            const float *from = a->gates + here * width + a->slice[gate] * size + unit;
             sum[r][gate] = load(from, n) + load(bias + gate * LANES, LANES);
         }
     }
@@ -123,10 +123,10 @@ static void forward_tile(const struct lstm *a, int t, int panel, int row) {
         vec into = sigmoid(sums[r][0]), transform = tanh_of(sums[r][1]);
         vec forget = sigmoid(sums[r][2]), out = sigmoid(sums[r][3]);
         vec c = forget * load(a->c + here, n) + into * transform, tanh_c = tanh_of(c);
-        store(gates + a->slot[0] * size, into, n);
-        store(gates + a->slot[1] * size, transform, n);
-        store(gates + a->slot[2] * size, forget, n);
-        store(gates + a->slot[3] * size, out, n);
+        store(gates + a->slice[0] * size, into, n);
+        store(gates + a->slice[1] * size, transform, n);
+        store(gates + a->slice[2] * size, forget, n);
+        store(gates + a->slice[3] * size, out, n);
         store(a->c + next, c, n);
         store(a->tanh_c + here, tanh_c, n);
         store(a->h + (first + a->batch + r) * (size + 1) + unit, out * tanh_c, n);
@@ -188,19 +188,19 @@ static void backward_tile(const struct lstm *a, int t, int panel, int row) {
             const float *gates = a->gates + (first + r) * width + unit;
             float *d = a->d + (first + r) * width + unit;
             float *carried = a->dc + (row + r) * size + unit;
-            vec into = load(gates + a->slot[0] * size, n);
-            vec transform = load(gates + a->slot[1] * size, n);
-            vec forget = load(gates + a->slot[2] * size, n);
-            vec out = load(gates + a->slot[3] * size, n);
+            vec into = load(gates + a->slice[0] * size, n);
+            vec transform = load(gates + a->slice[1] * size, n);
+            vec forget = load(gates + a->slice[2] * size, n);
+            vec out = load(gates + a->slice[3] * size, n);
             vec tanh_c = load(a->tanh_c + here, n);
             vec dh = sums[r][j], dc = load(carried, n);
             if (a->grad_h) dh += load(a->grad_h + here, n);
             if (a->grad_c) dc += load(a->grad_c + here, n);
             dc += dh * out * (1 - tanh_c * tanh_c);
-            store(d + a->slot[0] * size, dc * transform * into * (1 - into), n);
-            store(d + a->slot[1] * size, dc * into * (1 - transform * transform), n);
-            store(d + a->slot[2] * size, dc * load(a->c + here, n) * forget * (1 - forget), n);
-            store(d + a->slot[3] * size, dh * tanh_c * out * (1 - out), n);
+            store(d + a->slice[0] * size, dc * transform * into * (1 - into), n);
+            store(d + a->slice[1] * size, dc * into * (1 - transform * transform), n);
+            store(d + a->slice[2] * size, dc * load(a->c + here, n) * forget * (1 - forget), n);
+            store(d + a->slice[3] * size, dh * tanh_c * out * (1 - out), n);
             store(carried, dc * forget, n);
         }
 }

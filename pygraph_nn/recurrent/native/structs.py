@@ -14,7 +14,7 @@ class Lstm(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in "block packed gates h c tanh_c".split()),
         *((name, ctypes.c_void_p) for name in "grad_h grad_c d dc".split()),
-        ("slot", ctypes.c_int * 4),
+        ("slice", ctypes.c_int * 4),
         *((name, ctypes.c_int) for name in "steps batch size threads".split()),
     ]
 
@@ -39,7 +39,7 @@ class _Member(ctypes.Structure):
 
 
 STRUCTS: dict[str, type[ctypes.Structure]] = {"lstm": Lstm, "softmax_loss": SoftmaxLoss}
-# Of each function the types of its result and of its arguments.
+# For each function, the types of its result and of its arguments.
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_packed_size": (ctypes.c_long, [ctypes.c_int]),
     "lstm_forward": (None, [ctypes.POINTER(Lstm)]),
@@ -74,7 +74,7 @@ def _compare(name: str, struct: type[ctypes.Structure], library: ctypes.CDLL) ->
 
 
 def _declared_layout(struct: type[ctypes.Structure]) -> dict[str, tuple[int, int]]:
-    """Return offset and size of each member by name; of the struct itself as ""."""
+    """Return the offset and size of each member by name; "" names the struct itself."""
     fields = {field[0]: getattr(struct, field[0]) for field in struct._fields_}
     members = {name: (field.offset, field.size) for name, field in fields.items()}
     return {**members, "": (0, ctypes.sizeof(struct))}
@@ -83,7 +83,10 @@ def _declared_layout(struct: type[ctypes.Structure]) -> dict[str, tuple[int, int
 def _compiled_layout(
     name: str, struct: type[ctypes.Structure], library: ctypes.CDLL
 ) -> dict[str, tuple[int, int]]:
-    """Return the same from the table in the library, of which at most one row too many is read."""
+    """Return the layout that the library states in its table ``{name}_members``.
+
+    At most one row more than `struct` has members is read: a longer table differs anyway.
+    """
     layout: dict[str, tuple[int, int]] = {}
     for member in (_Member * (len(struct._fields_) + 1)).in_dll(library, f"{name}_members"):
         layout[(member.name or b"").decode()] = member.offset, member.size
