@@ -16,6 +16,7 @@ import pygraph_nn as nngraph
 from zaremba_port import Settings, create_network
 from zaremba_port.config import ENGINES, PRECISIONS
 from zaremba_port.engines import make_model
+from zaremba_port.engines.device_queue import DeviceQueue
 from zaremba_port.language_model import TextState
 
 Step = Callable[[], object]
@@ -124,22 +125,30 @@ def engine_step(settings: Settings, name: str, device: torch.device) -> Step:
     precision = name if name in PRECISIONS else "float32"
     network = create_network(settings).to(device)
     model = make_model(engine, network, settings, precision=precision)
-    state = TextState(random_words(settings, 50 * settings.seq_length + 1).to(device))
-    queue = model.queue
+    words = TextState(random_words(settings, 50 * settings.seq_length + 1).to(device))
+    if model.queue is not None:
+        assert isinstance(model.queue, DeviceQueue)
+        return queued_step(model.queue, words)
+
+    def step() -> object:
+        model.fp(words)
+        model.bp(words, 0.1)
+        return model.norm_dw
+
+    return step
+
+
+def queued_step(queue: DeviceQueue, words: TextState) -> Step:
+    """Return a function that queues a step, and waits for all of them when the queue is full."""
     queued = 0
 
     def step() -> object:
-        model.fp(state)
-        model.bp(state, 0.1)
-        return model.norm_dw
-
-    def queued_step() -> object:
         nonlocal queued
-        queue.start(state, 0.1)
+        queue.start(words, 0.1)
         queued += 1
         return queue.collect() if queued % queue.capacity == 0 else None
 
-    return step if queue is None else queued_step
+    return step
 
 
 def products_step(settings: Settings, device: torch.device) -> Step:
