@@ -28,6 +28,7 @@ KEYWORDS = ("ptb", "pydoc")
 """Names of corpora that need no folder."""
 
 Log = Callable[[str], None]
+"""Receives the lines of a log, one at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,11 +117,11 @@ def _files_in(data: str) -> list[Path]:
             return [folder / name for name in names]
     nearest = max(candidates, key=lambda names: len(present.intersection(names)))
     missing = ", ".join(name for name in nearest if name not in present)
-    held = ", ".join(sorted(present)[:10]) + (", ..." if len(present) > 10 else "")
+    contents = ", ".join(sorted(present)[:10]) + (", ..." if len(present) > 10 else "")
     raise UserError(
         f"{folder} lacks {missing}: looked for "
         f"{' or '.join(', '.join(names) for names in candidates)}; "
-        f"the folder holds {held or 'nothing'}"
+        f"the folder holds {contents or 'nothing'}"
     )
 
 

@@ -12,14 +12,12 @@ import pygraph_nn as nngraph
 from pygraph_nn import nested
 
 from ...config import Settings, preset
+from ...language_model import TextState
 from ...model import create_network
 from ...runs import RunFolder
-from ...text import (
-    Corpus,
-    Vocabulary,
-)
+from ...text import Corpus, Vocabulary
 from ...train import train
-from ...unrolled import Model, TextState
+from ...unrolled import Model
 from .answer import Answer, section
 from .checks import claim, max_difference
 
@@ -153,7 +151,7 @@ def rates(settings: Settings) -> list[float]:
     """Train a tiny network and return the learning rate of every epoch."""
     tiny = settings.with_changes({
         "layers": 1, "rnn_size": 1, "dropout": 0.0, "vocab_size": 2, "batch_size": 1,
-        "seq_length": 2, "reference": True,  # the reference engine records every step
+        "seq_length": 2, "reference": True,  # writes metrics at every step
     })  # fmt: skip
     ids = torch.tensor([0, 1, 1, 0])
     corpus = Corpus("tiny", ids, ids, ids, Vocabulary(["a", "b"]), {})

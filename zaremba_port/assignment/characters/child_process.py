@@ -1,4 +1,4 @@
-"""A child process that answers line by line. Nothing that it does can block or outlive us."""
+"""A child process that answers line by line, and can neither block nor outlive this one."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class Program:
         status = self._wait(0.5)
         if status is None:
             return f"closed its output without ending{self._last_error()}"
-        # Its last words on standard error may not have been read yet.
+        # Standard error may not have been read to its end yet.
         for _ in range(16):
             self._transfer(0)
         if status < 0:
@@ -198,4 +198,4 @@ class Program:
         """Quote the last line on standard error; "" if there is none."""
         lines = self._stderr_tail.decode(errors="replace").split("\n")
         lines = [line.strip() for line in lines if line.strip()]
-        return f"; the last it said on standard error: {lines[-1][:200]}" if lines else ""
+        return f"; its last line on standard error: {lines[-1][:200]}" if lines else ""
