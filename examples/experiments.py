@@ -70,7 +70,7 @@ def main() -> int:
         results = []
         for unit, corpus in texts.items():
             print(f"\n{describe(unit, corpus)}\n\n{HEAD}")
-            for result in trained(unit, corpus, more, options.output):
+            for result in train_all(unit, corpus, more, options.output):
                 print(row(result), flush=True)
                 results.append(result)
             print(f"\n{verdict([result for result in results if result.unit == unit])}")
@@ -114,7 +114,9 @@ def whole_sequences(ids: torch.Tensor, settings: Settings) -> torch.Tensor:
     return ids[: (sequences * settings.seq_length + 1) * settings.batch_size]
 
 
-def trained(unit: str, corpus: Corpus, more: Mapping[str, float], folder: Path) -> Iterator[Result]:
+def train_all(
+    unit: str, corpus: Corpus, more: Mapping[str, float], folder: Path
+) -> Iterator[Result]:
     """Train every depth with every embedding, and the usual network from the other seeds, too."""
     # All epochs but the last have the initial learning rate; the last has half of it.
     usual = preset(PRESETS[unit]).with_changes({
@@ -149,20 +151,18 @@ def train_one(unit: str, corpus: Corpus, settings: Settings, folder: Path) -> Re
     )
 
 
-# The report
-
 HEAD = """\
 | layers | embedding | seed | parameters | validation |    test | seconds |
 |-------:|----------:|-----:|-----------:|-----------:|--------:|--------:|"""
 
 
-def shown(unit: str, nats: float) -> float:
-    """Convert a loss to the usual measure: perplexity for words, bits for characters."""
+def usual_measure(unit: str, nats: float) -> float:
+    """Convert a loss to its usual measure: perplexity for words, bits for characters."""
     return perplexity(nats) if unit == WORDS else bits(nats)
 
 
 def row(result: Result) -> str:
-    valid, test = (shown(result.unit, nats) for nats in (result.valid, result.test))
+    valid, test = (usual_measure(result.unit, nats) for nats in (result.valid, result.test))
     digits = 1 if result.unit == WORDS else 3
     return (
         f"| {result.layers:6} | {result.embedding:9} | {result.seed:4} | {result.parameters:10,} "
@@ -188,7 +188,7 @@ def verdict(results: list[Result]) -> str:
 
 
 def spread(results: list[Result]) -> tuple[float, float]:
-    again = [shown(r.unit, r.valid) for r in results if (r.layers, r.embedding) == USUAL]
+    again = [usual_measure(r.unit, r.valid) for r in results if (r.layers, r.embedding) == USUAL]
     return min(again), max(again)
 
 
@@ -201,12 +201,12 @@ def draw(results: list[Result], folder: Path) -> Path:
             line = [r for r in of_unit if r.embedding == embedding and r.seed == SEEDS[0]]
             axes.plot(
                 [result.layers for result in line],
-                [shown(unit, result.valid) for result in line],
+                [usual_measure(unit, result.valid) for result in line],
                 style,
                 label=f"embedding {embedding}" + (", as a layer" if embedding == SIZE else ""),
             )
             for result in line:
-                value = shown(unit, result.valid)
+                value = usual_measure(unit, result.valid)
                 text = f"{value:.0f}" if unit == WORDS else f"{value:.2f}"
                 rivals = [
                     r.valid
