@@ -11,7 +11,7 @@ from types import FrameType
 
 from ..errors import RunFailed
 from ..language_model import Diverged
-from .resume import Training, save
+from .training import Training, save
 
 
 @contextlib.contextmanager

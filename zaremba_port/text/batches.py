@@ -1,4 +1,4 @@
-"""The shapes in which the network reads a text of ids: in a batch of columns, or in one column."""
+"""The shapes in which the network reads a text of ids: a batch of columns, or one column."""
 
 from __future__ import annotations
 

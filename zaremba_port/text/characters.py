@@ -20,7 +20,7 @@ SPACE = "_"
 WORDS, CHARACTERS = "words", "characters"
 
 COURSE_FACTOR = 5.6
-"""The characters per word that the course assumes in the perplexity of a text of characters."""
+"""Characters per word, by which the course turns a loss per character into a perplexity."""
 
 COURSE_VOCABULARY = Vocabulary(
     "a e r _ b n k o t l i z c w y u s f m g h d - q p x <eos> < > N j v . ' "

@@ -25,7 +25,7 @@ SPLITS = ("train", "valid", "test")
 """Names of a corpus's parts, in the order in which they are read."""
 
 KEYWORDS = ("ptb", "pydoc")
-"""Names of corpora that need no folder."""
+"""Names of the corpora that come without a folder."""
 
 Log = Callable[[str], None]
 """Receives the lines of a log, one at a time."""
@@ -33,7 +33,7 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Hold a text in three parts, as ids of one vocabulary.
+    """A text in three parts, as ids of one vocabulary.
 
     Attributes:
         name: the keyword or folder that the corpus was loaded by.

@@ -1,4 +1,4 @@
-"""The Penn Treebank files as Mikolov prepared them: their address, and fetching them."""
+"""The Penn Treebank as Mikolov prepared it: the address of the files, and fetching them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Helpers of the answers' code: claims that raise if they are false, and numerical comparisons."""
+"""Helpers of the answers' code: claims, which raise if they are false, and comparisons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = np.ndarray[Any, Any]
 Values = torch.Tensor | Array | Sequence[float]
 
 TOLERANCE = 1e-12
-"""Doubles agree to about 1e-15; a wrong formula differs in the first digits."""
+"""Rounding in double precision is about 1e-15; a wrong formula differs in the first digits."""
 
 
 class ClaimFailed(RunFailed):

@@ -167,7 +167,7 @@ def around_validation() -> None:
 
 
 def losses_from(model: Model, data: torch.Tensor, t: int, state: State) -> float:
-    """Sum the losses of the steps from `t` on, with `state` as the state before step t."""
+    """Sum the losses of the steps from `t` on, starting from `state`."""
     losses = 0.0
     for i in range(t, 4):
         err, state = model.core_network.forward([data[i], data[i + 1], state])

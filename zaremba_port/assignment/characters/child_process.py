@@ -32,10 +32,11 @@ class Stopped(Exception):
 
 
 class Program:
-    """Run a program, and read and write its three streams without waiting on one alone.
+    """Run a program, and serve its three streams at the same time.
 
-    Standard error is read as soon as it is written, and its end is kept, so that a program cannot
-    block by writing much there. Leaving the context kills the program and its children.
+    Standard error is read as soon as it is written, and only its last bytes are kept, so that a
+    program cannot block by writing much there. Leaving the context kills the program and its
+    children.
 
     Raises:
         UserError: the program cannot be started.
@@ -83,7 +84,7 @@ class Program:
         self.close(grace=GRACE if error is None else 0)
 
     def send(self, line: str) -> None:
-        """Send one line. What the program does not read now is written while it answers."""
+        """Send one line. The part that the program does not read yet is sent while it answers."""
         self._unsent += line.encode() + b"\n"
         self._write()
 
@@ -115,7 +116,7 @@ class Program:
         return lines.count(b"\n") + 1 if newline else 0
 
     def close(self, grace: float = 0) -> None:
-        """End the input, wait up to `grace` seconds for the end, and kill the process group."""
+        """Close the input, wait up to `grace` seconds for the end, and kill the process group."""
         if self._selector.get_map() is None:  # closed before; another process may have the id now
             return
         for stream in (self._stdin, self._stdout):

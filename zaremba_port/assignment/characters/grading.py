@@ -15,7 +15,7 @@ from .child_process import Program, Stopped
 from .protocol import READY
 
 TOLERANCE = 1e-4
-"""Largest distance from 1 of the sum of an answer's probabilities."""
+"""The sum of an answer's probabilities may differ from 1 by this much."""
 
 
 class BadAnswer(Exception):
@@ -112,7 +112,7 @@ def _count_failures(
 
 
 def wait_until_ready(program: Program, seconds: float) -> None:
-    """Skip what the program prints up to its `OK GO`.
+    """Skip the output of the program up to `OK GO`.
 
     Raises:
         Stopped: the program ended, or did not print `OK GO` within `seconds`.
@@ -172,7 +172,7 @@ def summary(result: Grade, text: Sequence[str]) -> list[str]:
 
 
 def raise_if_stopped(result: Grade) -> None:
-    """Do nothing if the program ran to the end of the text.
+    """Raise an error if the program did not run to the end of the text.
 
     Raises:
         RunFailed: the program died or hung.

@@ -227,9 +227,9 @@ TRAINING: tuple[Pair, ...] = (
             "prepares it and ends with the test; `train_epochs` is the loop.",
             "`Training` holds the variables of the loop, so that they can be saved and restored. "
             "A resumed run continues bit for bit.",
-            "One training step is `fp` and `bp`. A GPU computes several steps before anyone waits "
-            "for it, up to the next step whose result is needed; then `train_steps` yields them "
-            "all.",
+            "One training step is `fp` and `bp`. On a GPU, the program starts several steps, up to "
+            "the next one whose result is needed, before it waits for them; `train_steps` then "
+            "yields them all.",
             "`epoch` is the fraction `step / epoch_size` in both programs. The learning rate "
             "falls after each whole epoch above `max_epoch`.",
             "A very short text has no reports. With fewer than five steps per epoch the divisor "
