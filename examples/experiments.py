@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zaremba_port import Corpus, RunFolder, Settings, UserError, load_corpus, preset, train
@@ -206,23 +207,10 @@ def draw(results: list[Result], folder: Path) -> Path:
                 label=f"embedding {embedding}" + (", as a layer" if embedding == SIZE else ""),
             )
             for result in line:
-                value = usual_measure(unit, result.valid)
-                text = f"{value:.0f}" if unit == WORDS else f"{value:.2f}"
-                rivals = [
-                    r.valid
-                    for r in of_unit
-                    if r.layers == result.layers and r.embedding != embedding
-                ]
-                # The lower of two points has its value below, the higher one above.
-                place = (0, -14 if result.valid < min(rivals) else 8)
-                axes.annotate(
-                    text,
-                    (result.layers, value),
-                    place,
-                    textcoords="offset points",
-                    ha="center",
-                    fontsize=8,
-                )
+                rivals = [r for r in of_unit if r.layers == result.layers]
+                # The lowest of the points has its value below, the others above.
+                is_lowest = result.valid < min(r.valid for r in rivals if r.embedding != embedding)
+                write_value(axes, result, -14 if is_lowest else 8)
         low, high = spread(of_unit)
         axes.errorbar(
             USUAL[0],
@@ -244,6 +232,19 @@ def draw(results: list[Result], folder: Path) -> Path:
     for ending in ("png", "svg"):
         figure.savefig(folder / f"experiments.{ending}", dpi=150)
     return (folder / "experiments.png").resolve()
+
+
+def write_value(axes: Axes, result: Result, above: int) -> None:
+    """Write the validation result beside its point, `above` points higher."""
+    value = usual_measure(result.unit, result.valid)
+    axes.annotate(
+        f"{value:.0f}" if result.unit == WORDS else f"{value:.2f}",
+        (result.layers, value),
+        (0, above),
+        textcoords="offset points",
+        ha="center",
+        fontsize=8,
+    )
 
 
 if __name__ == "__main__":

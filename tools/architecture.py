@@ -117,7 +117,7 @@ def package_of(name: str) -> str:
 def _title(house: House, name: str, frames: set[str]) -> str:
     around = next((frame for frame in frames if is_inside(name, frame)), package_of(name))
     path = name.removeprefix(f"{around}.").replace(".", "/")
-    return f"{path}/" if house.is_package_name(name) else f"{path}.py"
+    return f"{path}/" if house.is_package(name) else f"{path}.py"
 
 
 def _description(house: House, name: str) -> str:

@@ -134,12 +134,8 @@ class House:
         }
 
     def is_package(self, module: str) -> bool:
-        """Return whether `module` is a folder with an ``__init__``."""
-        return self.files[module].name == "__init__.py"
-
-    def is_package_name(self, module: str) -> bool:
-        """Return whether `module` is one of the packages or rooms."""
-        return module in self.files and self.is_package(module)
+        """Return whether `module` is a folder with an ``__init__``, in one of the packages."""
+        return module in self.files and self.files[module].name == "__init__.py"
 
     @cached_property
     def imports(self) -> list[Import]:
