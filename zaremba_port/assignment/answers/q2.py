@@ -83,7 +83,7 @@ def cell(size: int) -> nngraph.gModule:
 
 
 def paper(h_below: Array, h_before: Array, c_before: Array, T: Array, b: Array) -> dict[str, Array]:
-    """Evaluate section 3.1. `T` is (4n, 2n), `b` is (4n,), all others are (batch, n)."""
+    """Evaluate the equations of section 3.1: `T` (4n, 2n), `b` (4n,), all others (batch, n)."""
     gates = np.concatenate([h_below, h_before], axis=1) @ T.T + b  # (batch, 4n)
     i, f, o, g = np.split(gates, 4, axis=1)
     i, f, o, g = sigm(i), sigm(f), sigm(o), np.tanh(g)
