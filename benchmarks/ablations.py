@@ -1,8 +1,15 @@
-"""What each optimisation gains: words per second of training with it and without it.
+"""Measure what each optimisation gains: words per second of training with it and without it.
 
-Run it from the repository on an idle machine: ``python -m benchmarks.ablations``. Each optimisation
-is switched off by replacing one function; the model trains with and without it in turn, half a
-second each, so that whatever slows the machine slows both. The gain is the ratio of the medians.
+Run it from the repository on an idle machine: ``python -m benchmarks.ablations``. For each row, one
+model trains with and without the optimisation in turn, half a second each, so that whatever slows
+the machine slows both. The gain is the ratio of the medians, less one.
+
+A switch replaces one function, class or attribute of the library for the time of a ``with`` block;
+everything else runs as usual. Two rows need another baseline, which both of their measurements
+share: batching is measured on layers that run by their modules, since the hand-written functions
+cannot run step by step; the hand-written backward pass of the LSTM is measured without compiled
+code, which would take its place. Gains of different rows overlap and do not add up.
+
 ``--docs`` writes the table into docs/architecture.md, between its two marks.
 """
 
@@ -12,99 +19,99 @@ import argparse
 import contextlib
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 from unittest.mock import patch
 
 import torch
 
-from pygraph_nn import nn
+from benchmarks.documents import DOCS, replace_between
+from benchmarks.training_candidates import random_words
+from pygraph_nn import FlatSGD, nn
 from pygraph_nn.recurrent import batched_stages, dispatch, functions, loop_stages
 from pygraph_nn.recurrent.buffers import BufferedWorkspace
 from pygraph_nn.recurrent.lstm import LstmSteps
-from pygraph_nn.recurrent.workspace import Slot, Workspace
+from pygraph_nn.recurrent.workspace import BufferKey, Slot, Workspace
 from zaremba_port import TextState, create_network, preset
-from zaremba_port.engines import make_model
+from zaremba_port.engines import FastModel, make_model, start_generators
 from zaremba_port.language_model import LanguageModel
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "architecture.md"
-BEGIN, END = "<!-- ablations: begin -->", "<!-- ablations: end -->"
-
-Switch = Callable[[LanguageModel], contextlib.AbstractContextManager[Any]]
-"""Given the model, a context in which the optimisation is off."""
+Switch = Callable[[LanguageModel], contextlib.AbstractContextManager[object]]
+"""Return a context in which an optimisation of the model is off."""
 
 
-@dataclass(frozen=True)
-class Optimisation:
-    """One row of the table.
-
-    Attributes:
-        name: what is done.
-        where: the files that do it.
-        off: switches it off.
-        preset: the preset it is measured with.
-        engine: "fast" or "graph".
-        changes: settings that differ from the preset's.
-        compiled: whether the compiled kernels run meanwhile.
-    """
-
-    name: str
-    where: str
-    off: Switch
-    preset: str = "small"
-    engine: str = "fast"
-    changes: dict[str, Any] = field(default_factory=dict)
-    compiled: bool = True
+def leave_as_it_is(model: LanguageModel) -> contextlib.AbstractContextManager[object]:
+    """Switch nothing off."""
+    return contextlib.nullcontext()
 
 
-def replaced(owner: Any, name: str, value: Any) -> Switch:
-    """Return the switch that replaces one attribute."""
+def replaced(owner: object, name: str, value: object) -> Switch:
+    """Return the switch that replaces one attribute of `owner`."""
     return lambda model: patch.object(owner, name, value)
+
+
+def no_function(*arguments: object) -> None:
+    """Replace a choice of `dispatch`: no hand-written function fits."""
+
+
+def by_module(kind: type) -> Switch:
+    """Return the switch that runs layers of one class by their modules, all time steps at once."""
+    others = {k: function for k, function in dispatch._FUSED_LAYERS.items() if k is not kind}
+    return replaced(dispatch, "_FUSED_LAYERS", others)
+
+
+def is_table(module: torch.nn.Module, input: object) -> bool:
+    """Replace `row_wise`: only the embedding takes all time steps as one batch.
+
+    Step by step, autograd would make a gradient of the whole table in every step.
+    """
+    return isinstance(module, nn.LookupTable)
 
 
 @contextlib.contextmanager
 def step_by_step(model: LanguageModel) -> Iterator[None]:
-    """Run what is outside loops by its modules, one time step after the other."""
+    """Call the layers outside loops, but for the embedding, once for each time step."""
     with (
-        patch.object(BufferedWorkspace, "fuses_layers", False),
-        patch.object(batched_stages, "row_wise", lambda module, input: False),
-        patch.object(batched_stages, "_losses_of_steps", lambda criterion, input: None),
+        patch.object(batched_stages, "row_wise", is_table),
+        patch.object(batched_stages, "_losses_of_steps", no_function),
     ):
         yield
 
 
 @contextlib.contextmanager
 def dense_embedding(model: LanguageModel) -> Iterator[None]:
-    """Treat the gradient of the embedding like that of any other parameter."""
-    layout = model._sgd._layout  # type: ignore[attr-defined]
+    """Clear, measure and apply the gradient of the whole embedding, not only of the rows read."""
+    layout = sgd_of(model)._layout
     tables = [slot for slot in layout.slots.values() if slot.rows is not None]
-    first, rows = layout.dense_from, [slot.rows for slot in tables]
+    dense_from, rows = layout.dense_from, [slot.rows for slot in tables]
     layout.dense_from = 0
     for slot in tables:
         slot.rows = None
     try:
         yield
     finally:
-        layout.dense_from = first
-        for slot, index in zip(tables, rows, strict=True):
-            assert slot.grads is not None
-            slot.grads.zero_()
-            slot.rows = index
-            slot.written = False
+        layout.dense_from = dense_from
+        for slot, indices in zip(tables, rows, strict=True):
+            slot.zero_rows()  # the whole gradient, as `rows` is still None
+            slot.rows = indices
 
 
-def default_library(model: LanguageModel) -> contextlib.AbstractContextManager[Any]:
-    """Multiply by the library that PyTorch uses by default."""
-    return patch.object(model._sgd, "_library_precision", "highest")  # type: ignore[attr-defined]
+def default_library(model: LanguageModel) -> contextlib.AbstractContextManager[object]:
+    """Compute products by the library that PyTorch uses by default."""
+    return patch.object(sgd_of(model), "_library_precision", "highest")
+
+
+def sgd_of(model: LanguageModel) -> FlatSGD:
+    """Return the optimiser of a model of the fast engine."""
+    assert isinstance(model, FastModel)
+    return model._sgd
 
 
 def new_buffer(
-    self: BufferedWorkspace, key: object, shape: Any, like: torch.Tensor
+    self: BufferedWorkspace, key: BufferKey, shape: Sequence[int], like: torch.Tensor
 ) -> tuple[torch.Tensor, bool]:
-    """Allocate a buffer in every call."""
+    """Replace `BufferedWorkspace._buffer`: allocate a buffer in every call."""
     return like.new_empty(tuple(shape)), True
 
 
@@ -115,29 +122,56 @@ def gradient_without_copy(
     grad: torch.Tensor,
     scale: torch.Tensor | None = None,
 ) -> None:
-    """Compute a block's gradient from a transposed view, whatever its width."""
+    """Replace `Workspace.block_gradient`: multiply by a transposed view, whatever the width."""
+    assert slot.grads is not None
     transposed = inputs.t() if scale is None else inputs.t() * scale.t()
-    self.product(transposed, grad, slot.grads, beta=int(slot.written))  # type: ignore[arg-type]
+    self.product(transposed, grad, slot.grads, beta=int(slot.written))
     slot.written = True
 
 
-NO_LAYERS: dict[type, Any] = {}
+LSTM_BY_TORCH = replaced(dispatch, "NativeLstmSteps", LstmSteps)
+LAYERS_BY_MODULES = replaced(BufferedWorkspace, "fuses_layers", False)
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """One row of the table.
+
+    Attributes:
+        name: what is done.
+        where: the files that do it.
+        off: switches it off.
+        baseline: switches off what would hide it, in both measurements.
+        preset: the preset it is measured with.
+        engine: "fast" or "graph".
+        changes: settings that differ from the preset's.
+    """
+
+    name: str
+    where: str
+    off: Switch
+    baseline: Switch = leave_as_it_is
+    preset: str = "small"
+    engine: str = "fast"
+    changes: Mapping[str, object] = field(default_factory=dict)
+
 
 OPTIMISATIONS = [
     Optimisation(
         "outside loops, one product for all time steps",
         "`recurrent/plan.py`, `recurrent/batched_stages.py`",
         step_by_step,
+        baseline=LAYERS_BY_MODULES,
     ),
     Optimisation(
-        "hand-written functions for layers outside loops",
+        "hand-written function of linear layers outside loops",
         "`recurrent/functions.py`, `recurrent/dispatch.py`",
-        replaced(dispatch, "_FUSED_LAYERS", NO_LAYERS),
+        by_module(nn.Linear),
     ),
     Optimisation(
         "softmax, loss and their gradient in one buffer",
         "`recurrent/loss_chains.py`, `recurrent/functions.py`",
-        replaced(batched_stages, "fused_loss", lambda *arguments: None),
+        replaced(batched_stages, "fused_loss", no_function),
     ),
     Optimisation(
         "softmax and loss by compiled code",
@@ -147,18 +181,18 @@ OPTIMISATIONS = [
     Optimisation(
         "LSTM loop by compiled code",
         "`recurrent/lstm/native.py`, `recurrent/native/lstm_steps.c`",
-        replaced(dispatch, "NativeLstmSteps", LstmSteps),
+        LSTM_BY_TORCH,
     ),
     Optimisation(
         "LSTM loop with a hand-written backward pass",
         "`recurrent/lstm/torch_ops.py`",
-        replaced(loop_stages, "lstm_loop", lambda *arguments: None),
-        compiled=False,
+        replaced(loop_stages, "lstm_loop", no_function),
+        baseline=LSTM_BY_TORCH,
     ),
     Optimisation(
         "GRU loop with a hand-written backward pass (`--cell gru`)",
         "`recurrent/gru.py`",
-        replaced(loop_stages, "gru_loop", lambda *arguments: None),
+        replaced(loop_stages, "gru_loop", no_function),
         changes={"cell": "gru"},
     ),
     Optimisation(
@@ -190,11 +224,7 @@ OPTIMISATIONS = [
     Optimisation(
         "dropout from uniform numbers (preset medium)",
         "`recurrent/functions.py`",
-        replaced(
-            dispatch,
-            "_FUSED_LAYERS",
-            {kind: f for kind, f in dispatch._FUSED_LAYERS.items() if kind is not nn.Dropout},
-        ),
+        by_module(nn.Dropout),
         preset="medium",
     ),
     Optimisation(
@@ -209,36 +239,30 @@ OPTIMISATIONS = [
 def measure(optimisation: Optimisation, rounds: int, seconds: float) -> tuple[float, float]:
     """Return the medians of words per second with and without `optimisation`."""
     settings = preset(optimisation.preset).with_changes(optimisation.changes)
-    torch.manual_seed(0)
+    start_generators(settings.seed)
     model = make_model(optimisation.engine, create_network(settings), settings)
-    words = torch.randint(settings.vocab_size, (2000, settings.batch_size))
-    text = TextState(words)
+    text = TextState(random_words(settings, 2000))
+    words = settings.seq_length * settings.batch_size
 
-    def train_for(seconds: float) -> float:
+    def step() -> None:
+        model.fp(text)
+        model.bp(text, 0.1)
+
+    def rate() -> float:
+        step()  # not counted: the first step after a switch also pays for the switch
         steps, start = 0, time.perf_counter()
-        while time.perf_counter() - start < seconds:
-            model.fp(text)
-            model.bp(text, 0.1)
+        while (passed := time.perf_counter() - start) < seconds:
+            step()
             steps += 1
-        read = steps * settings.seq_length * settings.batch_size
-        return read / (time.perf_counter() - start)
+        return steps * words / passed
 
-    rates: tuple[list[float], list[float]] = ([], [])
-    loop = contextlib.nullcontext() if optimisation.compiled else native_loop_off()
-    with loop:
-        for switch in (contextlib.nullcontext(), optimisation.off(model)):
-            with switch:
-                train_for(seconds)
-        for _ in range(rounds):
-            rates[0].append(train_for(seconds))
+    with_it, without_it = [], []
+    with optimisation.baseline(model):
+        for _ in range(rounds + 1):
+            with_it.append(rate())
             with optimisation.off(model):
-                rates[1].append(train_for(seconds))
-    return statistics.median(rates[0]), statistics.median(rates[1])
-
-
-def native_loop_off() -> contextlib.AbstractContextManager[Any]:
-    """Run the loop of an LSTM by PyTorch's operations."""
-    return patch.object(dispatch, "NativeLstmSteps", LstmSteps)
+                without_it.append(rate())
+    return statistics.median(with_it[1:]), statistics.median(without_it[1:])  # the first warms up
 
 
 def row(optimisation: Optimisation, with_it: float, without_it: float) -> str:
@@ -257,6 +281,8 @@ def main() -> None:
     parser.add_argument("--only", metavar="WORDS", help="rows whose name contains this")
     parser.add_argument("--docs", action="store_true", help="write the table into the docs")
     options = parser.parse_args()
+    if options.docs and options.only:
+        parser.error("--docs writes the whole table: leave --only out")
     torch.set_num_threads(options.threads)
     table = ["| optimisation | with | without | gain | where |", "|---|---:|---:|---:|---|"]
     for optimisation in OPTIMISATIONS:
@@ -265,10 +291,8 @@ def main() -> None:
         table.append(row(optimisation, *measure(optimisation, options.rounds, options.seconds)))
         print(table[-1], flush=True)
     if options.docs:
-        before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
-        _, _, after = rest.partition(END)
-        text = "\n".join([f"{before}{BEGIN}", *table, f"{END}{after}"])
-        DOCUMENT.write_text(text, encoding="utf-8")
+        marks = "<!-- ablations: begin -->", "<!-- ablations: end -->"
+        replace_between(DOCS / "architecture.md", *marks, "\n".join(table))
 
 
 if __name__ == "__main__":

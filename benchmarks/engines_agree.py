@@ -1,10 +1,10 @@
-"""How far the two engines come apart: the small preset in double precision on a real text.
+"""Measure how far the two engines drift apart in double precision, on the small preset.
 
-Run it from the repository: ``python -m benchmarks.engines_agree FOLDER``, where FOLDER holds
-ptb.valid.txt, which both train on. Training is chaotic, so rounding grows: 1e-11 after 10 steps and
-1e-6 after 50 are allowed, of the loss, the gradient's norm, and the parameters, in which all the
-gradients have gone. Exits with 1 if it is more. ``--device cuda`` has the fast engine train there;
-the graph engine trains on the CPU in any case.
+Run it from the repository: ``python -m benchmarks.engines_agree FOLDER``. Both engines train on
+ptb.valid.txt in FOLDER. Training is chaotic, so rounding errors grow: the loss, the gradient's norm
+and the parameters may differ by 1e-11 after 10 steps and by 1e-6 after 50, relatively. The program
+exits with 1 if they differ by more. ``--device cuda`` runs the fast engine there; the graph engine
+always runs on the CPU.
 """
 
 from __future__ import annotations
@@ -37,19 +37,20 @@ def main() -> int:
         start_generators(settings.seed)
         models.append(make_model(engine, create_network(settings).to(device), settings))
         texts.append(TextState(replicate(ids, settings.batch_size).to(device)))
-    names = [dict(model.core_network.named_parameters()) for model in models]
+    parameters = [dict(model.core_network.named_parameters()) for model in models]
     print("step         loss, graph          loss, fast    apart    norm  parameters, apart")
     most = 0.0
     failed = False
     for step in range(1, options.steps + 1):
-        found = []
+        results: list[tuple[float, float]] = []
         for model, text in zip(models, texts, strict=True):
-            found += train_steps(model, text, settings.lr, at_most=1)
-        losses, norms = zip(*found, strict=True)
+            results += train_steps(model, text, settings.lr, at_most=1)
+        losses, norms = zip(*results, strict=True)
         loss_apart = abs(losses[0] - losses[1]) / losses[0]
         norm_apart = abs(norms[0] - norms[1]) / norms[0]
         parameters_apart = max(
-            ((names[1][name].cpu() - p).norm() / p.norm()).item() for name, p in names[0].items()
+            ((parameters[1][name].cpu() - p).norm() / p.norm()).item()
+            for name, p in parameters[0].items()
         )
         most = max(most, loss_apart, norm_apart, parameters_apart)
         if step in (1, 2, 5) or step % 10 == 0:

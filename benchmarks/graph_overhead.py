@@ -1,7 +1,7 @@
-"""What a gModule costs beside its layers called by hand, and how long graphs take to build.
+"""Compare a gModule with its layers called by hand, and measure the time to build a graph.
 
 Run it from the repository: ``OMP_NUM_THREADS=1 python -m benchmarks.graph_overhead``. Each round
-times every candidate once, in turn, so that a busy machine slows all alike. The table gives
+times every candidate once, in turn, so that a busy machine slows all alike. The table holds the
 medians.
 """
 
@@ -23,7 +23,7 @@ ALLOWED, SECONDS_TO_BUILD = 1.15, 2.0
 
 
 def chain() -> nngraph.gModule:
-    """50 small layers, Linear and Tanh in turn."""
+    """Build a graph of 50 small layers, Linear and Tanh in turn."""
     h = x = nn.Identity()()
     for _ in range(LAYERS // 2):
         h = nn.Tanh()(nn.Linear(SIZE, SIZE)(h))
@@ -31,39 +31,39 @@ def chain() -> nngraph.gModule:
 
 
 def by_hand(g: nngraph.gModule) -> list[torch.nn.Module]:
-    """The same layers of torch.nn, on parameters of their own with the same values."""
-    made: list[torch.nn.Module] = []
+    """Return the layers of `g` as layers of torch.nn, with copies of its parameters."""
+    layers: list[torch.nn.Module] = []
     for module in g.children():
         if isinstance(module, nn.Linear):
             linear = torch.nn.Linear(SIZE, SIZE)
             linear.load_state_dict(module.state_dict())
-            made.append(linear)
+            layers.append(linear)
         elif isinstance(module, nn.Tanh):
-            made.append(torch.nn.Tanh())
-    assert len(made) == LAYERS
-    return made
+            layers.append(torch.nn.Tanh())
+    assert len(layers) == LAYERS
+    return layers
 
 
 def candidates() -> dict[str, Callable[[], torch.Tensor]]:
-    """Each runs forward and backward once and gives the gradient of the input."""
+    """Return functions that run forward and backward once and return the input's gradient."""
     g, protocol = chain(), chain()
     layers = by_hand(g)
     protocol.load_state_dict(g.state_dict())
     x, ones = torch.randn(BATCH, SIZE), torch.ones(BATCH, SIZE)
 
     def torch_by_hand() -> torch.Tensor:
-        h = entered = x.detach().requires_grad_()
+        h = input = x.detach().requires_grad_()
         for layer in layers:
             h = layer(h)
         h.backward(ones)
-        assert entered.grad is not None
-        return entered.grad
+        assert input.grad is not None
+        return input.grad
 
     def called() -> torch.Tensor:
-        entered = x.detach().requires_grad_()
-        g(entered).backward(ones)
-        assert entered.grad is not None
-        return entered.grad
+        input = x.detach().requires_grad_()
+        g(input).backward(ones)
+        assert input.grad is not None
+        return input.grad
 
     def forward_and_backward() -> torch.Tensor:
         protocol.forward(x)
@@ -77,7 +77,7 @@ def candidates() -> dict[str, Callable[[], torch.Tensor]]:
 
 
 def measure(rounds: int) -> dict[str, float]:
-    """The median time of each candidate, in seconds."""
+    """Return the median time of each candidate, in seconds."""
     runs = candidates()
     first, *others = [run() for run in runs.values()]
     for other in others:
@@ -95,7 +95,7 @@ def measure(rounds: int) -> dict[str, float]:
 
 
 def build(nodes: int) -> float:
-    """How long declaring `nodes` nodes and making the gModule takes, in seconds."""
+    """Return the time to declare `nodes` nodes and build the gModule, in seconds."""
     start = time.perf_counter()
     h = x = nn.Identity()()
     for _ in range(nodes - 1):

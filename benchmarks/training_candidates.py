@@ -1,6 +1,6 @@
-"""What training_speed measures: a step of training in several ways, or the products of a step.
+"""The candidates of training_speed: a training step in several ways, or the products of a step.
 
-Each step has an input of its own, and is to be called again and again.
+Each candidate is a function that runs one step, on an input of its own.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import pygraph_nn as nngraph
 from zaremba_port import Settings, create_network
 from zaremba_port.config import ENGINES, PRECISIONS
 from zaremba_port.engines import make_model
+from zaremba_port.engines.device_queue import DeviceQueue
 from zaremba_port.language_model import TextState
 
 Step = Callable[[], object]
 
 
 def make_step(name: str, settings: Settings, device: torch.device) -> Step:
-    """The step of the candidate `name`; see training_speed.CANDIDATES."""
+    """Return the step of the candidate `name`; see `training_report.CANDIDATES`."""
     if name == "products":
         return products_step(settings, device)
     if name in (*ENGINES, *PRECISIONS):
@@ -30,8 +31,8 @@ def make_step(name: str, settings: Settings, device: torch.device) -> Step:
     return peer_step(settings, name, device)
 
 
-def text(settings: Settings, rows: int) -> torch.Tensor:
-    """Words with the frequencies of a language, (rows, batch): the k-th comes 1 / k as often."""
+def random_words(settings: Settings, rows: int) -> torch.Tensor:
+    """Draw word ids, (rows, batch), as frequent as in a language: word k with weight 1 / k."""
     weights = 1 / torch.arange(1, settings.vocab_size + 1, dtype=torch.float64)
     generator = torch.Generator().manual_seed(1)
     shape = rows, settings.batch_size
@@ -39,7 +40,7 @@ def text(settings: Settings, rows: int) -> torch.Tensor:
 
 
 class Peer(torch.nn.Module):
-    """The same network on torch.nn.LSTM, or with `by_steps` on torch.nn.LSTMCell."""
+    """The language model on torch.nn.LSTM, or with `by_steps` on torch.nn.LSTMCell."""
 
     def __init__(self, settings: Settings, by_steps: bool) -> None:
         super().__init__()
@@ -58,7 +59,12 @@ class Peer(torch.nn.Module):
         for parameter in self.parameters():
             torch.nn.init.uniform_(parameter, -settings.init_weight, settings.init_weight)
 
-    def forward(self, x: torch.Tensor, y: torch.Tensor, state: Any) -> Any:
+    def forward(self, x: torch.Tensor, y: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
+        """Return the mean loss of the words `y` after `x`, (steps, batch) each, and the state.
+
+        The state is a tuple (h, c), (layers, batch, size) each; with `by_steps` it is a list of
+        (h, c), (batch, size) each, one a layer, which is changed in place.
+        """
         if not self.by_steps:
             h, state = self.lstm(self.dropout(self.embedding(x)), state)
             scores = self.linear(self.dropout(h))
@@ -75,7 +81,7 @@ class Peer(torch.nn.Module):
 
 
 def peer_step(settings: Settings, name: str, device: torch.device) -> Step:
-    """One step of training in the words of PyTorch's tutorials."""
+    """Return a training step on torch.nn, written as in PyTorch's tutorials."""
     by_steps = name == "steps"
     model: Any = Peer(settings, by_steps).to(device)
     run = torch.compile(model) if name == "compiled" else model
@@ -85,11 +91,11 @@ def peer_step(settings: Settings, name: str, device: torch.device) -> Step:
         torch.set_float32_matmul_precision("high")
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     steps, batch = settings.seq_length, settings.batch_size
-    data = text(settings, 50 * steps + 1).to(device)
+    data = random_words(settings, 50 * steps + 1).to(device)
     shape = (settings.layers, batch, settings.rnn_size)
     state: Any = (torch.zeros(shape, device=device), torch.zeros(shape, device=device))
     if by_steps:
-        state = [(c, h) for c, h in zip(*state, strict=True)]
+        state = [(h, c) for h, c in zip(*state, strict=True)]
     position = 0
 
     def step() -> object:
@@ -99,45 +105,54 @@ def peer_step(settings: Settings, name: str, device: torch.device) -> Step:
         position += steps
         sgd.zero_grad()
         loss, state = run(x, y, state)
-        # The gradient of the sum over time, as the original's, is seq_length times the mean's.
+        # The original sums the losses over time: its gradient is seq_length times the mean's.
         (loss * steps).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
         sgd.step()
         state = [tuple(s.detach() for s in pair) for pair in state] if by_steps else tuple(
             s.detach() for s in state
         )  # fmt: skip
-        # A device is not waited for, nor by our engines.
+        # Our engines do not wait for a device either.
         return loss.item() if device.type == "cpu" else loss
 
     return step
 
 
 def engine_step(settings: Settings, name: str, device: torch.device) -> Step:
+    """Return a training step of the engine `name`, or of the fast engine in precision `name`."""
     torch.manual_seed(1)
     engine = name if name in ENGINES else "fast"
     precision = name if name in PRECISIONS else "float32"
     network = create_network(settings).to(device)
     model = make_model(engine, network, settings, precision=precision)
-    state = TextState(text(settings, 50 * settings.seq_length + 1).to(device))
-    queue = model.queue
+    words = TextState(random_words(settings, 50 * settings.seq_length + 1).to(device))
+    if model.queue is not None:
+        assert isinstance(model.queue, DeviceQueue)
+        return queued_step(model.queue, words)
+
+    def step() -> object:
+        model.fp(words)
+        model.bp(words, 0.1)
+        return model.norm_dw
+
+    return step
+
+
+def queued_step(queue: DeviceQueue, words: TextState) -> Step:
+    """Return a function that queues a step, and waits for all of them when the queue is full."""
     queued = 0
 
     def step() -> object:
-        model.fp(state)
-        model.bp(state, 0.1)
-        return model.norm_dw
-
-    def queued_step() -> object:
         nonlocal queued
-        queue.start(state, 0.1)
+        queue.start(words, 0.1)
         queued += 1
         return queue.collect() if queued % queue.capacity == 0 else None
 
-    return step if queue is None else queued_step
+    return step
 
 
 def products_step(settings: Settings, device: torch.device) -> Step:
-    """The products of one step; their layouts are chosen first, by trying them out."""
+    """Return a function that computes the products of a step, each in its fastest layout."""
     if device.type == "cpu":
         torch.set_float32_matmul_precision("medium")
     torch.set_default_device(device)
@@ -157,19 +172,23 @@ def products_step(settings: Settings, device: torch.device) -> Step:
         for call in calls:
             call()
 
-    # On a device they are one CUDA graph: what it takes to start them is no matter of products.
+    # On a device they are one CUDA graph, so that the time to start each does not count.
     return nngraph.Captured(step, [torch.zeros(1)])
 
 
 def fastest(rows: int, inputs: int, outputs: int) -> list[Step]:
-    """A linear layer's output, the gradient of its input, and that of its weight."""
+    """Return the three products of a linear layer, each in the fastest of some layouts.
+
+    They are its output, the gradient of its input, and the gradient of its weight.
+    """
     x, d = torch.randn(rows, inputs), torch.randn(rows, outputs)
     weight, block = torch.randn(outputs, inputs), torch.randn(inputs, outputs)
-    made, back, columns = torch.empty(rows, outputs), torch.empty(rows, inputs), x.t().contiguous()
+    output, dx = torch.empty(rows, outputs), torch.empty(rows, inputs)
+    columns = x.t().contiguous()
     grad, grad_block = torch.empty(outputs, inputs), torch.empty(inputs, outputs)
-    choices: list[list[Step]] = [
-        [lambda: torch.mm(x, weight.t(), out=made), lambda: torch.mm(x, block, out=made)],
-        [lambda: torch.mm(d, weight, out=back), lambda: torch.mm(d, block.t(), out=back)],
+    layouts: list[list[Step]] = [
+        [lambda: torch.mm(x, weight.t(), out=output), lambda: torch.mm(x, block, out=output)],
+        [lambda: torch.mm(d, weight, out=dx), lambda: torch.mm(d, block.t(), out=dx)],
         [
             lambda: torch.mm(d.t(), x, out=grad),
             lambda: torch.mm(x.t(), d, out=grad_block),
@@ -178,6 +197,7 @@ def fastest(rows: int, inputs: int, outputs: int) -> list[Step]:
     ]
 
     def seconds(call: Step) -> float:
+        """Return the shortest of five times of a call."""
         call()
         times = []
         for _ in range(5):
@@ -188,10 +208,10 @@ def fastest(rows: int, inputs: int, outputs: int) -> list[Step]:
             times.append(time.perf_counter() - start)
         return min(times)
 
-    return [min(of_one, key=seconds) for of_one in choices]
+    return [min(calls, key=seconds) for calls in layouts]
 
 
 def wait() -> None:
-    """Until the device, if there is one, has done all it was told."""
+    """Wait until the device, if there is one, has finished."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -2,8 +2,8 @@
 
     python examples/compare_with_torch7.py [FOLDER] [--epochs]
 
-The original trained on the Penn Treebank's validation text, which is small, and validated and
-tested on its test text. FOLDER holds ptb.valid.txt and ptb.test.txt; without it they are fetched.
+The original trained on the Penn Treebank's validation text, which is small, and used its test text
+for validation and test. FOLDER holds ptb.valid.txt and ptb.test.txt; without it they are fetched.
 The program compares 50 steps, in double and in single precision; with --epochs it compares the
 perplexities of all 13 epochs, which takes some ten minutes.
 """
@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from zaremba_port import RunFolder, Settings, UserError, load_corpus, train
+from zaremba_port import Corpus, RunFolder, Settings, UserError, load_corpus, train
 
 TORCH7 = json.loads((Path(__file__).parent / "torch7_log.json").read_text())
 QUICK = bool(os.environ.get("ZAREMBA_QUICK"))
@@ -30,7 +30,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            texts = as_the_original_had_them(options.folder, Path(scratch) / "texts")
+            texts = arrange_texts(options.folder, Path(scratch) / "texts")
         except UserError as error:
             print(error)
             return 0 if QUICK else error.exit_code
@@ -43,8 +43,8 @@ def main() -> int:
     return 0
 
 
-def as_the_original_had_them(folder: str | None, to: Path) -> Path:
-    """Make a folder whose training text is the valid text, and whose others are the test text."""
+def arrange_texts(folder: str | None, to: Path) -> Path:
+    """Fill the folder `to`: the validation text to train on, the test text for both others."""
     if folder:
         paths = list(Path(folder).iterdir())
     else:
@@ -59,7 +59,7 @@ def as_the_original_had_them(folder: str | None, to: Path) -> Path:
     return to
 
 
-def compare_steps(corpus, scratch: Path, dtype: str) -> None:
+def compare_steps(corpus: Corpus, scratch: Path, dtype: str) -> None:
     """Train some steps and print their losses and gradient norms beside Torch7's."""
     settings = Settings(reference=True, dtype=dtype)
     run = RunFolder.create(scratch / dtype, settings, corpus.vocabulary, corpus.name)
@@ -75,7 +75,7 @@ def compare_steps(corpus, scratch: Path, dtype: str) -> None:
             )
 
 
-def compare_epochs(corpus, scratch: Path) -> None:
+def compare_epochs(corpus: Corpus, scratch: Path) -> None:
     """Train all epochs and print the perplexity after each beside Torch7's."""
     run = RunFolder.create(
         scratch / "epochs", Settings(reference=True), corpus.vocabulary, corpus.name

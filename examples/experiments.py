@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zaremba_port import Corpus, RunFolder, Settings, UserError, load_corpus, preset, train
@@ -70,7 +71,7 @@ def main() -> int:
         results = []
         for unit, corpus in texts.items():
             print(f"\n{describe(unit, corpus)}\n\n{HEAD}")
-            for result in trained(unit, corpus, more, options.output):
+            for result in train_all(unit, corpus, more, options.output):
                 print(row(result), flush=True)
                 results.append(result)
             print(f"\n{verdict([result for result in results if result.unit == unit])}")
@@ -114,7 +115,9 @@ def whole_sequences(ids: torch.Tensor, settings: Settings) -> torch.Tensor:
     return ids[: (sequences * settings.seq_length + 1) * settings.batch_size]
 
 
-def trained(unit: str, corpus: Corpus, more: Mapping[str, float], folder: Path) -> Iterator[Result]:
+def train_all(
+    unit: str, corpus: Corpus, more: Mapping[str, float], folder: Path
+) -> Iterator[Result]:
     """Train every depth with every embedding, and the usual network from the other seeds, too."""
     # All epochs but the last have the initial learning rate; the last has half of it.
     usual = preset(PRESETS[unit]).with_changes({
@@ -149,20 +152,18 @@ def train_one(unit: str, corpus: Corpus, settings: Settings, folder: Path) -> Re
     )
 
 
-# The report
-
 HEAD = """\
 | layers | embedding | seed | parameters | validation |    test | seconds |
 |-------:|----------:|-----:|-----------:|-----------:|--------:|--------:|"""
 
 
-def shown(unit: str, nats: float) -> float:
-    """Convert a loss to the usual measure: perplexity for words, bits for characters."""
+def usual_measure(unit: str, nats: float) -> float:
+    """Convert a loss to its usual measure: perplexity for words, bits for characters."""
     return perplexity(nats) if unit == WORDS else bits(nats)
 
 
 def row(result: Result) -> str:
-    valid, test = (shown(result.unit, nats) for nats in (result.valid, result.test))
+    valid, test = (usual_measure(result.unit, nats) for nats in (result.valid, result.test))
     digits = 1 if result.unit == WORDS else 3
     return (
         f"| {result.layers:6} | {result.embedding:9} | {result.seed:4} | {result.parameters:10,} "
@@ -188,7 +189,7 @@ def verdict(results: list[Result]) -> str:
 
 
 def spread(results: list[Result]) -> tuple[float, float]:
-    again = [shown(r.unit, r.valid) for r in results if (r.layers, r.embedding) == USUAL]
+    again = [usual_measure(r.unit, r.valid) for r in results if (r.layers, r.embedding) == USUAL]
     return min(again), max(again)
 
 
@@ -201,28 +202,15 @@ def draw(results: list[Result], folder: Path) -> Path:
             line = [r for r in of_unit if r.embedding == embedding and r.seed == SEEDS[0]]
             axes.plot(
                 [result.layers for result in line],
-                [shown(unit, result.valid) for result in line],
+                [usual_measure(unit, result.valid) for result in line],
                 style,
                 label=f"embedding {embedding}" + (", as a layer" if embedding == SIZE else ""),
             )
             for result in line:
-                value = shown(unit, result.valid)
-                text = f"{value:.0f}" if unit == WORDS else f"{value:.2f}"
-                rivals = [
-                    r.valid
-                    for r in of_unit
-                    if r.layers == result.layers and r.embedding != embedding
-                ]
-                # The lower of two points has its value below, the higher one above.
-                place = (0, -14 if result.valid < min(rivals) else 8)
-                axes.annotate(
-                    text,
-                    (result.layers, value),
-                    place,
-                    textcoords="offset points",
-                    ha="center",
-                    fontsize=8,
-                )
+                rivals = [r for r in of_unit if r.layers == result.layers]
+                # The lowest of the points has its value below, the others above.
+                is_lowest = result.valid < min(r.valid for r in rivals if r.embedding != embedding)
+                write_value(axes, result, -14 if is_lowest else 8)
         low, high = spread(of_unit)
         axes.errorbar(
             USUAL[0],
@@ -244,6 +232,19 @@ def draw(results: list[Result], folder: Path) -> Path:
     for ending in ("png", "svg"):
         figure.savefig(folder / f"experiments.{ending}", dpi=150)
     return (folder / "experiments.png").resolve()
+
+
+def write_value(axes: Axes, result: Result, above: int) -> None:
+    """Write the validation result beside its point, `above` points higher."""
+    value = usual_measure(result.unit, result.valid)
+    axes.annotate(
+        f"{value:.0f}" if result.unit == WORDS else f"{value:.2f}",
+        (result.layers, value),
+        (0, above),
+        textcoords="offset points",
+        ha="center",
+        fontsize=8,
+    )
 
 
 if __name__ == "__main__":

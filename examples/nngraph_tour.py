@@ -41,7 +41,7 @@ def chain() -> None:
 
 
 def chain_with_minus() -> None:
-    """The same chain in one line, with `-` as an arrow from each module to the next."""
+    """Declare the chain in one line, with `-` as an arrow from each module to the next."""
     y = -nn.Linear(20, 10) - nn.Tanh() - nn.Linear(10, 10) - nn.Tanh() - nn.Linear(10, 1)
     # gModule needs the first node, too. A node knows its inputs, so we can walk back to it.
     first = y

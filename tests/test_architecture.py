@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tools.architecture import Architecture, Arrow, Room, read_architecture
-from tools.draw_architecture import PICTURE, differences, draw, drawn_in
+from tools.draw_architecture import PICTURE, draw
+from tools.drawn_architecture import differences, drawn_in
 from tools.imports import ROOT, House
 
 PAGE = ROOT / "docs" / "architecture.md"

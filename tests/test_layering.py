@@ -66,7 +66,7 @@ def nothing_imports_the_package_around_it(house: House) -> list[str]:
     return [
         str(found)
         for found in house.imports
-        if house.is_package_name(found.target)
+        if house.is_package(found.target)
         and is_within(found.importer, found.target)
         and found.importer != found.target
         and not found.only_shows
@@ -106,7 +106,7 @@ def the_application_uses_only_exports(house: House) -> list[str]:
         exports = house.exports(found.target)
         if found.target not in public:
             wrong.append(f"{found}: a module that is not public")
-        elif house.is_package_name(found.target) and found.name and found.name not in exports:
+        elif house.is_package(found.target) and found.name and found.name not in exports:
             wrong.append(f"{found}: not among its exports")
     return wrong + list(modules_reached_as_attributes(house))
 

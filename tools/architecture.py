@@ -1,6 +1,6 @@
-"""What the picture of the architecture says: rooms and the imports between them, from the source.
+"""The contents of the picture of the architecture: rooms, and the imports between them.
 
-`tools/imports.py` reads the source; `tools/draw_architecture.py` draws what this file finds.
+`tools/imports.py` reads them from the source; `tools/draw_architecture.py` draws them.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import networkx
 
-from tools.imports import APPLICATION, FLOORS, LIBRARY, House, room
+from tools.imports import APPLICATION, FLOORS, LIBRARY, House, is_within, room
 
-DOORS = {"__main__"}  # floors that are no rooms
+DOORS = {"__main__"}  # floors that are not rooms
 OTHER_SOURCES = {".c", ".h", ".js", ".css", ".html"}
 
 
@@ -28,7 +28,7 @@ class Room:
         title: the folder or file, inside the frame or package around it: ``core/``, ``node.py``.
         description: the first sentence of the docstring.
         files: number of source files, without those of rooms inside.
-        is_frame: whether it only holds other rooms; it is drawn around them.
+        is_frame: whether it only holds other rooms, around which it is drawn.
         uses_library: whether it is a room of the application that imports the library.
     """
 
@@ -105,8 +105,8 @@ def read_architecture(house: House) -> Architecture:
 
 
 def is_inside(name: str, other: str) -> bool:
-    """Return whether room `name` lies in the folder of room `other`."""
-    return name.startswith(f"{other}.")
+    """Return whether room `name` lies in the folder of room `other`, and is not `other` itself."""
+    return name != other and is_within(name, other)
 
 
 def package_of(name: str) -> str:
@@ -117,7 +117,7 @@ def package_of(name: str) -> str:
 def _title(house: House, name: str, frames: set[str]) -> str:
     around = next((frame for frame in frames if is_inside(name, frame)), package_of(name))
     path = name.removeprefix(f"{around}.").replace(".", "/")
-    return f"{path}/" if house.is_package_name(name) else f"{path}.py"
+    return f"{path}/" if house.is_package(name) else f"{path}.py"
 
 
 def _description(house: House, name: str) -> str:

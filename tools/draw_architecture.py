@@ -2,9 +2,9 @@
 
     python tools/draw_architecture.py [--check]
 
-Graphviz computes the places; this program writes the SVG. Every box and arrow carries what it
-shows as attributes, and ``--check`` compares those with the source. The check needs no Graphviz,
-and does not mind another version of it, which may place boxes elsewhere.
+Graphviz computes the places; this program writes the SVG. Every box and arrow has attributes that
+say what it shows, and ``--check`` compares them with the source. The check needs no Graphviz, and
+another version of it, which places boxes elsewhere, makes no difference.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 import graphviz
@@ -23,6 +22,7 @@ import graphviz
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for a run as a program
 
 from tools.architecture import Architecture, Arrow, Room, is_inside, read_architecture
+from tools.drawn_architecture import differences, drawn_in
 from tools.imports import APPLICATION, FLOORS, LIBRARY, ROOT, House
 
 PICTURE = ROOT / "docs" / "pictures" / "architecture.svg"
@@ -95,7 +95,7 @@ def draw(architecture: Architecture) -> str:
 
 
 class Layout:
-    """Boxes, frames and arrows of one package, where Graphviz places them.
+    """The boxes, frames and arrows of one package, placed by Graphviz.
 
     Attributes:
         width, height: of the whole, in points.
@@ -168,7 +168,7 @@ class Layout:
         return [name for name in reversed(inside) if name not in imported]
 
     def _point(self, text: str) -> Point:
-        """Return a place that Graphviz names, whose y grows upwards, inside this package."""
+        """Convert a point of Graphviz, whose y grows upwards, to a point inside this package."""
         x, y = map(float, text.split(","))
         return x + MARGIN, self._top - y + MARGIN
 
@@ -211,7 +211,7 @@ def _arrow(arrow: Arrow, points: list[Point]) -> str:
 
 
 def _opening(room: Room) -> str:
-    """Return the start of a room's group, with what the picture says of it as attributes."""
+    """Return the start of a room's group, whose attributes say what the picture shows."""
     marks = ' data-uses="pygraph_nn"' if room.uses_library else ""
     return (
         f'<g class="{"frame" if room.is_frame else "room"}" data-room="{room.name}" '
@@ -267,40 +267,6 @@ def _legend(left: float, y: float) -> Iterator[str]:
         f'<text class="legend" x="{left + 782}" y="{y}">uses what pygraph_nn and pygraph_nn.nn '
         "export, and nothing else of the library</text>"
     )
-
-
-# The check
-
-
-def drawn_in(svg: str) -> Architecture:
-    """Return the rooms and arrows that a picture shows, read back from its elements."""
-    space = {"svg": "http://www.w3.org/2000/svg"}
-    root = ElementTree.fromstring(svg)
-    rooms = tuple(
-        Room(
-            group.attrib["data-room"],
-            group.findtext("svg:text[@class='name']", "", space),
-            group.findtext("svg:title", "", space),
-            int(group.attrib["data-files"]),
-            is_frame=group.attrib["class"] == "frame",
-            uses_library="data-uses" in group.attrib,
-        )
-        for group in root.findall(".//svg:g[@data-room]", space)
-    )
-    arrows = (
-        Arrow(path.attrib["data-from"], path.attrib["data-to"], "shows" in path.attrib["class"])
-        for path in root.findall(".//svg:path[@data-from]", space)
-    )
-    return Architecture(rooms, tuple(sorted(arrows)))
-
-
-def differences(source: Architecture, picture: Architecture) -> list[str]:
-    """Return, in words, each room and arrow that only the source or only the picture has."""
-    messages = []
-    for current, drawn in ((source.rooms, picture.rooms), (source.arrows, picture.arrows)):
-        messages += [f"not in the picture: {item}" for item in current if item not in drawn]
-        messages += [f"only in the picture: {item}" for item in drawn if item not in current]
-    return messages
 
 
 def main() -> int:

@@ -74,7 +74,7 @@ class Import:
         line: the line in its source.
         target: the module it imports from.
         name: the name taken from it; empty where the module itself is imported.
-        within: the function that the statement stands in; empty at the top of the file.
+        within: the function that contains the statement; empty at the top of the file.
     """
 
     importer: str
@@ -85,7 +85,7 @@ class Import:
 
     @property
     def only_shows(self) -> bool:
-        """Whether the import is one of the exceptions in `SHOWING`."""
+        """Return whether the import is one of the exceptions in `SHOWING`."""
         shows = self.within in SHOWING.get(self.importer, set())
         return shows and is_within(self.target, f"{LIBRARY}.pictures")
 
@@ -134,17 +134,13 @@ class House:
         }
 
     def is_package(self, module: str) -> bool:
-        """Return whether `module` is a folder with an ``__init__``."""
-        return self.files[module].name == "__init__.py"
-
-    def is_package_name(self, module: str) -> bool:
-        """Return whether `module` is one of the packages or rooms."""
-        return module in self.files and self.is_package(module)
+        """Return whether `module` is a folder with an ``__init__``, in one of the packages."""
+        return module in self.files and self.files[module].name == "__init__.py"
 
     @cached_property
     def imports(self) -> list[Import]:
-        """Every import of one module of the packages by another, wherever the statement stands."""
-        return [found for module in self.files for found in self._imports_of(module)]
+        """Return the imports of modules of the packages, also those inside functions."""
+        return [each for module in self.files for each in self._imports_of(module)]
 
     def _imports_of(self, module: str) -> Iterator[Import]:
         for node, function in statements(self.sources[module]):
@@ -202,17 +198,19 @@ class House:
 
     @cached_property
     def graph(self) -> dict[str, set[str]]:
-        """For each module the modules that it imports, but for those that only show."""
+        """Return the modules that each module imports, except by imports that only show."""
         graph: dict[str, set[str]] = {module: set() for module in self.files}
-        for found in self.imports:
-            if not found.only_shows and found.target != found.importer:
-                graph[found.importer].add(found.target)
+        for each in self.imports:
+            if not each.only_shows and each.target != each.importer:
+                graph[each.importer].add(each.target)
         return graph
 
 
 def statements(tree: ast.AST, function: str = "") -> Iterator[tuple[ast.AST, str]]:
-    """Yield all nodes below `tree`, each with the name of the function that it stands in."""
+    """Yield all nodes below `tree`, each with the name of the function that contains it."""
     for child in ast.iter_child_nodes(tree):
         yield child, function
-        is_function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
-        yield from statements(child, child.name if is_function else function)
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield from statements(child, child.name)
+        else:
+            yield from statements(child, function)

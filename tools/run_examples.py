@@ -2,9 +2,9 @@
 
     python tools/run_examples.py [--keep] [FILE ...]
 
-All cells of a notebook run, in a kernel of its own; the first that fails is shown with its error.
-``--keep`` runs the notebooks on their real settings, as a reader would, and writes the outputs
-into the files.
+Each notebook runs in a kernel of its own, cell by cell; the first cell that fails is shown with its
+error. ``--keep`` runs the notebooks on their real settings, as a reader would, and writes the
+outputs into the files.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ import textwrap
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 PROJECT = Path(__file__).resolve().parent.parent
 EXAMPLES = PROJECT / "examples"
@@ -30,7 +34,7 @@ CELL_LIMIT = 1200  # seconds
 
 
 def run_script(path: Path, scratch: str, environment: Mapping[str, str]) -> str:
-    """Run a program; return what it printed if it failed, else ""."""
+    """Run a program; return its output and exit status if it failed, else ""."""
     run = subprocess.run(
         [sys.executable, str(path)],
         cwd=scratch,
@@ -82,14 +86,14 @@ def run_notebook(path: Path, scratch: str, environment: Mapping[str, str], keep:
     return ""
 
 
-def last_run(notebook) -> tuple[int, object]:
+def last_run(notebook: NotebookNode) -> tuple[int, NotebookNode]:
     """Return the last code cell that began to run, and its number in the notebook, from 1."""
     code = [(n, cell) for n, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code"]
     begun = [(n, cell) for n, cell in code if cell.get("outputs") or cell.get("execution_count")]
     return (begun or code)[-1]
 
 
-def error_of(cell) -> str:
+def error_of(cell: NotebookNode) -> str:
     """Return the traceback in the outputs of a cell, without terminal colours."""
     lines = [
         line

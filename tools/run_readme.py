@@ -107,7 +107,7 @@ def run_python(block: Block, code: str, document: Path, module: ModuleType) -> t
     """Run `code` in the namespace of `module`.
 
     Returns:
-        What it printed, and the traceback, or "" if it succeeded.
+        Its output, and the traceback, or "" if it succeeded.
     """
     stdout, stderr = io.StringIO(), io.StringIO()
     with redirect_stdout(stdout), redirect_stderr(stderr):
@@ -115,8 +115,8 @@ def run_python(block: Block, code: str, document: Path, module: ModuleType) -> t
             # Leading empty lines make tracebacks name lines of the document.
             exec(compile("\n" * block.line + code, document, "exec"), module.__dict__)
         except BaseException as error:  # SystemExit too
-            trace = error.__traceback__.tb_next  # skips the frame of this function
-            traceback.print_exception(None, error, trace)
+            own_frame = error.__traceback__  # of this function: not to be shown
+            traceback.print_exception(None, error, own_frame and own_frame.tb_next)
             return stdout.getvalue(), stderr.getvalue()
     return stdout.getvalue(), ""
 
@@ -125,7 +125,7 @@ def run_shell(code: str, folder: str) -> tuple[str, str]:
     """Run commands in `folder`.
 
     Returns:
-        What they printed, and the reason of a failure, or "" if they succeeded.
+        Their output, and the reason of a failure, or "" if they succeeded.
     """
     if make := MAKE.search(code):
         return "", f"CI runs '{make[0]}' already: add a '<!-- run as: ... -->' above the block"

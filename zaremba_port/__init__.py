@@ -66,7 +66,7 @@ else:
         if name not in _ROOMS:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(f".{_ROOMS[name]}", __name__), name)
-        globals()[name] = value  # later accesses do not come here
+        globals()[name] = value  # Python calls __getattr__ for missing names only
         return value
 
     def __dir__() -> list[str]:
@@ -74,7 +74,7 @@ else:
 
 
 class _Package(ModuleType):
-    """Keep the name `train` for the function: importing the module `train` would take it."""
+    """Keep `train` the function, which importing the module `train` would replace."""
 
     def __setattr__(self, name: str, value: object) -> None:
         if not (name in _ROOMS and isinstance(value, ModuleType)):

@@ -14,7 +14,7 @@ from typing import Any
 from .errors import UserError, check_choice, did_you_mean
 
 ENGINES = ("fast", "graph")
-"""Names of the engines that train and evaluate: all time steps at once, or one after the other."""
+"""Names of the engines: "fast" runs all time steps at once, "graph" one after the other."""
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 """Precisions in which the fast engine multiplies float32 matrices."""
@@ -158,7 +158,7 @@ FIXED_ON_RESUME = (
     "dtype",
     "reference",
 )
-"""Settings that a saved network's parameters and its position in the text depend on."""
+"""Settings that a resumed run cannot change: the saved parameters or position depend on them."""
 
 _SMALL = Settings()
 _CHARS = replace(_SMALL, vocab_size=50, seq_length=50)
@@ -190,11 +190,11 @@ PRESET_DESCRIPTIONS = {
     "small": "Zaremba et al. 2014, non-regularised; the original program's default",
     "medium": "Zaremba et al. 2014, medium regularised",
     "large": "Zaremba et al. 2014, large regularised",
-    "ward": "word embeddings larger than the state, half of everything dropped",
+    "ward": "word embeddings larger than the state, dropout 0.5",
     "demo": "a network for a first try within minutes",
     "char-small": "characters: as small, in sequences of 50; the Treebank has 50 symbols",
     "char-large": "characters: 3 layers of 600, dropout 0.1, init_weight 0.05, else as char-small",
-    "char-ward": "characters: embeddings of 20, fewer than symbols; dropout and training as ward",
+    "char-ward": "characters: embeddings of 20 for 50 symbols; dropout and training as ward",
 }
 
 

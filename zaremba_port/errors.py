@@ -19,7 +19,7 @@ class UserError(Exception):
 
 
 class RunFailed(UserError):
-    """Report that a run was interrupted or failed after a good start."""
+    """Report that a run was interrupted, or failed after it had started."""
 
     exit_code = 1
 
@@ -37,10 +37,10 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
 
 def check_choice(what: str, name: str, choices: Collection[str]) -> None:
-    """Check that `name` is one of `choices`; `what` is the word for one of them.
+    """Check that `name` is one of `choices`; the message calls it a `what`.
 
     Raises:
-        UserError: it is not. The message names the nearest, and all.
+        UserError: it is not. The message suggests the nearest, and lists all.
     """
     if name not in choices:
         hint = did_you_mean(name, choices)

@@ -8,13 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from .language_model import LanguageModel, TextState
-from .text import (
-    CHARACTERS,
-    COURSE_FACTOR,
-    WORDS,
-    bits,
-    characters_per_word,
-)
+from .text import CHARACTERS, COURSE_FACTOR, WORDS, bits, characters_per_word
 
 
 def run_valid(model: LanguageModel, state: TextState) -> float:
@@ -64,7 +58,7 @@ def report_lines(title: str, how: str, loss: float, characters: Sequence[str] = 
         title: what was measured, such as "Test set perplexity".
         how: how the text was read.
         loss: the mean loss, in nats per word or character.
-        characters: the tokens of a text of characters, for its measures per word; else empty.
+        characters: the tokens, if the text is one of characters, to report bits and words too.
     """
     if not characters:
         return [f"{title} : {perplexity(loss):.3f}  ({how}, {loss:.6f} nats per word)"]
@@ -75,11 +69,11 @@ def report_lines(title: str, how: str, loss: float, characters: Sequence[str] = 
 
 
 def character_lines(loss: float, characters: Sequence[str]) -> list[str]:
-    """Return lines with a mean loss in nats per character in bits, and as perplexity of words."""
-    real = characters_per_word(characters)
+    """Return lines that convert a loss in nats per character to bits, and to words."""
+    length = characters_per_word(characters)
     return [
         f"  bits per character : {bits(loss):.4f}",
-        f"  perplexity of words : {perplexity(loss * real):.3f}  (exp({real:.4f} * nats))",
+        f"  perplexity of words : {perplexity(loss * length):.3f}  (exp({length:.4f} * nats))",
     ]
 
 

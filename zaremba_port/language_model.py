@@ -25,18 +25,18 @@ from .text import Corpus, replicate, sequential
 
 @dataclass
 class TextState:
-    """A text and the place that reading it has reached (state_train, state_valid, ... in Lua).
+    """A text and the position of its reader: state_train, state_valid and state_test in Lua.
 
     Attributes:
         data: word ids, (rows, batch).
-        pos: the row to be read next, from 0.
+        pos: the next row to read, from 0.
     """
 
     data: torch.Tensor
     pos: int = 0
 
     def ends_within(self, length: int) -> bool:
-        """Return whether no `length` rows are left that all have a next row to predict."""
+        """Return whether fewer than `length` rows are left that have a next row to predict."""
         return self.pos + length + 1 > len(self.data)
 
     def rows(self, start: int, length: int) -> torch.Tensor:
@@ -113,7 +113,7 @@ def shrink_factor(norm: torch.Tensor, max_grad_norm: float) -> torch.Tensor: ...
 def shrink_factor(norm: float | torch.Tensor, max_grad_norm: float) -> float | torch.Tensor:
     """Return the factor, at most 1, that reduces a gradient's norm to `max_grad_norm`.
 
-    `norm` is a number, or a tensor, (), on a device, which is not waited for.
+    `norm` is a number, or a tensor, (), on a device; the host does not wait for it.
     """
     if isinstance(norm, torch.Tensor):
         return (max_grad_norm / norm).clamp(max=1)
@@ -127,9 +127,9 @@ def has_diverged(loss: torch.Tensor, norm: torch.Tensor) -> torch.Tensor: ...
 
 
 def has_diverged(loss: float | torch.Tensor, norm: float | torch.Tensor) -> bool | torch.Tensor:
-    """Return whether a step must not change any parameter: its loss or norm is infinite or NaN.
+    """Return whether the loss or the norm is infinite or NaN; such a step changes no parameter.
 
-    Both are numbers, or both tensors, (), on a device, which are not waited for.
+    Both are numbers, or both are tensors, (), on a device; the host does not wait for them.
     """
     either = loss + norm  # infinite or NaN if one of them is
     if isinstance(either, torch.Tensor):
@@ -140,11 +140,11 @@ def has_diverged(loss: float | torch.Tensor, norm: float | torch.Tensor) -> bool
 class LanguageModel(ABC):
     """A network that reads `seq_length` words at a time, learns from them, and keeps its state.
 
-    Both engines implement this interface. `fp` and `bp` together are one training step. An engine
-    adds how the network runs forward and backward over a sequence, and how its parameters move.
+    `fp` and `bp` together are one training step. An engine implements the abstract methods: it runs
+    the network forward and backward over a sequence, and updates the parameters.
 
     Attributes:
-        settings, cell: those of the network; `cell` is None for ``settings.cell``.
+        settings, cell: of the network; `cell` is None for ``settings.cell``.
         core_network: the network for one time step.
         rnns: its clones, one for each time step, with shared parameters; empty in the fast engine.
         paramx, paramdx: all parameters and all gradients, (n,), in the engine's own order.
@@ -192,8 +192,8 @@ class LanguageModel(ABC):
     def fp(self, state: TextState) -> float:
         """Read the next `seq_length` words of each row; return their mean loss in nats per word."""
         nested.copy(self.s[0], self.start_s)
-        # As in the original, s[0] is filled before a text that ends is started anew: the first
-        # sequence after the wrap still starts from the state that was reached.
+        # As in the original, s[0] is filled before the reader returns to the start of the text: the
+        # first sequence after that still starts from the last state.
         if state.ends_within(self.settings.seq_length):
             self.reset_state(state)
         self.forward(state.rows(state.pos, self.settings.seq_length))
@@ -202,7 +202,7 @@ class LanguageModel(ABC):
         return self.loss
 
     def bp(self, state: TextState, lr: float) -> None:
-        """Go back through what `fp` read, and step against the gradient, its norm clipped.
+        """Backpropagate through what `fp` read, and step against the gradient, its norm clipped.
 
         Raises:
             Diverged: loss or norm is infinite or NaN. Parameters, `start_s` and `state` are as
@@ -251,7 +251,7 @@ class LanguageModel(ABC):
 
         Yields:
             The losses of one or more time steps, (steps,), in nats per word; and the state after
-            them, a table of (batch, rnn_size), which the next reading may overwrite.
+            them, a table of (batch, rnn_size). The next iteration may overwrite the state.
         """
 
     def disable_dropout(self) -> None:
@@ -265,5 +265,5 @@ class LanguageModel(ABC):
             rnn.train()
 
     def kernels_unavailable(self) -> str | None:
-        """Return why compiled kernels do not run where they could; None where nothing is amiss."""
+        """Return why compiled kernels that could run do not; None if all of them run."""
         return None

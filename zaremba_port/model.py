@@ -17,7 +17,7 @@ from pygraph_nn import nn, torch7_random
 from .config import Settings
 
 Cell = Callable[..., tuple[nngraph.Node, ...]]
-"""``cell(x, *prev_state, input_size=, rnn_size=)``, which returns the next state, output last."""
+"""``cell(x, *prev_state, input_size=, rnn_size=)`` returns the next state, its output last."""
 
 
 def lstm(
@@ -149,7 +149,7 @@ def parts(table: nngraph.Node, n: int) -> list[nngraph.Node]:
 
 @contextlib.contextmanager
 def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Make `dtype` the type of new parameters."""
+    """Create new parameters in `dtype` inside the block."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

@@ -1,4 +1,4 @@
-"""Training: `main` of the original, with `fp`, `bp`, reports, validation and the falling rate.
+"""Training: `main` of the original, with reports, validation and the learning-rate schedule.
 
 Read `train_epochs` beside the loop of main.lua. Saving, resuming and stopping are in `runs`.
 """
@@ -19,7 +19,6 @@ from .evaluate import run_test, run_valid
 from .language_model import Diverged, LanguageModel, TextState, text_states
 from .model import Cell, create_network
 from .runs import (
-    Log,
     Progress,
     RunFolder,
     Training,
@@ -32,9 +31,10 @@ from .runs import (
     stop_interrupted,
     write_step,
 )
-from .text import Corpus
+from .text import Corpus, Log
 
 OnStep = Callable[[int, int], None]
+"""``on_step(step, last_step)``, called after every step."""
 
 
 def train(
@@ -53,24 +53,29 @@ def train(
 ) -> Progress:
     """Train the network of `run` on `corpus`; save parameters, metrics and log in its folder.
 
-    `log` gets the original's lines at the original's steps. `on_step(step, last_step)` is called
-    after every step. `max_steps` ends the run early; `resume` goes on from what the folder holds,
-    at the rate `new_lr` if given. `cell` is a recurrent cell of your own instead of
-    ``settings.cell``. `device`, `engine` and `precision` are as `zaremba train` takes them.
+    Args:
+        device, engine, precision: the values that `zaremba train` takes.
+        max_steps: the last step, if the run is to end early.
+        resume: continue from the save in the folder.
+        new_lr: the learning rate to continue at; None keeps the saved one.
+        log: receives the original's lines, at the original's steps.
+        on_step: called with the step and the last step after every step.
+        cell: a recurrent cell of your own instead of ``settings.cell``.
 
     Raises:
-        UserError: the text is too short, the folder does not fit, or the engine does not.
-        RunFailed: a loss or gradient is infinite or NaN, or Ctrl-C was pressed; the training up to
-            there is saved.
+        UserError: the text is too short, or the folder or the engine does not fit the settings.
+        RunFailed: a loss or gradient is infinite or NaN, or Ctrl-C was pressed. The training up to
+            that step is saved.
     """
     log = run.logging(log)
     with nngraph.reference_mode(run.settings.reference), interruptible() as interrupted:
-        where = pick_device(device)
-        state_train, state_valid, state_test = text_states(run.settings, corpus, where).values()
+        torch_device = pick_device(device)
+        texts = text_states(run.settings, corpus, torch_device)
+        state_train, state_valid, state_test = texts.values()
         log("Network parameters:")
         for name, value in vars(run.settings).items():
             log(f"  {name} : {value}")
-        model = setup(run.settings, where, cell, engine, precision, log)
+        model = setup(run.settings, torch_device, cell, engine, precision, log)
         training = Training(run, model, state_train, log)
         if resume:
             restore(training, new_lr)
@@ -116,7 +121,10 @@ def train_epochs(
     interrupted: threading.Event,
     on_step: OnStep,
 ) -> None:
-    """Train until `last_step`: the loop of `main` in Lua."""
+    """Train until `last_step`: the loop of `main` in Lua.
+
+    Each pass trains one step, or, with a queue, up to the next report or end of an epoch.
+    """
     model, settings, progress = training.model, training.model.settings, training.progress
     epoch_size = len(training.perps)
     report_every = math.floor(epoch_size / 10 + 0.5)  # steps; 0 where the text is very short
@@ -145,7 +153,7 @@ def train_steps(
 ) -> Iterator[tuple[float, float]]:
     """Train on the next sequence of `text`; yield its mean loss and the norm of its gradient.
 
-    A model with a queue trains on up to `at_most` sequences before it yields what they gave.
+    A model with a queue trains on up to `at_most` sequences first, and yields both for each.
     """
     if model.queue is not None:
         yield from model.queue.run(text, lr, at_most)
@@ -163,7 +171,7 @@ def steps_to_event(step: int, epoch_size: int, report_every: int, last_step: int
 
 
 def validate(training: Training, state_valid: TextState) -> None:
-    """Measure the validation perplexity, and keep the parameters if none was lower."""
+    """Measure the validation perplexity; save the parameters if it is the lowest so far."""
     progress = training.progress
     loss = run_valid(training.model, state_valid)
     report_evaluation(training, "valid", loss)
@@ -173,7 +181,7 @@ def validate(training: Training, state_valid: TextState) -> None:
 
 
 def test(training: Training, state_test: TextState) -> None:
-    """Measure the test perplexity, and save the training with it."""
+    """Measure the test perplexity; save the training with the result."""
     training.progress.test = run_test(training.model, state_test)
     report_evaluation(training, "test", training.progress.test)
     save(training)

@@ -13,10 +13,8 @@ import pygraph_nn as nngraph
 from pygraph_nn import nested
 
 from .config import Settings
-from .language_model import LanguageModel, TextState
+from .language_model import LanguageModel
 from .model import Cell
-
-__all__ = ["Model", "TextState"]
 
 
 class Model(LanguageModel):
@@ -24,8 +22,8 @@ class Model(LanguageModel):
 
     Attributes:
         ds: the gradient of the objective with respect to the state, a table of (batch, rnn_size).
-        dpred: the gradient of the predictions, where the network outputs them: zeros, (batch,
-            vocab_size), made once by the first `bp`; None before.
+        dpred: the gradient of the predictions, if the network outputs them: zeros, (batch,
+            vocab_size), allocated by the first `bp`; None before.
     """
 
     def __init__(
@@ -75,7 +73,7 @@ class Model(LanguageModel):
         return nngraph.blocked_norm(self.paramdx)
 
     def update(self, lr: float, shrink: float) -> None:
-        """Step against the gradient, and leave the step in `paramdx`, as Lua does."""
+        """Step against the gradient; leave the step in `paramdx`, as Lua does."""
         if shrink < 1:
             self.paramdx.mul_(shrink)
         self.paramx.add_(self.paramdx.mul_(-lr))

@@ -11,8 +11,9 @@ from helpers import assert_close, golden, golden_names, needs_golden, value
 import pygraph_nn as nngraph
 from pygraph_nn import nn, torch7_random
 from zaremba_port.config import Settings
+from zaremba_port.language_model import TextState
 from zaremba_port.model import create_network
-from zaremba_port.unrolled import Model, TextState
+from zaremba_port.unrolled import Model
 
 pytestmark = needs_golden
 

@@ -64,7 +64,7 @@ def test_a_vocabulary_is_saved_one_word_a_line_and_loaded_again(tmp_path):
         (b"a\nb c\n", "words.txt is not a vocabulary: line 2 is not one word"),
         (b"a\n\nb\n", "words.txt is not a vocabulary: line 2 is not one word"),
         (b"", "words.txt is not a vocabulary: line 1 is not one word"),
-        (b"a\nb\na\n", "words.txt is not a vocabulary: 'a' stands on line 1 and on line 3"),
+        (b"a\nb\na\n", "words.txt is not a vocabulary: 'a' is on line 1 and on line 3"),
         (b"a\n\xff\n", "words.txt is not UTF-8 text: bad byte 0xff at offset 2"),
     ],
 )

@@ -6,10 +6,11 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..errors import UserError, check_choice
+from .options import as_utf8
 from .parser import Commands
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _format(options: argparse.Namespace, output: Path | None) -> str:
 
 
 def _compute(name: str, arguments: dict[str, int]) -> Answer:
-    """Compute an answer. A claim that fails names its question."""
+    """Compute an answer. The error of a false claim names the question."""
     from ..assignment.answers import ANSWERS, ClaimFailed
 
     try:
@@ -105,9 +106,7 @@ def _print(format: str, answers: Iterator[tuple[str, Answer]]) -> None:
 
     from ..assignment.answers import html_page, markdown, print_answer
 
-    stream: Any = sys.stdout
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(encoding="utf-8")
+    stream = as_utf8(sys.stdout)
     if format == "text":
         console = Console(highlight=False)
         for _, answer in answers:

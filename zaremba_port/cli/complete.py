@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TextIO
 
 from ..errors import UserError
 from .options import add_run, as_utf8
@@ -66,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
         options.map_unknown,
         options.show,
     )
-    out: TextIO = as_utf8(sys.stdout)
+    out = as_utf8(sys.stdout)
     if options.file is None:
         queries.converse(as_utf8(sys.stdin), out)
         return

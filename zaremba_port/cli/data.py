@@ -25,8 +25,8 @@ def run(options: argparse.Namespace) -> None:
     """Write the three parts of a text as characters, and print their sizes and symbols.
 
     Raises:
-        UserError: the text cannot be read, or the output is a file, the text's own folder, or a
-            folder with such files and without `--force`.
+        UserError: the text cannot be read; the output is a file or the text's own folder; or the
+            output has such a file already and `--force` is not set.
         RunFailed: a file cannot be written.
     """
     folder = Path(options.output)

@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _words(options: argparse.Namespace, folder: RunFolder) -> Sequence[str]:
-    """Read the words of the text. The ids of another text would not be those of the run."""
+    """Return the words of the text, not its ids, which differ from the ids of the run."""
     from ..text import UNK, load_corpus
 
     corpus = load_corpus(options.data or folder.data, log=log_to_stderr)

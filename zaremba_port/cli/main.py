@@ -23,7 +23,7 @@ from .parser import Commands, Parser
 
 
 class Command(Protocol):
-    """Describe what each command's module has."""
+    """The module of a command."""
 
     def add(self, commands: Commands) -> None:
         """Add the command and its options."""
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("zaremba: interrupted", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output is gone
+        sys.stderr.close()  # nobody reads the output any more
         return 1
     except RuntimeError as error:
         if not _is_out_of_memory(error):

@@ -6,7 +6,7 @@ import argparse
 import sys
 from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ..config import ENGINES, PRECISIONS, Settings
 from ..errors import UserError
@@ -90,7 +90,7 @@ def check_folder_of(path: Path) -> None:
         raise UserError(f"cannot write {path}: there is no folder {path.parent}")
 
 
-def as_utf8(stream: Any) -> Any:
+def as_utf8(stream: TextIO) -> TextIO:
     """Make a console stream read and write UTF-8, with a mark for what cannot be decoded."""
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(encoding="utf-8", errors="replace")

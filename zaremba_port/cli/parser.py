@@ -13,7 +13,7 @@ Run = Callable[[argparse.Namespace], None]
 
 
 class Parser(argparse.ArgumentParser):
-    """Parse a command line, and raise `UserError` with the nearest option for an unknown one.
+    """Parse a command line; raise `UserError` with the nearest option for an unknown one.
 
     Attributes:
         takes_program: the commands that are followed by ``--`` and the command line of another

@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print a table of the presets for words, one of those for characters, and descriptions."""
+    """Print the presets: a table for words, a table for characters, and a line about each."""
     from rich.console import Console
     from rich.table import Table
 

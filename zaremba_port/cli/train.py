@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..runs import RunFolder
-    from ..text import Corpus
-
-Log = Callable[[str], None]
+    from ..text import Corpus, Log
 
 
 def add(commands: Commands) -> None:
@@ -54,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
 
     Raises:
         UserError: the options contradict each other or the run, or the text does not fit.
-        RunFailed: the training diverged or was interrupted; the run folder keeps what it reached.
+        RunFailed: the training diverged or was interrupted; the run folder holds a save.
     """
     changes = changed_settings(options)
     if options.max_steps is not None and options.max_steps < 1:
@@ -95,7 +93,7 @@ def _check_resume(options: argparse.Namespace) -> None:
 
 
 def _new_run(options: argparse.Namespace, settings: Settings, log: Log) -> tuple[RunFolder, Corpus]:
-    """Check the settings against the text, then make the run folder."""
+    """Check the settings against the text, then create the run folder."""
     from ..language_model import text_states
     from ..runs import RunFolder, check_free
     from ..text import load_corpus

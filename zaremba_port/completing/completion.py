@@ -29,10 +29,10 @@ def complete(
     """Return `words` followed by `length` words that the network chooses.
 
     The network reads `words` from a state of zeros. Without any, the completion starts a sentence,
-    after <eos>. `sampling` says how each word is chosen; the default is at random, by its
-    probability. `beam` chooses nothing at random: it returns the likeliest completion that a beam
-    search of that width finds, and heeds only `no_unk` of `sampling`. The same `seed` gives the
-    same words; a generator continues its sequence. `map_unknown` reads unknown words as <unk>.
+    after <eos>. `sampling` chooses each word, by default at random by its probability. With `beam`
+    nothing is random: a beam search of that width finds the likeliest completion, and only `no_unk`
+    of `sampling` counts. Calls with the same `seed` return the same words; a generator continues
+    its sequence. `map_unknown` reads unknown words as <unk>.
 
     Raises:
         UserError: a word is not in the vocabulary, `length` is negative, or `beam` is below 1.

@@ -16,7 +16,7 @@ from ..text import EOS, Vocabulary
 class Predictor:
     """Predict the next word with the network of a run: batch size 1, dropout off.
 
-    `run` is a run folder or its path, `which` the parameters to load, "best" or "last".
+    `run` is a run folder or its path. `which` selects the parameters, "best" or "last".
 
     Attributes:
         run: the run folder.
@@ -46,7 +46,7 @@ class Predictor:
         self.state = zero_state(self.run.settings, 1, self._parameter)
 
     def read(self, word: int) -> torch.Tensor:
-        """Read one word, given by id, and predict the next.
+        """Read the word with the id `word`, and predict the next.
 
         Returns:
             Log-probabilities in nats, (len(vocabulary),).
@@ -65,7 +65,7 @@ class Predictor:
     def step(
         self, words: torch.Tensor, state: list[torch.Tensor]
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Read one word in each of n texts, and predict the next. `self.state` stays as it is.
+        """Read one word in each of n texts, and predict the next; leave `self.state` unchanged.
 
         `words` are ids, (n,). `state` is a table of tensors (n, rnn_size).
 

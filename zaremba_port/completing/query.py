@@ -1,4 +1,4 @@
-"""Queries: sentences to complete are read from one stream, and answered on another."""
+"""Queries: sentences to complete, read from one stream and answered on another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .predict import Predictor, likeliest
 from .sampling import Sampling
 
 PROMPT = "Query: len word1 word2 etc"
-LONGEST = 100_000  # words; more is a slip of the finger
+LONGEST = 100_000  # words; a larger number is a typing error
 
 
 class QueryRefused(UserError):
@@ -29,8 +29,8 @@ class Queries:
     A query is a line: the number of words to generate, then the words to complete.
 
     Attributes:
-        predictor: the network.
-        sampling, beam: how words are chosen, as in `complete`.
+        predictor: predicts with the network.
+        sampling, beam: choose the words, as in `complete`.
         seed: seed of the generator; random if None.
         total_length: the number of a query includes the words of the query.
         map_unknown: read unknown words as <unk>.

@@ -1,4 +1,4 @@
-"""The device that tensors are on, and the generators of random numbers."""
+"""The device of all tensors, and the generators of random numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training steps queued on a CUDA device: each is one CUDA graph, which the host only starts."""
+"""Training steps queued on a CUDA device. Each is one CUDA graph, which the host only starts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..language_model import Diverged, LanguageModel, TextState, has_diverged, s
 
 
 class DeviceQueue:
-    """A queue of whole training steps: `fp`, `bp` and update of a model, without waiting for them.
+    """A queue of whole training steps, `fp` and `bp` of a model, for which the host does not wait.
 
     Forward, backward, norm, clipping and update are captured once as one CUDA graph. A step reads
-    what changes from tensors on the device: the words, the learning rate, and whether an earlier
-    step diverged. From a step that diverges on, parameters and ``model.s[0]`` stay as they are
-    until `collect`.
+    its variables from tensors on the device: the words, the learning rate, and whether an earlier
+    step diverged. After a step that diverges, parameters and ``model.s[0]`` do not change until
+    `collect`.
 
     Attributes:
         capacity: maximum number of steps that may be queued before `collect` is called.
@@ -44,7 +44,7 @@ class DeviceQueue:
         self._step = nngraph.Captured(self._whole_step, changed)
 
     def run(self, text: TextState, lr: float, at_most: int) -> Iterator[tuple[float, float]]:
-        """Train on up to `at_most` sequences, as far as they fit; see `StepQueue.run`."""
+        """Train on up to `at_most` sequences, and at most `capacity`; see `StepQueue.run`."""
         starts = []
         for _ in range(min(at_most, self.capacity)):
             starts.append(text.pos)
@@ -89,7 +89,7 @@ class DeviceQueue:
         return results
 
     def _whole_step(self) -> None:
-        """Compute one step from and into tensors on the device; nothing here may wait for it."""
+        """Compute one step on tensors of the device; nothing here may wait for the device."""
         model, failed = self._model, self._failed
         for before, start in nested.pairs(model.s[0], model.start_s, "the state"):
             before.copy_(torch.where(failed, before, start))

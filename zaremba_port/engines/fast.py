@@ -1,4 +1,4 @@
-"""The fast engine: a language model that runs all time steps at once where the graph allows it."""
+"""The fast engine: it runs all time steps at once where the graph of the network allows it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class FastModel(LanguageModel):
         self.err = self._losses.detach()[:, 0]
 
     def backward(self, words: torch.Tensor) -> None:
-        """Go back through the last `forward`; see `LanguageModel.backward`."""
+        """Backpropagate through the last `forward`; see `LanguageModel.backward`."""
         self._sgd.backward([self._losses], [torch.ones_like(self._losses)])
 
     def gradient_norm(self) -> torch.Tensor:
@@ -55,11 +55,11 @@ class FastModel(LanguageModel):
         return self._sgd.norm()
 
     def update(self, lr: float, shrink: float) -> None:
-        """Step against the gradient, and leave `paramdx` as it is."""
+        """Step against the gradient; leave `paramdx` unchanged."""
         self._sgd.update(lr * shrink)
 
     def read_words(self, data: torch.Tensor) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
-        """Read as many words at once as a training sequence has in all its rows together.
+        """Read as many words at once as a training step does in all its columns.
 
         See `LanguageModel.read_words`.
         """
@@ -96,5 +96,5 @@ class FastModel(LanguageModel):
 
 
 def queues_steps(device: torch.device) -> bool:
-    """Return whether training steps are queued on `device` instead of waited for."""
+    """Return whether training steps are queued on `device`, without waiting for each."""
     return device.type == "cuda"

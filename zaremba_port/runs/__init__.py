@@ -6,13 +6,12 @@
 
 from .checkpoint import Progress, Saved
 from .curves import draw_curves
-from .folder import Log, RunFolder, check_free
+from .folder import RunFolder, check_free
 from .report import report, report_evaluation, write_step
-from .resume import Training, restore, save
 from .stopping import interruptible, stop_diverged, stop_interrupted
+from .training import Training, restore, save
 
 __all__ = [
-    "Log",
     "Progress",
     "RunFolder",
     "Saved",

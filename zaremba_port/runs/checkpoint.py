@@ -1,4 +1,4 @@
-"""Parameters and progress in safetensors files, and their way into a network."""
+"""Parameters and progress in safetensors files, and copying parameters into a network."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .files import write_whole
 
 @dataclass
 class Progress:
-    """The place that a training has reached, in numbers.
+    """The state of a training in numbers.
 
     Attributes:
         step: sequences trained on; the log's epoch is `step` divided by the steps of an epoch.
         lr: the learning rate of the next step.
-        pos: the row of the training text to be read next.
+        pos: the next row of the training text to read.
         seconds: time spent in training so far.
         best: the lowest mean validation loss so far, in nats per word; None before the first.
         test: the mean test loss, in nats per word, once the training is over.
@@ -38,12 +38,12 @@ class Progress:
 
 @dataclass
 class Saved:
-    """The contents of ``last.safetensors``: all that a training needs to go on.
+    """The contents of ``last.safetensors``: everything that a training needs to continue.
 
     Attributes:
         parameters: the network's parameters, by name.
         buffers: other tensors by name, such as the state and the random generators.
-        progress: the place reached.
+        progress: the step, the learning rate, and so on.
     """
 
     parameters: Mapping[str, torch.Tensor]
@@ -71,7 +71,7 @@ def read_parameters(path: Path) -> dict[str, torch.Tensor]:
 
 
 def write_saved(path: Path, saved: Saved) -> None:
-    """Write parameters, buffers and progress to one file, so that all are of one moment.
+    """Write parameters, buffers and progress to one file, so that they belong to one step.
 
     Raises:
         RunFailed: the file could not be written; what was there is kept.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..text import CHARACTERS
 from .folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Line = dict[str, Any]
 """A line of ``metrics.jsonl``."""
@@ -46,7 +49,7 @@ def draw_curves(run: RunFolder) -> list[Path]:
     return paths
 
 
-def _draw_perplexity(axes: Any, lines: Sequence[Line]) -> None:
+def _draw_perplexity(axes: Axes, lines: Sequence[Line]) -> None:
     """Draw the perplexities that the metrics hold: reports, validations, and the test's level."""
     reports = [line for line in lines if "train_perplexity" in line]
     valid = [line for line in lines if line.get("split") == "valid"]
@@ -65,7 +68,7 @@ def _draw_perplexity(axes: Any, lines: Sequence[Line]) -> None:
         axes.legend()
 
 
-def _draw_steps(axes: Any, lines: Sequence[Line], max_grad_norm: float) -> None:
+def _draw_steps(axes: Axes, lines: Sequence[Line], max_grad_norm: float) -> None:
     """Draw the gradient norm with its limit, and the learning rate on an axis of its own."""
     steps = [line for line in lines if "grad_norm" in line]
     axes.plot(*_points(steps, "grad_norm"), color="tab:gray", label="gradient norm")
@@ -79,7 +82,7 @@ def _draw_steps(axes: Any, lines: Sequence[Line], max_grad_norm: float) -> None:
     rate.set_ylim(bottom=0)
 
 
-def _use_log_scale(axes: Any) -> None:
+def _use_log_scale(axes: Axes) -> None:
     """Scale y logarithmically, labelled with plain numbers at 1, 2 and 5 times powers of ten."""
     from matplotlib.ticker import LogLocator, NullLocator
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,7 @@ import torch
 
 from ..config import Settings
 from ..errors import UserError
-from ..text import (
-    CHARACTERS,
-    WORDS,
-    Vocabulary,
-    unit_of,
-)
+from ..text import CHARACTERS, WORDS, Log, Vocabulary, unit_of
 from .checkpoint import (
     Saved,
     copy_parameters,
@@ -26,8 +21,6 @@ from .checkpoint import (
     write_saved,
 )
 from .files import append_line, reporting_failures, write_whole
-
-Log = Callable[[str], None]
 
 FILES = (
     "settings.json",
@@ -50,7 +43,7 @@ class RunFolder:
 
     Attributes:
         path: the folder.
-        settings, vocabulary: those of the network.
+        settings, vocabulary: of the network.
         data: the name or folder of the text trained on, as `--data` takes it.
         unit: the unit of the text's tokens, "words" or "characters".
     """
@@ -130,15 +123,15 @@ class RunFolder:
         return cls(path, settings, vocabulary, data, unit)
 
     def save_best(self, parameters: Mapping[str, torch.Tensor]) -> None:
-        """Write `parameters`, by name, as those with the lowest validation loss so far."""
+        """Write `parameters`, by name, which have the lowest validation loss so far."""
         write_parameters(self.path / "best.safetensors", parameters)
 
     def save_last(self, saved: Saved) -> None:
-        """Write all that a training needs to go on."""
+        """Write everything that a training needs to continue."""
         write_saved(self.path / "last.safetensors", saved)
 
     def has_last(self) -> bool:
-        """Return whether there is anything to go on from."""
+        """Return whether `save_last` has written anything to continue from."""
         return (self.path / "last.safetensors").is_file()
 
     def load_last(self) -> Saved:
@@ -155,7 +148,7 @@ class RunFolder:
         "best" falls back on "last" where no validation has taken place yet.
 
         Raises:
-            UserError: nothing is saved, or it is of another network.
+            UserError: nothing is saved, or another network was saved.
         """
         best = self.path / "best.safetensors"
         is_best = which == "best" and best.is_file()

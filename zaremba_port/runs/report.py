@@ -6,7 +6,7 @@ import math
 import time
 
 from ..evaluate import perplexity
-from .resume import Training
+from .training import Training
 
 TITLES = {"valid": "Validation", "test": "Test"}
 

@@ -1,4 +1,4 @@
-"""How a training stops before its end: Ctrl-C, and a step that diverges."""
+"""Stopping a training before its end: on Ctrl-C, and after a step that diverges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 from ..errors import RunFailed
 from ..language_model import Diverged
-from .resume import Training, save
+from .training import Training, save
 
 
 @contextlib.contextmanager
@@ -47,9 +47,9 @@ def stop_interrupted(training: Training) -> RunFailed:
 
 
 def stop_diverged(training: Training, failure: Diverged) -> RunFailed:
-    """Save the training as before the failed step if nothing is saved; return the error.
+    """Save the training up to the failed step if nothing is saved yet; return the error.
 
-    An earlier save is kept, since divergence may have begun before the step that shows it.
+    An earlier save is kept: divergence may begin before the step that shows it.
     """
     run = training.run
     if not run.has_last():

@@ -1,4 +1,4 @@
-"""Texts as token ids: corpora, vocabularies, characters, and fetching what is not there.
+"""Texts as token ids: corpora, vocabularies, characters, and downloads.
 
 This room reads files, fetches them into the user's cache, and makes tensors of ids. It knows
 neither the network nor its training, and imports only the application's errors.
@@ -20,7 +20,7 @@ from .characters import (
     unit_of,
     write_characters,
 )
-from .corpus import SPLITS, Corpus, load_corpus
+from .corpus import SPLITS, Corpus, Log, load_corpus
 from .fetch import cache_folder, fetch_file
 from .ptb import PTB_URL, fetch_ptb
 from .pydoc import pydoc_texts
@@ -29,6 +29,7 @@ from .vocabulary import Vocabulary
 
 __all__ = [
     "Corpus",
+    "Log",
     "SPLITS",
     "load_corpus",
     "EOS",

@@ -1,4 +1,4 @@
-"""A text of ids in the shapes in which the network reads it."""
+"""The shapes in which the network reads a text of ids: a batch of columns, or one column."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def sequential(ids: torch.Tensor) -> torch.Tensor:
     """Make the text one column, (n,) to (n, 1), to be read one word at a time.
 
     data.lua, `testdataset`, expands the column to the batch size. All its columns are alike, so
-    one gives the same perplexity.
+    one has the same perplexity.
     """
     return ids.unsqueeze(1)

@@ -1,7 +1,7 @@
-"""Texts of characters: made from texts of words, read, recognised, and counted back into words.
+"""Texts of characters: making them from words, reading and recognising them, counting words.
 
 The format is the course's: one sentence a line, a space after every character, and `_` for every
-space of the sentence. `read_tokens` reads one character a token, and `<eos>` for every newline.
+space of the sentence. `read_tokens` reads each character as a token, each newline as `<eos>`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SPACE = "_"
 WORDS, CHARACTERS = "words", "characters"
 
 COURSE_FACTOR = 5.6
-"""Characters per word by which the course turns nats per character into a perplexity."""
+"""Characters per word, by which the course turns a loss per character into a perplexity."""
 
 COURSE_VOCABULARY = Vocabulary(
     "a e r _ b n k o t l i z c w y u s f m g h d - q p x <eos> < > N j v . ' "
@@ -33,7 +33,7 @@ def to_characters(words: Iterable[str]) -> Iterator[str]:
     """Yield the characters of a text of words, with `<eos>` for the end of a line.
 
     One `_` separates two words of a line. No `_` precedes the first word or follows the last.
-    `<unk>` becomes the five characters that it is written with.
+    `<unk>` becomes its five characters.
 
     >>> " ".join(to_characters("a <unk> <eos> be".split()))
     'a _ < u n k > <eos> b e'

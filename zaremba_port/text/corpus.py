@@ -25,14 +25,15 @@ SPLITS = ("train", "valid", "test")
 """Names of a corpus's parts, in the order in which they are read."""
 
 KEYWORDS = ("ptb", "pydoc")
-"""Names of corpora that need no folder."""
+"""Names of the corpora that come without a folder."""
 
 Log = Callable[[str], None]
+"""Receives the lines of a log, one at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Hold a text in three parts, as ids of one vocabulary.
+    """A text in three parts, as ids of one vocabulary.
 
     Attributes:
         name: the keyword or folder that the corpus was loaded by.
@@ -116,11 +117,11 @@ def _files_in(data: str) -> list[Path]:
             return [folder / name for name in names]
     nearest = max(candidates, key=lambda names: len(present.intersection(names)))
     missing = ", ".join(name for name in nearest if name not in present)
-    held = ", ".join(sorted(present)[:10]) + (", ..." if len(present) > 10 else "")
+    contents = ", ".join(sorted(present)[:10]) + (", ..." if len(present) > 10 else "")
     raise UserError(
         f"{folder} lacks {missing}: looked for "
         f"{' or '.join(', '.join(names) for names in candidates)}; "
-        f"the folder holds {held or 'nothing'}"
+        f"the folder holds {contents or 'nothing'}"
     )
 
 

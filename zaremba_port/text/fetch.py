@@ -1,4 +1,4 @@
-"""Fetching one file into the cache: whole and with the right checksum, or not at all."""
+"""Downloading one file into the cache: whole and with the right checksum, or not at all."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 10, 30  # seconds
 
 
 def cache_folder() -> Path:
-    """Return the folder in the user's cache for downloads and for texts that were built."""
+    """Return the folder in the user's cache for downloads and generated texts."""
     return Path(pooch.os_cache("zaremba_port"))
 
 
 def fetch_file(
     url: str, checksum: str, cache: Path, *, instead: str, progress: bool = True
 ) -> Path:
-    """Return the file at `url`, under its name in `cache`; fetch it if there is no intact one.
+    """Return the copy in `cache` of the file at `url`; fetch it if there is no intact one.
 
     `checksum` is written "md5:..." or "sha256:...". `progress` shows a bar while fetching, on a
     terminal only.
@@ -61,7 +61,7 @@ def fetch_file(
 
 
 class _Bar:
-    """Draw the progress bar that pooch asks for with rich."""
+    """The progress bar that pooch updates, drawn by rich."""
 
     def __init__(self, name: str) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())

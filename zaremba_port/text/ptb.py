@@ -1,4 +1,4 @@
-"""The Penn Treebank files as Mikolov prepared them: their address, and fetching them."""
+"""The Penn Treebank as Mikolov prepared it: the address of the files, and fetching them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PTB_MD5 = {
 
 
 def fetch_ptb(cache: Path, *, progress: bool = True) -> list[Path]:
-    """Return the training, validation and test file, fetched where `cache` lacks an intact one.
+    """Return the training, validation and test file; fetch any without an intact copy in `cache`.
 
     The files come from `PTB_URL`, or from the address in the environment variable ZAREMBA_PTB_URL.
     `progress` shows a bar while fetching, on a terminal only.

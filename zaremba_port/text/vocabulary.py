@@ -95,7 +95,7 @@ class Vocabulary:
             if word in first_line:
                 raise UserError(
                     f"{path} is not a vocabulary: "
-                    f"{word!r} stands on line {first_line[word]} and on line {number}"
+                    f"{word!r} is on line {first_line[word]} and on line {number}"
                 )
             first_line[word] = number
         return cls(first_line)

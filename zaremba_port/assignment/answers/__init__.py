@@ -27,7 +27,7 @@ ANSWERS: dict[str, Callable[..., Answer]] = {
 }
 """A function for each answer, by the names that `zaremba answers` takes.
 
-Calling it runs the answer's code, which raises `ClaimFailed` where a claim is false.
+It runs the answer's code, and raises `ClaimFailed` if a claim is false.
 """
 
 __all__ = [

@@ -56,16 +56,16 @@ class Answer:
 def section(
     heading: str,
     text: str,
-    *code: Callable[..., Any],
+    *code: Callable[..., object],
     run: functools.partial[Any] | None = None,
     figures: Sequence[Figure] = (),
 ) -> Section:
-    """Build a section from functions whose source it shows, and from a call that it runs.
+    """Build a section that shows the source of functions, and the output of a call.
 
     Args:
         code: the functions to show.
-        run: the call. Its function is shown too, and what it prints becomes the output. It may
-            seed the random generators: their states are restored.
+        run: the call, which prints the output. Its function is shown, too. It may seed the random
+            generators, whose states are restored.
 
     Raises:
         ClaimFailed: a claim in the code is false.

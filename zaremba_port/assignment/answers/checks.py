@@ -1,8 +1,8 @@
-"""Helpers of the answers' code: claims that raise if they are false, and numerical comparisons."""
+"""Helpers of the answers' code: claims, which raise if they are false, and comparisons."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from pygraph_nn import torch7_random
 from ...errors import RunFailed
 
 Array = np.ndarray[Any, Any]
+Values = torch.Tensor | Array | Sequence[float]
 
 TOLERANCE = 1e-12
-"""Doubles agree to about 1e-15; a wrong formula differs in the first digits."""
+"""Rounding in double precision is about 1e-15; a wrong formula differs in the first digits."""
 
 
 class ClaimFailed(RunFailed):
@@ -43,16 +44,16 @@ def to_numpy(tensor: torch.Tensor) -> Array:
     return tensor.detach().cpu().numpy().copy()
 
 
-def max_difference(a: Any, b: Any) -> float:
+def max_difference(a: Values, b: Values) -> float:
     """Return the largest absolute difference between two arrays, tensors or lists of numbers.
 
     Raises:
         ClaimFailed: their shapes differ.
     """
-    a, b = (to_numpy(x) if isinstance(x, torch.Tensor) else np.asarray(x) for x in (a, b))
-    if a.shape != b.shape:
-        raise ClaimFailed(f"shapes differ: {a.shape} and {b.shape}")
-    difference: float = np.abs(a - b).max()
+    x, y = (to_numpy(v) if isinstance(v, torch.Tensor) else np.asarray(v) for v in (a, b))
+    if x.shape != y.shape:
+        raise ClaimFailed(f"shapes differ: {x.shape} and {y.shape}")
+    difference: float = np.abs(x - y).max()
     return difference
 
 

@@ -11,8 +11,9 @@ import pygraph_nn as nngraph
 from pygraph_nn import nn
 
 from ...config import Settings
+from ...language_model import TextState
 from ...model import create_network, lstm
-from ...unrolled import Model, TextState
+from ...unrolled import Model
 from .answer import Answer, fork_generators, section
 from .checks import TOLERANCE, Array, claim, max_difference, normal, side_by_side, sigm, to_numpy
 from .figure import Figure
@@ -82,7 +83,7 @@ def cell(size: int) -> nngraph.gModule:
 
 
 def paper(h_below: Array, h_before: Array, c_before: Array, T: Array, b: Array) -> dict[str, Array]:
-    """The equations of section 3.1. `T` is (4n, 2n), `b` is (4n,), all others (batch, n)."""
+    """Evaluate the equations of section 3.1: `T` (4n, 2n), `b` (4n,), all others (batch, n)."""
     gates = np.concatenate([h_below, h_before], axis=1) @ T.T + b  # (batch, 4n)
     i, f, o, g = np.split(gates, 4, axis=1)
     i, f, o, g = sigm(i), sigm(f), sigm(o), np.tanh(g)
@@ -92,7 +93,7 @@ def paper(h_below: Array, h_before: Array, c_before: Array, T: Array, b: Array) 
 
 
 def affine_map(weights: dict[str, torch.nn.Parameter], prefix: str = "") -> tuple[Array, Array]:
-    """The paper's T and its bias, from the weights of i2h and h2h."""
+    """Return the paper's T and its bias, built from the weights of i2h and h2h."""
     i2h, h2h = prefix + "i2h", prefix + "h2h"
     T = np.hstack([to_numpy(weights[f"{i2h}.weight"]), to_numpy(weights[f"{h2h}.weight"])])
     b = to_numpy(weights[f"{i2h}.bias"]) + to_numpy(weights[f"{h2h}.bias"])

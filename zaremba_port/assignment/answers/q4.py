@@ -12,8 +12,9 @@ from pygraph_nn import nested
 
 from ...config import Settings
 from ...evaluate import run_valid
+from ...language_model import TextState
 from ...model import create_network
-from ...unrolled import Model, TextState
+from ...unrolled import Model
 from .answer import Answer, section
 from .checks import claim, max_difference, normal, numeric_gradient
 
@@ -86,7 +87,7 @@ class CountingModel(Model):
     resets = 0
 
     def reset_state(self, state: TextState) -> None:
-        """Reset the state and count the call."""
+        """Reset the state and count the call if `start_s` is zero after it."""
         super().reset_state(state)
         self.resets += total(self.start_s) == 0
 
@@ -166,7 +167,7 @@ def around_validation() -> None:
 
 
 def losses_from(model: Model, data: torch.Tensor, t: int, state: State) -> float:
-    """Sum the losses of the steps from `t` on, with `state` as the state before step t."""
+    """Sum the losses of the steps from `t` on, starting from `state`."""
     losses = 0.0
     for i in range(t, 4):
         err, state = model.core_network.forward([data[i], data[i + 1], state])

@@ -9,8 +9,9 @@ import torch
 import pygraph_nn as nngraph
 
 from ...config import Settings
+from ...language_model import TextState
 from ...model import create_network
-from ...unrolled import Model, TextState
+from ...unrolled import Model
 from .answer import Answer, section
 from .checks import claim, max_difference
 

@@ -12,14 +12,12 @@ import pygraph_nn as nngraph
 from pygraph_nn import nested
 
 from ...config import Settings, preset
+from ...language_model import TextState
 from ...model import create_network
 from ...runs import RunFolder
-from ...text import (
-    Corpus,
-    Vocabulary,
-)
+from ...text import Corpus, Vocabulary
 from ...train import train
-from ...unrolled import Model, TextState
+from ...unrolled import Model
 from .answer import Answer, section
 from .checks import claim, max_difference
 

@@ -4,10 +4,9 @@ This room runs other programs as child processes, and reads and writes streams. 
 """
 
 from .grading import Grade, grade, raise_if_stopped, summary
-from .protocol import READY, serve
+from .protocol import serve
 
 __all__ = [
-    "READY",
     "serve",
     "Grade",
     "grade",

@@ -1,4 +1,4 @@
-"""A child process that answers line by line. Nothing that it does can block or outlive us."""
+"""A child process that answers line by line, and can neither block nor outlive this one."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ class Stopped(Exception):
 
 
 class Program:
-    """Run a program, and read and write its three streams without waiting on one alone.
+    """Run a program, and serve its three streams at the same time.
 
-    Standard error is read as soon as it is written, and its end is kept, so that a program cannot
-    block by writing much there. Leaving the context kills the program and its children.
+    Standard error is read as soon as it is written, and only its last bytes are kept, so that a
+    program cannot block by writing much there. Leaving the context kills the program and its
+    children.
 
     Raises:
         UserError: the program cannot be started.
@@ -83,7 +84,7 @@ class Program:
         self.close(grace=GRACE if error is None else 0)
 
     def send(self, line: str) -> None:
-        """Send one line. What the program does not read now is written while it answers."""
+        """Send one line. The part that the program does not read yet is sent while it answers."""
         self._unsent += line.encode() + b"\n"
         self._write()
 
@@ -115,7 +116,7 @@ class Program:
         return lines.count(b"\n") + 1 if newline else 0
 
     def close(self, grace: float = 0) -> None:
-        """End the input, wait up to `grace` seconds for the end, and kill the process group."""
+        """Close the input, wait up to `grace` seconds for the end, and kill the process group."""
         if self._selector.get_map() is None:  # closed before; another process may have the id now
             return
         for stream in (self._stdin, self._stdout):
@@ -187,7 +188,7 @@ class Program:
         status = self._wait(0.5)
         if status is None:
             return f"closed its output without ending{self._last_error()}"
-        # Its last words on standard error may not have been read yet.
+        # Standard error may not have been read to its end yet.
         for _ in range(16):
             self._transfer(0)
         if status < 0:
@@ -198,4 +199,4 @@ class Program:
         """Quote the last line on standard error; "" if there is none."""
         lines = self._stderr_tail.decode(errors="replace").split("\n")
         lines = [line.strip() for line in lines if line.strip()]
-        return f"; the last it said on standard error: {lines[-1][:200]}" if lines else ""
+        return f"; its last line on standard error: {lines[-1][:200]}" if lines else ""

@@ -15,7 +15,7 @@ from .child_process import Program, Stopped
 from .protocol import READY
 
 TOLERANCE = 1e-4
-"""Largest distance from 1 of the sum of an answer's probabilities."""
+"""The sum of an answer's probabilities may differ from 1 by this much."""
 
 
 class BadAnswer(Exception):
@@ -32,7 +32,7 @@ class BadAnswer(Exception):
 
 @dataclass
 class Grade:
-    """Hold the result of a program so far.
+    """The result of a program so far.
 
     Attributes:
         answers: number of characters to predict.
@@ -70,10 +70,10 @@ def grade(
 ) -> Grade:
     """Run `command`, feed it `text`, and measure how well it predicts each next character.
 
-    A character is sent only after the previous answer has come, so that no answer can depend on
-    it. `out` gets the first failure of each kind, and the grade after every `every` characters.
-    The program has `start_seconds` to print `OK GO`, and `answer_seconds` for each answer. The
-    characters left when it dies or hangs count as failed.
+    A character is sent only after the answer before it, which therefore cannot depend on it. `out`
+    gets the first failure of each kind, and the grade after every `every` characters. The program
+    has `start_seconds` to print `OK GO`, and `answer_seconds` for each answer. The characters left
+    when it dies or hangs count as failed.
 
     Raises:
         UserError: the program cannot be started, or a character is not in `vocabulary`.
@@ -112,7 +112,7 @@ def _count_failures(
 
 
 def wait_until_ready(program: Program, seconds: float) -> None:
-    """Skip what the program prints up to its `OK GO`.
+    """Skip the output of the program up to `OK GO`.
 
     Raises:
         Stopped: the program ended, or did not print `OK GO` within `seconds`.
@@ -128,7 +128,7 @@ def _ask(program: Program, token: str, seconds: float, size: int) -> list[float]
     program.send(token)
     line = program.read_line(seconds)
     extra = program.discard_lines()
-    if extra:  # nobody can say which of the lines is the answer
+    if extra:  # any of the lines could be the answer
         raise BadAnswer("extra lines", f"{extra + 1} lines instead of one")
     return parse_answer(line, size)
 
@@ -163,14 +163,16 @@ def summary(result: Grade, text: Sequence[str]) -> list[str]:
     if kinds:
         lines.append(f"Failed answers, each counted as the uniform distribution: {kinds}.")
     if result.failures["wrong length"]:
-        lines.append("Their length is that of the vocabulary, which --vocabulary names.")
+        lines.append(
+            "An answer has one number for each symbol of the vocabulary; see --vocabulary."
+        )
     if math.isinf(result.nats):
-        lines.append("It is infinite: a character that came had been given the probability zero.")
+        lines.append("It is infinite: an answer gave probability zero to the next character.")
     return lines
 
 
 def raise_if_stopped(result: Grade) -> None:
-    """Do nothing if the program ran to the end of the text.
+    """Raise an error if the program did not run to the end of the text.
 
     Raises:
         RunFailed: the program died or hung.

@@ -4,7 +4,7 @@ Graphviz draws the diagrams from the graphs that are trained, in the paper's not
 The room returns sources, pages and pictures, changes no graph and writes no file.
 """
 
-from .kinds import CELL_KINDS, KINDS, cell_graph, diagram_graphs, diagram_page, diagram_source
+from .kinds import CELL_KINDS, KINDS, diagram_page, diagram_source
 from .render import render_diagram
 from .symbols import NOTATIONS
 
@@ -12,8 +12,6 @@ __all__ = [
     "CELL_KINDS",
     "KINDS",
     "NOTATIONS",
-    "cell_graph",
-    "diagram_graphs",
     "diagram_page",
     "diagram_source",
     "render_diagram",

@@ -1,4 +1,4 @@
-"""The names in diagrams, in the paper's notation or as in the code."""
+"""The names in diagrams, in the paper's notation or in the code's."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class _FunctionFinder:
 
 
 def _matched(pair: Pair, finder: _FunctionFinder) -> MatchedPair:
-    matched = MatchedPair(pair, python=[python_excerpt(thing) for thing in pair.python])
+    matched = MatchedPair(pair, python=[python_excerpt(definition) for definition in pair.python])
     for name in pair.functions:
         if excerpt := finder.find(name, pair.file):
             matched.lua.append(excerpt)

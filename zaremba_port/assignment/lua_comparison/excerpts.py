@@ -8,7 +8,6 @@ import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from .lua_blocks import LuaFunction
 from .lua_source import LuaFile
@@ -64,7 +63,7 @@ def outside_excerpt(file: LuaFile | None) -> Excerpt | None:
     return Excerpt("", "lua", lua_lines(file, numbers))
 
 
-def python_excerpt(definition: Callable[..., Any]) -> Excerpt:
+def python_excerpt(definition: Callable[..., object]) -> Excerpt:
     """Return the current source of a function or class."""
     source, first = inspect.getsourcelines(definition)
     file_name = Path(inspect.getsourcefile(definition) or "").name

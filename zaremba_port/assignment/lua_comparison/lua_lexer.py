@@ -63,7 +63,7 @@ class Lexeme(NamedTuple):
 
     @property
     def is_comment(self) -> bool:
-        """Whether the token is a comment, which a shebang is not."""
+        """Return whether the token is a comment; a shebang is none."""
         return self.kind in Comment and self.kind not in Comment.Preproc
 
 

@@ -19,7 +19,7 @@ from .pairs import CONSTRUCTS, NAMES
 from .panels import Panel, Panels, anchor_of
 
 MOST_LINKS = 6
-"""Maximum number of links in a table row, which counts the remaining lines."""
+"""Maximum number of links in a table row, which ends with the number of further lines."""
 
 
 def html_page(comparison: Comparison) -> str:

@@ -28,7 +28,7 @@ class PythonModule(NamedTuple):
 
 def python_only() -> Iterator[PythonModule]:
     """Find the modules with functions or classes that no pair shows."""
-    shown = {f"{thing.__module__}.{thing.__qualname__}" for pair in PAIRS for thing in pair.python}
+    shown = {f"{d.__module__}.{d.__qualname__}" for pair in PAIRS for d in pair.python}
     for path in sorted(_PACKAGE.rglob("*.py")):
         parts = path.relative_to(_PACKAGE).with_suffix("").parts
         if parts[0] in ("assignment", "cli"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 OUTSIDE = ""
 """Instead of a function's name: the lines of a file outside its functions."""
@@ -26,6 +25,6 @@ class Pair:
 
     file: str
     functions: tuple[str, ...]
-    python: tuple[Callable[..., Any], ...] = ()
+    python: tuple[Callable[..., object], ...] = ()
     lines: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()

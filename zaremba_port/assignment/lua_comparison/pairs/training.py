@@ -115,8 +115,8 @@ TRAINING: tuple[Pair, ...] = (
             "saves a copy of all gradients.",
             "The limit shortens the gradient and keeps its direction. The learning rate is an "
             "argument, since the schedule changes it; Lua changes `params.lr`.",
-            "The rules `has_diverged` and `shrink_factor` take numbers or, on a GPU, tensors, so "
-            "that every engine follows the same ones.",
+            "`has_diverged` and `shrink_factor` take numbers or, on a GPU, tensors, so that both "
+            "engines follow the same rules.",
             "A norm that is infinite or NaN ends the run before it damages the parameters. Lua "
             "would continue.",
             "`cutorch.synchronize` needs no counterpart: PyTorch runs GPU operations in order and "
@@ -144,7 +144,7 @@ TRAINING: tuple[Pair, ...] = (
             "comparable.",
             "`no_grad` saves the memory that a backward pass would need.",
             "The function returns the loss in nats. `validate` prints its exponential, and keeps "
-            "the parameters if no loss was lower before; Lua keeps none.",
+            "the parameters with the lowest loss so far; Lua keeps none.",
         ),
     ),
     Pair(
@@ -184,10 +184,10 @@ TRAINING: tuple[Pair, ...] = (
         (train, train_epochs, train_steps, steps_to_event, Training.add_step, report),
         (
             ("main ( )", "def train ("),
-            ("g_init_gpu (", "where = pick_device"),
-            ("{ data = transfer_data ( ptb . traindataset", "= text_states"),
-            ("{ data = transfer_data ( ptb . validdataset", "= text_states"),
-            ("{ data = transfer_data ( ptb . testdataset", "= text_states"),
+            ("g_init_gpu (", "torch_device = pick_device"),
+            ("{ data = transfer_data ( ptb . traindataset", "texts = text_states"),
+            ("{ data = transfer_data ( ptb . validdataset", "texts = text_states"),
+            ("{ data = transfer_data ( ptb . testdataset", "texts = text_states"),
             ('"Network parameters:"', '"Network parameters:"'),
             ("print ( params )", "in vars ( run . settings )"),
             ("setup ( )", "model = setup"),
@@ -227,9 +227,9 @@ TRAINING: tuple[Pair, ...] = (
             "prepares it and ends with the test; `train_epochs` is the loop.",
             "`Training` holds the variables of the loop, so that they can be saved and restored. "
             "A resumed run continues bit for bit.",
-            "One training step is `fp` and `bp`. A GPU computes several steps before anyone waits "
-            "for it, up to the next step whose result is needed; then `train_steps` yields them "
-            "all.",
+            "One training step is `fp` and `bp`. On a GPU, the program starts several steps, up to "
+            "the next one whose result is needed, before it waits for them; `train_steps` then "
+            "yields them all.",
             "`epoch` is the fraction `step / epoch_size` in both programs. The learning rate "
             "falls after each whole epoch above `max_epoch`.",
             "A very short text has no reports. With fewer than five steps per epoch the divisor "

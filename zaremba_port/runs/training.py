@@ -1,4 +1,4 @@
-"""A training under way: what the next step depends on, saved and put back exactly."""
+"""A training in progress, and its save and restore: everything that the next step depends on."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pygraph_nn import torch7_random
 
 from ..errors import UserError
 from ..language_model import LanguageModel, TextState
+from ..text import Log
 from .checkpoint import Progress, Saved, copy_parameters
-from .folder import Log, RunFolder
+from .folder import RunFolder
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Training:
     Attributes:
         run: the folder that the training writes to.
         model: the network, with its parameters and its state.
-        text: the training text, and the place that reading it has reached.
+        text: the training text, and the position of its reader.
         log: receives the lines of the log.
         perps: the losses of the last steps, (epoch_size,), in nats per word: the loss of step n is
             at n % epoch_size. The first loss fills them all, as in Lua.
@@ -49,7 +50,7 @@ class Training:
 
     @property
     def epoch(self) -> float:
-        """The epochs trained, a fraction within an epoch."""
+        """Return the number of epochs trained, with a fraction within an epoch."""
         return self.progress.step / len(self.perps)
 
     def add_step(self, loss: float, norm_dw: float) -> None:
@@ -58,7 +59,7 @@ class Training:
             self.perps.fill_(loss)
         self.perps[self.progress.step % len(self.perps)] = loss
         self.progress.step += 1
-        self.progress.test = None  # an earlier test was one of other parameters
+        self.progress.test = None  # an earlier result was of other parameters
         self.loss, self.norm_dw = loss, norm_dw
 
 
