@@ -16,7 +16,7 @@ from pathlib import Path
 from zaremba_port import Settings, create_network
 from zaremba_port.engines import make_model, start_generators
 from zaremba_port.language_model import TextState
-from zaremba_port.text import Vocabulary, replicate
+from zaremba_port.text import Vocabulary, read_tokens, replicate
 from zaremba_port.train import train_steps
 
 ALLOWED = {10: 1e-11, 50: 1e-6}
@@ -28,9 +28,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--device", default="cpu", help="where the fast engine trains")
     options = parser.parse_args()
-    words = (options.folder / "ptb.valid.txt").read_text(encoding="utf-8")
-    tokens = words.replace("\n", "<eos>").split()
-    ids = Vocabulary(list(dict.fromkeys(tokens))).encode(tokens)
+    ids = Vocabulary().encode(read_tokens(options.folder / "ptb.valid.txt"), grow=True)
     settings = Settings(dtype="float64")
     models, texts = [], []
     for engine, device in (("graph", "cpu"), ("fast", options.device)):

@@ -43,7 +43,7 @@ class Drawing:
 
     @property
     def source(self) -> str:
-        """The diagram in Graphviz's language."""
+        """Return the diagram in Graphviz's language."""
         return str(self._graph.source)
 
     def box(self, key: Hashable, label: Markup, /, **style: object) -> None:

@@ -46,34 +46,34 @@ class Item:
 
     @property
     def step(self) -> int:
-        """The time step, relative to t."""
+        """Return the time step, relative to t."""
         return self.place.step
 
     @property
     def name(self) -> str:
-        """The name or text of the first box."""
+        """Return the name or text of the first box."""
         return self.boxes[0].name or self.boxes[0].text
 
     @property
     def group(self) -> str:
-        """The name of the group of a layer and of its state, "lstm 2"; empty for a box."""
+        """Return the name of the group of a layer and of its state, "lstm 2"; empty for a box."""
         kind, name = self.row
         return name if kind == "layer" else ""
 
     @property
     def layer(self) -> str:
-        """The last word of the group's name, usually a number."""
+        """Return the last word of the group's name, usually a number."""
         return (self.group.split() or [self.group])[-1]
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
-        """The parameters of all boxes, each once."""
+        """Return the parameters of all boxes, each once."""
         modules = [box.module for box in self.boxes if box.module is not None]
         return list(dict.fromkeys(p for module in modules for p in module.parameters()))
 
     @property
     def weights(self) -> tuple[int, ...]:
-        """The identity of the parameters, by which items that share them compare equal."""
+        """Return the ids of the parameters, which are equal for items that share them."""
         return tuple(map(id, self.parameters))
 
 

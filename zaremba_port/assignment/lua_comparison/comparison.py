@@ -63,17 +63,17 @@ class Comparison:
 
     @property
     def problems(self) -> list[str]:
-        """The problems with the Lua files, one line each."""
+        """Return the problems with the Lua files, one line each."""
         return self.folder.problems
 
     @property
     def expected(self) -> int:
-        """The number of Lua functions that the pairs name."""
+        """Return the number of Lua functions that the pairs name."""
         return sum(bool(name) for matched in self.pairs for name in matched.pair.functions)
 
     @property
     def found(self) -> int:
-        """The number of these functions that the Lua files contain."""
+        """Return the number of these functions that the Lua files contain."""
         return self.expected - sum(bool(name) for matched in self.pairs for name in matched.absent)
 
 

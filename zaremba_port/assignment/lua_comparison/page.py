@@ -59,12 +59,12 @@ class PairPanels:
 
     @property
     def file(self) -> str:
-        """The Lua file of the pair."""
+        """Return the Lua file of the pair."""
         return self.matched.pair.file
 
     @property
     def functions(self) -> list[str]:
-        """The names of its Lua functions."""
+        """Return the names of its Lua functions."""
         return [name for name in self.matched.pair.functions if name]
 
 
