@@ -90,6 +90,9 @@ class VirtualProgram:
     def discard_lines(self) -> int:
         return len(self.printed_until(self.time))
 
+    def discard_read(self) -> int:
+        return self.discard_lines()
+
     def settle(self, quiet: float, limit: float) -> int:
         lines, end = 0, self.time + limit
         while self.events and self.events[0][0] <= self.time + quiet:
@@ -247,7 +250,7 @@ def test_one_line_too_many_fails_one_answer_or_leaves_no_grade(
     behaviour = Behaviour([(1e-3, line(i)), (later, line(i))])
     result, taken = grade(VirtualProgram(honest(**{f"at_{i}": behaviour}), []), strict)
     check(result, taken, ["duplicate"])
-    if later < 0.002 or strict:
+    if (later < 0.002 and i <= 100) or strict:  # in the first second, or always
         assert not result.stopped
         assert [n for n, answer in enumerate(taken) if answer is None] == [i]
     elif not result.stopped:
@@ -278,7 +281,7 @@ def test_waiting_takes_little_of_an_honest_programs_time() -> None:
             steps.ask("a", settle=i % 1000 == 999)
         needed = 20000 * (usual + 2e-5)
         # And what is forced before a report, and one wait beyond the limit.
-        waits = 21 * max(0.002, 4 * (usual + 2e-5))
+        waits = 21 * max(0.002, 5 * (usual + 2e-5))
         assert program.time <= needed / (1 - lockstep.SHARE) + 1.1 + waits
 
 

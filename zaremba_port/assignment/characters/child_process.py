@@ -112,7 +112,12 @@ class Program:
         """Discard the complete lines that the program has printed, and return their number."""
         if self._stdout_is_open:
             self._transfer(0)
-        return self._drop_lines()
+        return self.discard_read()
+
+    def discard_read(self) -> int:
+        """Discard the complete lines that have been read already, and return their number."""
+        lines, newline, self._unread = self._unread.rpartition(b"\n")
+        return lines.count(b"\n") + 1 if newline else 0
 
     def settle(self, quiet: float, limit: float) -> int:
         """Wait until the program has printed nothing for `quiet` seconds, or cannot go on.
@@ -134,7 +139,7 @@ class Program:
             self._transfer(quiet_since + quiet - now)
             if len(self._unread) != before:
                 quiet_since = time.monotonic()
-            lines += self._drop_lines()
+            lines += self.discard_read()
         return lines
 
     def finish(self, seconds: float) -> list[bytes]:
@@ -185,10 +190,6 @@ class Program:
             self._transfer(remaining)
         line, _, self._unread = self._unread.partition(b"\n")
         return line
-
-    def _drop_lines(self) -> int:
-        lines, newline, self._unread = self._unread.rpartition(b"\n")
-        return lines.count(b"\n") + 1 if newline else 0
 
     def _transfer(self, seconds: float) -> None:
         """Wait up to `seconds` until a stream is ready. Read and write what is possible."""

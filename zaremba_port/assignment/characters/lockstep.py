@@ -6,7 +6,6 @@ settle: another line comes although no answer is owed.
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from typing import Protocol
 
@@ -15,9 +14,9 @@ from .child_process import OUT_OF_STEP, Stopped
 START_QUIET = 0.05  # seconds of silence after OK GO
 LEAST_QUIET = 0.002  # seconds
 LEAST_STRICT_QUIET = 0.05  # seconds
-PATIENCE = 4  # times the time that answers take
+PATIENCE = 5  # times the time that answers take
 LONGEST_UNREST = 20  # times the silence that is waited for
-SHARE, ALLOWANCE = 0.05, 1.0  # of the time, and seconds beside it, that waiting may take
+SHARE, ALLOWANCE = 0.03, 1.0  # of the time, and seconds beside it, that waiting may take
 RECENT = 32  # answers
 
 
@@ -40,6 +39,7 @@ class Stream(Protocol):
     def send(self, line: str) -> None: ...
     def read_line(self, seconds: float) -> bytes: ...
     def discard_lines(self) -> int: ...
+    def discard_read(self) -> int: ...
     def settle(self, quiet: float, limit: float) -> int: ...
 
 
@@ -47,9 +47,9 @@ class Lockstep:
     """Ask a program for one line a token, and find every line that nobody asked for.
 
     The stream has settled when the program has answered all tokens and printed nothing since for
-    four times as long as an answer takes. `strict` lets it settle after every answer, for at least
+    five times as long as an answer takes. `strict` lets it settle after every answer, for at least
     `LEAST_STRICT_QUIET`. Otherwise it settles wherever the caller asks for it, after every answer
-    in the first second of waiting and once a line was too many, and else as often as 5 % of the
+    in the first second of waiting and once a line was too many, and else as often as 3 % of the
     time allows. A line too many belongs to the only answer since the stream had settled before. If
     there are several, nobody can say which lines answered which tokens.
 
@@ -93,7 +93,7 @@ class Lockstep:
         line = self._program.read_line(self._answer_seconds)
         self._recent.append(self._program.now() - asked)
         self._unsettled += 1
-        self._extra += self._program.discard_lines()
+        self._extra += self._program.discard_read()
         if settle or self._always_settles or self._extra or self._may_wait():
             seconds, quiet_before = self._recent[-1], self._last_quiet
             self._extra += self._settle(self._quiet())
@@ -121,13 +121,13 @@ class Lockstep:
 
     def _quiet(self) -> float:
         """Return the seconds without a line after which no line is expected any more."""
-        # The second longest: a single answer that took long would slow down all that follow.
-        usual = heapq.nlargest(2, self._recent)[-1]
+        # The median: single answers that take long must not slow down all that follow.
+        usual = sorted(self._recent)[len(self._recent) // 2]
         return max(self._least_quiet, min(PATIENCE * usual, self._answer_seconds))
 
     def _may_wait(self) -> bool:
-        elapsed = self._program.now() - self._start
-        return self._waited + self._quiet() <= SHARE * elapsed + ALLOWANCE
+        budget = SHARE * (self._program.now() - self._start) + ALLOWANCE - self._waited
+        return budget >= self._least_quiet and budget >= self._quiet()
 
     def _settle(self, quiet: float) -> int:
         start = self._program.now()
