@@ -63,10 +63,13 @@ def train(
         cell: a recurrent cell of your own instead of ``settings.cell``.
 
     Raises:
-        UserError: the text is too short, or the folder or the engine does not fit the settings.
+        UserError: the text is too short, the folder or the engine does not fit the settings, or the
+            folder already holds a training and `resume` is not set.
         RunFailed: a loss or gradient is infinite or NaN, or Ctrl-C was pressed. The training up to
             that step is saved.
     """
+    if not resume:
+        run.check_untrained()
     log = run.logging(log)
     with nngraph.reference_mode(run.settings.reference), interruptible() as interrupted:
         torch_device = pick_device(device)
@@ -127,15 +130,18 @@ def train_epochs(
     """
     model, settings, progress = training.model, training.model.settings, training.progress
     epoch_size = len(training.perps)
-    report_every = math.floor(epoch_size / 10 + 0.5)  # steps; 0 where the text is very short
+    report_every = math.floor(epoch_size / 10 + 0.5)  # steps
+    is_short = report_every <= 10  # too short for the original's reports: one an epoch, at its end
     training.log("Starting training.")
     while progress.step < last_step:
-        at_most = steps_to_event(progress.step, epoch_size, report_every, last_step)
+        every = 0 if is_short else report_every
+        at_most = steps_to_event(progress.step, epoch_size, every, last_step)
         for perp, norm_dw in train_steps(model, training.text, progress.lr, at_most):
             training.add_step(perp, norm_dw)
             on_step(progress.step, last_step)
         epoch = progress.step / epoch_size
-        if report_every > 0 and progress.step % report_every == 10:
+        is_due = progress.step % epoch_size == 0 if is_short else progress.step % report_every == 10
+        if is_due:
             report(training)
         elif settings.reference:
             write_step(training)

@@ -156,6 +156,23 @@ def test_evaluate(run: str, text_folder: Path, capsys: pytest.CaptureFixture[str
     assert out[1].startswith(next(line for line in logged if line.startswith("Validation")))
 
 
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_evaluating_one_part_needs_only_its_file(
+    split: str, run: str, tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one").mkdir()
+    text = (text_folder / f"{split}.txt").read_bytes()
+    (tmp_path / "one" / f"{split}.txt").write_bytes(text)
+    command = ["evaluate", run, "--split", split]
+    assert main(command) == 0
+    whole = capsys.readouterr().out
+    assert main([*command, "--data", str(tmp_path / "one")]) == 0
+    assert capsys.readouterr().out == whole
+    other = "valid" if split == "test" else "test"
+    message = refused(capsys, "evaluate", run, "--split", other, "--data", str(tmp_path / "one"))
+    assert f"lacks ptb.{other}.txt" in message
+
+
 def test_an_unknown_word_at_evaluation(
     run: str, tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

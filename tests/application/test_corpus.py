@@ -6,7 +6,7 @@ import pytest
 from helpers import PTB, needs_ptb, one_line
 
 from zaremba_port.errors import UserError
-from zaremba_port.text import EOS, SPLITS, Corpus, Vocabulary, load_corpus, read_tokens
+from zaremba_port.text import EOS, SPLITS, Corpus, Vocabulary, load_corpus, load_split, read_tokens
 from zaremba_port.text import corpus as corpus_module
 
 TEXTS = {
@@ -86,6 +86,34 @@ def test_a_folder_that_lacks_a_text(tmp_path):
         f"{tmp_path} lacks valid.txt: looked for ptb.train.txt, ptb.valid.txt, ptb.test.txt "
         "or train.txt, valid.txt, test.txt; the folder holds test.txt, train.txt"
     )
+
+
+@pytest.mark.parametrize("prefix", ["", "ptb."])
+@pytest.mark.parametrize("split", SPLITS)
+def test_one_part_needs_only_its_file(tmp_path, prefix, split):
+    folder = write_folder(tmp_path, prefix, {split: TEXTS[split]})
+    lines: list[str] = []
+    tokens = TEXTS[split].replace("\n", f" {EOS} ").split()
+    assert load_split(str(folder), split, log=lines.append) == tokens
+    file = folder / f"{prefix}{split}.txt"
+    assert lines == [f"Loading {file}, size of data = {len(tokens)}"]
+    for other in set(SPLITS) - {split}:
+        (folder / f"{prefix}{other}.txt").write_bytes(b"\xff")  # would be refused
+    assert load_split(str(folder), split, log=silent) == tokens
+    file.unlink()
+    with pytest.raises(UserError) as error:
+        load_split(str(folder), split, log=silent)
+    assert f"lacks ptb.{split}.txt: looked for ptb.{split}.txt or {split}.txt;" in one_line(error)
+
+
+def test_one_part_comes_from_the_set_that_training_reads(tmp_path):
+    write_folder(tmp_path, "ptb.", {"test": "stray"})
+    write_folder(tmp_path)
+    assert load_split(str(tmp_path), "test", log=silent) == ["a", "dog", "ran", EOS]
+    write_folder(tmp_path, "ptb.", dict.fromkeys(SPLITS, "whole"))
+    assert load_split(str(tmp_path), "test", log=silent) == ["whole"]
+    corpus = load_corpus(str(tmp_path), log=silent)
+    assert corpus.vocabulary.decode(corpus.test) == ["whole"]
 
 
 def test_an_empty_folder(tmp_path):

@@ -18,6 +18,7 @@ from zaremba_port.assignment.characters.grading import (
     Grade,
     grade,
     parse_answer,
+    summary,
 )
 from zaremba_port.text import read_character_text
 
@@ -38,14 +39,20 @@ say("OK GO")
 
 
 def run(
-    tmp_path: Path, program: str, start: str = START, *, seconds: float = 30, every: int = 1000
+    tmp_path: Path,
+    program: str,
+    start: str = START,
+    *,
+    seconds: float = 30,
+    every: int = 1000,
+    strict: bool = False,
 ) -> tuple[Grade, list[str]]:
     file = tmp_path / "program.py"
     file.write_text(start + textwrap.dedent(program))
     out = io.StringIO()
     grade_ = grade(
         [sys.executable, str(file)], TEXT, VOCABULARY, out,
-        start_seconds=30, answer_seconds=seconds, every=every,
+        start_seconds=30, answer_seconds=seconds, every=every, strict=strict,
     )  # fmt: skip
     return grade_, out.getvalue().splitlines()
 
@@ -129,14 +136,53 @@ def test_a_program_that_never_reads(tmp_path: Path) -> None:
     # More than a pipe holds: writing must not wait for the program.
     text = ["a"] * 40000
     result = grade([sys.executable, str(file)], text, VOCABULARY, io.StringIO())
-    assert result.answers == 39999
+    assert result.stopped == "out of step: it prints and prints without being asked"
+    assert math.isnan(result.mean)
+    assert summary(result, text) == []
+
+
+# `right(i)` is right for the character that follows character i, and for it alone.
+RIGHT = START.replace(
+    'say("OK GO")',
+    f"""
+text = {TEXT!r}
+def right(i):
+    answer([0.7 if word == text[i + 1] else 0.1 for word in ("a", "b", "_", "<eos>")])
+say("OK GO")
+""",
+)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize(
+    ("program", "failed"),
+    [
+        ("for i, _ in enumerate(sys.stdin): right(i); i == 5 and right(i)", 6),
+        ("for i, _ in enumerate(sys.stdin): right(i); i == 5 and (time.sleep(0.02), right(i))", 6),
+        ("for i, _ in enumerate(sys.stdin): i == 5 and say('warning'); right(i)", 6),
+        ("for i, _ in enumerate(sys.stdin): i == 22 and right(i); right(i)", 23),
+        ("right(0)\nfor i, _ in enumerate(sys.stdin): right(i)", 1),
+    ],
+)
+def test_a_line_too_many_never_shifts_the_grade(
+    tmp_path: Path, program: str, failed: int, strict: bool
+) -> None:
+    result, lines = run(tmp_path, program, RIGHT, strict=strict)
+    if result.is_out_of_step:
+        assert math.isnan(result.nats)
+        return
+    assert result.failures == {"extra lines": 1}
+    assert result.nats == pytest.approx(-22 * math.log(0.7) + UNIFORM)
+    # On a busy machine the line may come with the next answer.
+    assert lines[0] in [
+        f"answer {n}: extra lines: 2 lines instead of one" for n in (failed, failed + 1)
+    ]
+
+
+def test_a_farewell_is_no_line_too_many(tmp_path: Path) -> None:
+    result, _ = run(tmp_path, "for i, _ in enumerate(sys.stdin): right(i)\nsay('bye')", RIGHT)
     assert not result.stopped
-    # Whatever of it was taken for an answer, it got what it deserves or the uniform.
-    failed = result.failures.total()
-    assert set(result.failures) <= {"extra lines"}
-    assert result.nats == pytest.approx(
-        failed * UNIFORM + (result.answers - failed) * -math.log(0.1)
-    )
+    assert result.nats == pytest.approx(-23 * math.log(0.7))
 
 
 @pytest.mark.parametrize(

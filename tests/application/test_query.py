@@ -20,6 +20,7 @@ from zaremba_port import (
     Vocabulary,
     complete,
     create_network,
+    load_corpus,
     train,
 )
 from zaremba_port.cli.main import main
@@ -184,6 +185,82 @@ def test_beam_and_no_unk(small_predictor: Predictor) -> None:
     assert complete(small_predictor, ["a"], 0, beam=3) == ["a"]
     with pytest.raises(UserError, match="beam is 0"):
         complete(small_predictor, ["a"], 1, beam=0)
+
+
+@pytest.fixture
+def one_line_run(tmp_path: Path) -> RunFolder:
+    """A network trained on texts without a newline, in which some words are far more frequent."""
+    words = ("the cat saw the dog the end <unk> " * 60).split()
+    for name in ("train", "valid", "test"):
+        (tmp_path / f"{name}.txt").write_text(" ".join(words))
+    corpus = load_corpus(str(tmp_path), log=lambda line: None)
+    settings = Settings(rnn_size=4, vocab_size=8, batch_size=4, seq_length=5, max_max_epoch=2)
+    run = RunFolder.create(tmp_path / "run", settings, corpus.vocabulary, corpus.name)
+    train(run, corpus, log=lambda line: None)
+    return run
+
+
+@pytest.mark.parametrize("beam", [None, 1, 3])
+def test_without_a_newline_a_completion_starts_from_the_likeliest_word(
+    one_line_run: RunFolder, beam: int | None
+) -> None:
+    parameters = one_line_run.load_last().parameters
+    words = one_line_run.vocabulary.words
+    assert "<eos>" not in words
+    bias = parameters["h2y.bias"][: len(words)]
+    ranked = [words[i] for i in bias.argsort(descending=True).tolist()]
+    log: list[str] = []
+    predictor = Predictor(one_line_run, "last")
+    completed = complete(predictor, [], 4, seed=1, beam=beam, log=log.append)
+    assert len(completed) == 4
+    assert completed[0] == ranked[0]
+    # From there on as after a prompt of this word.
+    assert completed == complete(predictor, [ranked[0]], 3, seed=1, beam=beam, log=log.append)
+    assert len(log) == 1
+    assert log[0].endswith(f"started from the likeliest first word, {ranked[0]!r}.")
+    assert complete(predictor, [], 0, beam=beam, log=log.append) == []
+    assert complete(predictor, [], 1, beam=beam, log=log.append) == ranked[:1]
+    no_unk = Sampling(no_unk=True)
+    (first,) = complete(predictor, [], 1, beam=beam, sampling=no_unk, log=log.append)
+    assert first == next(word for word in ranked if word != "<unk>")
+    shown = likeliest(predictor, completed, 0, n=2)[0]
+    assert [word for word, _ in shown] == ranked[:2]
+    p = parameters["h2y.bias"].softmax(0)
+    assert [value for _, value in shown] == pytest.approx(p.topk(2).values.tolist())
+
+
+def test_a_start_without_a_newline_is_told(
+    one_line_run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = talk(Queries(Predictor(one_line_run), seed=1, show=True), "2\n1 the\n")
+    assert lines[0] == lines[5] == PROMPT
+    assert len(lines[1].split()) == 2
+    assert "|" in lines[2]
+    assert lines[4].endswith(f"started from the likeliest first word, {lines[1].split()[0]!r}.")
+    assert not any("likeliest first word" in line for line in lines[6:])
+    queries = tmp_path / "queries.txt"
+    queries.write_text("1 the\n2\n")
+    assert main(["complete", str(one_line_run.path), "--file", str(queries)]) == 0
+    out, err = capsys.readouterr()
+    assert [len(line.split()) for line in out.splitlines()] == [2, 2]  # answers beside queries
+    (note,) = err.splitlines()
+    assert note.startswith(f"{queries}, line 2: The text of {one_line_run.path} had no newline")
+
+
+def test_queries_hint_at_lower_case_and_at_what_cannot_be_seen(predictor: Predictor) -> None:
+    lines = talk(Queries(predictor), "1 The c\u200bat\n1 the\u00a0cat\n")
+    assert lines == [
+        PROMPT,
+        "Word not in vocabulary: The",
+        "Near it: the",
+        "Write it in lower case, as the vocabulary is",
+        "Word not in vocabulary: c\\u200bat",
+        "Near it: cat",
+        PROMPT,
+        "Word not in vocabulary: the\\xa0cat",
+        "Near it: the, cat",
+        PROMPT,
+    ]
 
 
 def test_a_file_of_queries(

@@ -22,6 +22,7 @@ from pygraph_nn import nn
 from zaremba_port import Corpus, RunFailed, RunFolder, Settings, UserError, train
 from zaremba_port.config import ENGINES
 from zaremba_port.engines import fast
+from zaremba_port.runs import draw_curves
 from zaremba_port.text import load_corpus
 from zaremba_port.train import steps_to_event
 
@@ -155,6 +156,63 @@ def test_divergence_after_an_epoch_keeps_that_epoch(
     assert all(torch.equal(kept.parameters[k], again.parameters[k]) for k in kept.parameters)
     # and from there a smaller rate goes on
     assert train(run, corpus, log=quiet, engine=engine, resume=True, new_lr=0.1).step == 360
+
+
+def reported_by_lua(epoch_size: int, last_step: int) -> list[int]:
+    """The steps at which main.lua prints: ``if step % torch.round(epoch_size / 10) == 10``."""
+    tenth = int(epoch_size / 10 + 0.5)  # Torch7 rounds halves up
+    return [step for step in range(1, last_step + 1) if tenth and step % tenth == 10]
+
+
+@pytest.mark.parametrize("epoch_size", [1, 2, 9, 10, 47, 104, 105, 115])
+def test_every_epoch_of_a_short_text_has_a_report_and_curves(
+    new_run: NewRun, tmp_path: Path, epoch_size: int, engine: str
+) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for name, words in (("train", 10 * epoch_size + 2), ("valid", 22), ("test", 2)):
+        (folder / f"{name}.txt").write_text("a b " * (words // 2))
+    short = load_corpus(str(folder), log=quiet)
+    run, lines = new_run("r", batch_size=2, max_max_epoch=2), []
+    train(run, short, log=lines.append, engine=engine)
+    last_step = 2 * epoch_size
+    lua = reported_by_lua(epoch_size, last_step)
+    expected = lua or [epoch_size, last_step]
+    reports = [line for line in run.metrics() if "train_perplexity" in line]
+    assert [line["step"] for line in reports] == expected
+    assert sum(map(bool, map(EPOCH_LINE.fullmatch, lines))) == len(expected)
+    # A report comes before the validation that ends its epoch.
+    kinds = [line.partition(" ")[0] for line in lines if line.startswith(("epoch", "Validation"))]
+    if not lua:
+        assert kinds == ["epoch", "Validation"] * 2
+    assert [path.name for path in draw_curves(run)] == ["curves.png", "curves.svg"]
+
+
+def test_a_second_training_in_a_run_is_refused(
+    new_run: NewRun, corpus: Corpus, engine: str
+) -> None:
+    run = new_run("r", max_max_epoch=1)
+    lines: list[str] = []
+    train(run, corpus, log=quiet, engine=engine)
+    files = {path: path.read_bytes() for path in run.path.iterdir()}
+    for again in (run, RunFolder.open(run.path)):
+        with pytest.raises(UserError, match=r"holds a training already .*--resume .*create") as e:
+            train(again, corpus, log=lines.append, engine=engine)
+        assert "\n" not in str(e.value)
+    assert lines == []
+    assert {path: path.read_bytes() for path in run.path.iterdir()} == files
+    # Any of its files is reason enough: a run that ended before its first report has no metrics.
+    for name in ("metrics.jsonl", "best.safetensors", "last.safetensors"):
+        for path, content in files.items():
+            path.unlink(missing_ok=True)
+            if path.name == name:
+                path.write_bytes(content)
+        with pytest.raises(UserError, match=f"holds a training already \\({name}\\)"):
+            train(run, corpus, log=quiet, engine=engine)
+    fresh = RunFolder.create(run.path, run.settings, corpus.vocabulary, corpus.name, force=True)
+    train(fresh, corpus, log=quiet, engine=engine)
+    splits = [line["split"] for line in fresh.metrics() if "split" in line]
+    assert splits == ["valid", "test"]
 
 
 @pytest.mark.parametrize("epoch_size", [1, 4, 5, 30, 120, 2323])

@@ -48,14 +48,52 @@ def test_an_unknown_word_is_named_with_its_place_and_its_neighbours():
     )
 
 
+def hint_of(words: list[str], unknown: str) -> str:
+    with pytest.raises(UserError) as error:
+        Vocabulary(words).encode([unknown])
+    return one_line(error).partition("of the vocabulary")[2]
+
+
+def test_lower_case_is_advised_where_all_words_are():
+    lower = "; write it in lower case, as the vocabulary is"
+    words = ["the", "ibm", "\u00e9cole", "N", EOS, UNK]  # N is any number, as in the Treebank
+    unk = "; or write <unk> in its place"
+    assert hint_of(words, "The") == "; near it: the" + lower + unk
+    assert hint_of(words, "IBM") == "; near it: ibm" + lower + unk
+    assert hint_of(words, "\u00c9COLE") == "; near it: \u00e9cole" + lower + unk
+    assert hint_of(words, "XYZZY") == lower + unk
+    assert hint_of(words, "xyzzy") == unk
+    assert hint_of(["the", "Paris"], "The") == "; near it: the"
+    assert hint_of(["the", "Paris"], "XYZZY") == ""
+
+
+def test_what_cannot_be_seen_shows_in_messages(tmp_path):
+    with pytest.raises(UserError) as error:
+        Vocabulary(["the", "c\u200bat"]).encode(["the\u00a0", "cat"])
+    assert one_line(error).startswith("unknown word 'the\\xa0' (word 1, line 1)")
+    assert hint_of(["the", "c\u200bat"], "cat") == "; near it: c\\u200bat"
+    (tmp_path / "words.txt").write_bytes("a\n\ufe0f\n\ufe0f\n".encode())
+    with pytest.raises(UserError, match=r"'\\ufe0f' is on line 2 and on line 3"):
+        Vocabulary.load(tmp_path / "words.txt")
+
+
+def test_words_with_other_white_space_are_saved_and_loaded_again(tmp_path):
+    words = ["\ufeffthe", "a\u00a0b", "\x85", "\u2028", "\x1c", "\u3000c", "\u200b"]
+    for first in range(len(words)):
+        rotated = words[first:] + words[:first]
+        Vocabulary(rotated).save(tmp_path / "words.txt")
+        assert Vocabulary.load(tmp_path / "words.txt").words == rotated
+
+
 def test_a_vocabulary_is_saved_one_word_a_line_and_loaded_again(tmp_path):
     words = ["the", "na\u00efve", EOS, UNK, "\u65e5\u672c"]
     path = tmp_path / "words.txt"
     Vocabulary(words).save(path)
     assert path.read_bytes() == "".join(word + "\n" for word in words).encode("utf-8")
     assert Vocabulary.load(path).words == words
-    path.write_bytes(b"one\r\ntwo\r\n")
-    assert Vocabulary.load(path).words == ["one", "two"]
+    for content in (b"one\r\ntwo\r\n", b"one\rtwo\r"):
+        path.write_bytes(content)
+        assert Vocabulary.load(path).words == ["one", "two"]
 
 
 @pytest.mark.parametrize(

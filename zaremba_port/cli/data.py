@@ -35,7 +35,15 @@ def run(options: argparse.Namespace) -> None:
     if folder.exists() and Path(options.data).exists() and folder.samefile(options.data):
         raise UserError(f"{folder} is where the words are: name another folder")
 
-    from ..text import SPACE, SPLITS, count_words, load_corpus, to_characters, write_characters
+    from ..text import (
+        SPACE,
+        SPLITS,
+        count_words,
+        load_corpus,
+        to_characters,
+        visible,
+        write_characters,
+    )
 
     corpus = load_corpus(options.data)
     texts = {split: corpus.vocabulary.decode(getattr(corpus, split)) for split in SPLITS}
@@ -49,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
             f"{folder / split}.txt: {len(characters)} tokens, {n} words with <eos>, "
             f"{len(characters) / n:.4f} tokens a word"
         )
-    print(f"{len(symbols)} symbols: {' '.join(symbols)}")
+    print(f"{len(symbols)} symbols: {' '.join(map(visible, symbols))}")
     with_space = sum(SPACE in word for words in texts.values() for word in words)
     if with_space:
         print(f"{with_space} words hold {SPACE} themselves, which now reads as the end of a word")

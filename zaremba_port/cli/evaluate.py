@@ -23,7 +23,11 @@ def add(commands: Commands) -> None:
     """Add the command and its options."""
     parser = commands.add("evaluate", run, "measure the perplexity of a saved run on a text")
     parser.add_argument("run", metavar="RUN", help="run folder")
-    parser.add_argument("--data", metavar="TEXT", help=DATA_HELP + "; default the run's own text")
+    parser.add_argument(
+        "--data",
+        metavar="TEXT",
+        help=DATA_HELP + ", which needs only the file of --split; default the run's own text",
+    )
     parser.add_argument(
         "--split",
         choices=tuple(SPLIT_NAMES),
@@ -82,10 +86,9 @@ def run(options: argparse.Namespace) -> None:
 
 def _words(options: argparse.Namespace, folder: RunFolder) -> Sequence[str]:
     """Return the words of the text, not its ids, which differ from the ids of the run."""
-    from ..text import UNK, load_corpus
+    from ..text import UNK, load_split
 
-    corpus = load_corpus(options.data or folder.data, log=log_to_stderr)
-    words = corpus.vocabulary.decode(getattr(corpus, options.split))
+    words = load_split(options.data or folder.data, options.split, log=log_to_stderr)
     if not options.map_unknown:
         return words
     if UNK not in folder.vocabulary:

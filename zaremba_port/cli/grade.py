@@ -39,6 +39,12 @@ def add(commands: Commands) -> None:
         metavar="S",
         help="seconds for each answer; default 10",
     )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="wait after every answer for lines too many: such an answer fails, where otherwise "
+        "there may be no grade; slow",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -46,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
 
     Raises:
         UserError: there is no program, it cannot be started, or the text is not of characters.
-        RunFailed: the program died or hung.
+        RunFailed: the program died, hung, or printed lines that nobody can assign to characters.
     """
     if not options.program:
         raise UserError("write the program to grade after --: zaremba grade -- COMMAND ...")
@@ -77,8 +83,10 @@ def run(options: argparse.Namespace) -> None:
         as_utf8(sys.stdout),
         start_seconds=options.start_limit,
         answer_seconds=options.answer_limit,
+        strict=options.strict,
     )
-    print(*summary(result, text), sep="\n", flush=True)
+    for line in summary(result, text):
+        print(line, flush=True)
     raise_if_stopped(result)
 
 

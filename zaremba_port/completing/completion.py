@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import torch
 
 from pygraph_nn import torch7_random
 
 from ..errors import UserError
 from ..runs import RunFolder
-from ..text import EOS, UNK
+from ..text import EOS, UNK, quoted
 from .predict import Predictor
 from .sampling import Sampling
 from .search import beam_search
+
+Log = Callable[[str], None]
 
 
 def complete(
@@ -25,14 +29,17 @@ def complete(
     beam: int | None = None,
     seed: int | torch7_random.Generator | None = None,
     map_unknown: bool = False,
+    log: Log = print,
 ) -> list[str]:
     """Return `words` followed by `length` words that the network chooses.
 
     The network reads `words` from a state of zeros. Without any, the completion starts a sentence,
-    after <eos>. `sampling` chooses each word, by default at random by its probability. With `beam`
-    nothing is random: a beam search of that width finds the likeliest completion, and only `no_unk`
-    of `sampling` counts. Calls with the same `seed` return the same words; a generator continues
-    its sequence. `map_unknown` reads unknown words as <unk>.
+    after <eos>. If the network's text had no newline, and so no <eos>, the completion starts from
+    the likeliest first word, which counts among the `length`, and `log` gets a line that says so.
+    `sampling` chooses each word, by default at random by its probability. With `beam` nothing is
+    random: a beam search of that width finds the likeliest completion, and only `no_unk` of
+    `sampling` counts. Calls with the same `seed` return the same words; a generator continues its
+    sequence. `map_unknown` reads unknown words as <unk>.
 
     Raises:
         UserError: a word is not in the vocabulary, `length` is negative, or `beam` is below 1.
@@ -44,14 +51,32 @@ def complete(
     if map_unknown:
         words = [word if word in vocabulary else UNK for word in words]
     unk = vocabulary.index.get(UNK)
-    prompt = vocabulary.encode(words or [EOS]).tolist()
+    start: list[str] = []
+    if not words and EOS not in vocabulary:
+        if length == 0:
+            return []
+        start = vocabulary.decode([_likeliest_first(predictor, unk if sampling.no_unk else None)])
+        length -= 1
+        log(
+            f"The text of {predictor.run.path} had no newline, so no sentence starts after {EOS}: "
+            f"started from the likeliest first word, {quoted(start[0])}."
+        )
+    prompt = vocabulary.encode(words or start or [EOS]).tolist()
     if beam is not None:
         ids = beam_search(predictor, prompt, length, beam, unk if sampling.no_unk else None)
     else:
         if not isinstance(seed, torch7_random.Generator):
             seed = torch7_random.Generator(secrets.randbits(32) if seed is None else seed)
         ids = _draw(predictor, prompt, length, sampling, seed, unk)
-    return [*words, *vocabulary.decode(ids)]
+    return [*words, *start, *vocabulary.decode(ids)]
+
+
+def _likeliest_first(predictor: Predictor, banned: int | None) -> int:
+    """Return the id of the likeliest first word, other than `banned`."""
+    log_p = predictor.first().clone()  # (vocabulary,)
+    if banned is not None:
+        log_p[banned] = -torch.inf
+    return int(log_p.argmax())
 
 
 def _draw(

@@ -62,6 +62,21 @@ class Predictor:
             log_p = self.read(word)
         return log_p
 
+    def first(self) -> torch.Tensor:
+        """Reset the state, and predict the first word of a sentence.
+
+        The network reads `<eos>`. If its text had no newline, and so no `<eos>`, the prediction is
+        the output for a state of zeros, before any word is read: the output layer's bias decides.
+
+        Returns:
+            Log-probabilities in nats, (len(vocabulary),).
+        """
+        if EOS in self.vocabulary:
+            return self.read_all([self.vocabulary.index[EOS]])
+        self.reset()
+        bias = self.network.get_parameter("h2y.bias").detach()  # (vocab_size,)
+        return torch.log_softmax(bias, 0)[: len(self.vocabulary)]
+
     def step(
         self, words: torch.Tensor, state: list[torch.Tensor]
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
@@ -84,14 +99,14 @@ def likeliest(
     """Return the `n` likeliest words at each place of `words` from `start` on.
 
     Each comes with its probability, the likeliest first. The network reads `words` from a state of
-    zeros. If `start` is 0, it reads `<eos>` before them.
+    zeros. If `start` is 0, it first predicts the beginning of a sentence; see `Predictor.first`.
 
     Raises:
         UserError: a word is not in the vocabulary.
     """
     vocabulary = predictor.vocabulary
     ids = vocabulary.encode(words).tolist()
-    log_p = predictor.read_all(ids[:start] or vocabulary.encode([EOS]).tolist())
+    log_p = predictor.read_all(ids[:start]) if start else predictor.first()
     steps = []
     for word in ids[start:]:
         top = log_p.topk(min(n, len(log_p)))

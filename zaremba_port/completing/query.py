@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import secrets
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -10,6 +9,7 @@ from typing import TextIO
 from pygraph_nn import torch7_random
 
 from ..errors import UserError
+from ..text import split_words, visible
 from .completion import complete
 from .predict import Predictor, likeliest
 from .sampling import Sampling
@@ -53,6 +53,7 @@ class Queries:
             raise UserError(f"beam is {self.beam}, it must be at least 1")
         seed = secrets.randbits(32) if self.seed is None else self.seed
         self._generator = torch7_random.Generator(seed)
+        self._notes: list[str] = []  # of the last answer
 
     def converse(self, lines: TextIO, out: TextIO) -> None:
         """Ask for queries and answer them until `lines` ends."""
@@ -62,7 +63,7 @@ class Queries:
             if not line:
                 return
             try:
-                print(*self.answer(line), sep="\n", file=out, flush=True)
+                print(*self.answer(line), *self._notes, sep="\n", file=out, flush=True)
             except QueryRefused as refusal:
                 print(refusal, file=out, flush=True)
             except BrokenPipeError:
@@ -74,14 +75,16 @@ class Queries:
         """Answer every line of `lines` that is not blank, and return the number of failures.
 
         A failed query gets an empty line, so that answers stay beside their queries, and its
-        reason goes to `err`. `name` is the name of the file there.
+        reason goes to `err`, as does a note on an answer. `name` is the name of the file there.
         """
         failures = 0
         for number, line in enumerate(lines, 1):
-            if not line.strip():
+            if not split_words(line):
                 continue
             try:
                 print(*self.answer(line), sep="\n", file=out, flush=True)
+                for note in self._notes:
+                    print(f"{name}, line {number}: {note}", file=err, flush=True)
             except UserError as error:
                 failures += 1
                 print(file=out, flush=True)
@@ -96,13 +99,14 @@ class Queries:
             QueryRefused: the query does not start with a number, or has an unknown word.
             UserError: the number is not a length.
         """
-        first, *words = line.split() or [""]
+        first, *words = split_words(line) or [""]
         length = self._length(first, len(words))
         if not self.map_unknown:
             self._check_words(words)
+        self._notes = []
         completed = complete(
             self.predictor, words, length, sampling=self.sampling, beam=self.beam,
-            seed=self._generator, map_unknown=self.map_unknown,
+            seed=self._generator, map_unknown=self.map_unknown, log=self._notes.append,
         )  # fmt: skip
         steps = self._steps(completed, len(words)) if self.show else []
         return [" ".join(completed), *steps]
@@ -114,9 +118,9 @@ class Queries:
         except ValueError:
             raise QueryRefused("Start with a number") from None
         if not number.is_integer():
-            raise UserError(f"{token} is no whole number of words")
+            raise UserError(f"{visible(token)} is no whole number of words")
         if not 0 <= number <= LONGEST:
-            raise UserError(f"{token} is no length: it must be from 0 to {LONGEST}")
+            raise UserError(f"{visible(token)} is no length: it must be from 0 to {LONGEST}")
         return max(0, int(number) - prompt_length) if self.total_length else int(number)
 
     def _check_words(self, words: list[str]) -> None:
@@ -124,10 +128,9 @@ class Queries:
         lines = []
         for word in dict.fromkeys(words):
             if word not in vocabulary:
-                lines.append(f"Word not in vocabulary: {word}")
-                similar = difflib.get_close_matches(word, vocabulary.words, n=3)
-                if similar:
-                    lines.append(f"Near it: {', '.join(similar)}")
+                lines.append(f"Word not in vocabulary: {visible(word)}")
+                hints = vocabulary.hints(word)
+                lines.extend(hint[0].upper() + hint[1:] for hint in hints)
         if lines:
             raise QueryRefused("\n".join(lines))
 

@@ -134,6 +134,21 @@ class RunFolder:
         """Return whether `save_last` has written anything to continue from."""
         return (self.path / "last.safetensors").is_file()
 
+    def check_untrained(self) -> None:
+        """Check that no training has written to the folder yet.
+
+        Raises:
+            UserError: it holds parameters or metrics. Another training would mix its own with them.
+        """
+        names = ("metrics.jsonl", "last.safetensors", "best.safetensors")
+        present = [name for name in names if (self.path / name).is_file()]
+        if present:
+            raise UserError(
+                f"{self.path} holds a training already ({', '.join(present)}): go on with "
+                f"resume=True (zaremba train --resume {self.path}), start anew with "
+                "RunFolder.create(..., force=True), or create another folder"
+            )
+
     def load_last(self) -> Saved:
         """Return what `save_last` wrote.
 

@@ -20,11 +20,20 @@ from .characters import (
     unit_of,
     write_characters,
 )
-from .corpus import SPLITS, Corpus, Log, load_corpus
+from .corpus import SPLITS, Corpus, Log, load_corpus, load_split
 from .fetch import cache_folder, fetch_file
 from .ptb import PTB_URL, fetch_ptb
 from .pydoc import pydoc_texts
-from .tokens import EOS, UNK, read_tokens, tokenize
+from .tokens import (
+    EOS,
+    UNK,
+    WHITE_SPACE,
+    quoted,
+    read_tokens,
+    split_words,
+    tokenize,
+    visible,
+)
 from .vocabulary import Vocabulary
 
 __all__ = [
@@ -32,10 +41,15 @@ __all__ = [
     "Log",
     "SPLITS",
     "load_corpus",
+    "load_split",
     "EOS",
     "UNK",
+    "WHITE_SPACE",
+    "quoted",
     "read_tokens",
+    "split_words",
     "tokenize",
+    "visible",
     "Vocabulary",
     "replicate",
     "sequential",

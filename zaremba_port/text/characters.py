@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import RunFailed, UserError
 from .corpus import SPLITS
-from .tokens import EOS, read_tokens
+from .tokens import EOS, encode_text, quoted, read_tokens
 from .vocabulary import Vocabulary
 
 SPACE = "_"
@@ -76,7 +76,7 @@ def write_characters(
         folder.mkdir(parents=True, exist_ok=True)
         for split in SPLITS:
             text = character_text(texts[split])
-            (folder / f"{split}.txt").write_bytes(text.encode())
+            (folder / f"{split}.txt").write_bytes(encode_text(text))
     except OSError as error:
         raise RunFailed(f"{folder} could not be written: {error.strerror}") from None
 
@@ -92,13 +92,14 @@ def read_character_text(path: str | Path, vocabulary: Vocabulary) -> list[str]:
     for number, token in enumerate(tokens, 1):
         if len(token) > 1 and token != EOS:
             raise UserError(
-                f"{path} is no text of characters (token {number} is {token!r}): "
+                f"{path} is no text of characters (token {number} is {quoted(token)}): "
                 "zaremba data chars makes one"
             )
         if token not in vocabulary:
             hint = " of the course: give --vocabulary" if vocabulary is COURSE_VOCABULARY else ""
+            hint += "".join(f"; {other}" for other in vocabulary.hints(token))
             raise UserError(
-                f"{path}: {token!r} (token {number}) is not among the "
+                f"{path}: {quoted(token)} (token {number}) is not among the "
                 f"{len(vocabulary)} symbols{hint}"
             )
     if len(tokens) < 2:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,24 +94,54 @@ def load_corpus(
     return Corpus(name=data, vocabulary=vocabulary, sources=sources, **ids)
 
 
-def _read_parts(data: str, cache: Path, progress: bool) -> Iterator[tuple[str, list[str]]]:
-    """Yield the source and the tokens of each part, reading one part at a time."""
+def load_split(
+    data: str,
+    split: str,
+    *,
+    cache: Path | None = None,
+    progress: bool = True,
+    log: Log = print,
+) -> list[str]:
+    """Load the tokens of one part, "train", "valid" or "test", of the corpus `data`.
+
+    Everything else is as in `load_corpus`, but a folder needs only the file of this part.
+
+    Raises:
+        UserError: the text is missing or unreadable, or the download fails.
+    """
+    data = os.path.expanduser(data)
+    ((source, tokens),) = _read_parts(data, cache or cache_folder(), progress, [split])
+    log(f"Loading {source}, size of data = {len(tokens)}")
+    return tokens
+
+
+def _read_parts(
+    data: str, cache: Path, progress: bool, splits: Sequence[str] = SPLITS
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield the source and the tokens of each of `splits`, reading one part at a time."""
     if data == "pydoc":
         library = Path(sysconfig.get_paths()["stdlib"])
-        for split, text in zip(SPLITS, pydoc_texts(library, cache), strict=True):
-            yield f"pydoc.{split} ({library})", tokenize(text)
+        texts = dict(zip(SPLITS, pydoc_texts(library, cache), strict=True))
+        for split in splits:
+            yield f"pydoc.{split} ({library})", tokenize(texts[split])
+    elif data == "ptb":
+        paths = dict(zip(SPLITS, fetch_ptb(cache, progress=progress), strict=True))
+        for split in splits:
+            yield str(paths[split]), read_tokens(paths[split])
     else:
-        for path in fetch_ptb(cache, progress=progress) if data == "ptb" else _files_in(data):
+        for path in _files_in(data, splits):
             yield str(path), read_tokens(path)
 
 
-def _files_in(data: str) -> list[Path]:
-    """Return the files of the three parts in the folder `data`."""
+def _files_in(data: str, splits: Sequence[str]) -> list[Path]:
+    """Return the files of `splits` in the folder `data`, which may lack the other parts."""
     folder = Path(data)
     if not folder.is_dir():
         raise _no_such_data(data)
     present = _names_in(folder)
-    candidates = [[f"{prefix}{split}.txt" for split in SPLITS] for prefix in ("ptb.", "")]
+    # A complete set goes first, also where one part is wanted: training reads that set.
+    prefixes = sorted(("ptb.", ""), key=lambda prefix: not present.issuperset(_names(prefix)))
+    candidates = [_names(prefix, splits) for prefix in prefixes]
     for names in candidates:
         if present.issuperset(names):
             return [folder / name for name in names]
@@ -123,6 +153,10 @@ def _files_in(data: str) -> list[Path]:
         f"{' or '.join(', '.join(names) for names in candidates)}; "
         f"the folder holds {contents or 'nothing'}"
     )
+
+
+def _names(prefix: str, splits: Sequence[str] = SPLITS) -> list[str]:
+    return [f"{prefix}{split}.txt" for split in splits]
 
 
 def _names_in(folder: Path) -> set[str]:

@@ -1,8 +1,9 @@
-"""Text files as tokens: the words between white space, and `<eos>` for every newline."""
+"""Text files as tokens: the words between ASCII white space, and `<eos>` for every newline."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from ..errors import UserError
@@ -12,6 +13,19 @@ EOS = "<eos>"
 
 UNK = "<unk>"
 """Token for a word outside the vocabulary."""
+
+WHITE_SPACE = " \t\n\r\v\f"
+"""The characters that separate words: ASCII only, as in Lua. A no-break space is part of a word."""
+
+_WORD = re.compile(f"[^{WHITE_SPACE}]+")
+_BOM = "\ufeff"
+# Characters of Unicode's Default_Ignorable_Code_Point, and the blank Braille pattern. Python counts
+# many of them as printable.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 
 
 def read_tokens(path: str | os.PathLike[str]) -> list[str]:
@@ -29,7 +43,9 @@ def read_tokens(path: str | os.PathLike[str]) -> list[str]:
 
 
 def tokenize(text: str) -> list[str]:
-    """Split `text` at white space, with `<eos>` in the place of every newline.
+    """Split `text` at ASCII white space, with `<eos>` in the place of every newline.
+
+    A newline is a line feed, a carriage return, or both in this order.
 
     data.lua puts no spaces around `<eos>`. A line without spaces at both ends, which the Penn
     Treebank's lines have, would there lose its last word to the next line's first.
@@ -37,7 +53,33 @@ def tokenize(text: str) -> list[str]:
     >>> tokenize("the cat\\nsat")
     ['the', 'cat', '<eos>', 'sat']
     """
-    return text.replace("\n", f" {EOS} ").split()
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return split_words(text.replace("\n", f" {EOS} "))
+
+
+def split_words(text: str) -> list[str]:
+    """Split `text` at ASCII white space alone, unlike `str.split`.
+
+    Source: data.lua, `stringx.split`, which knows no other white space.
+    """
+    return _WORD.findall(text)
+
+
+def visible(text: str) -> str:
+    """Return `text` with an escape in the place of every character that cannot be seen.
+
+    These are control characters, white space other than the space, and characters of no width.
+
+    >>> print(visible("zero\\u200bwidth"))
+    zero\\u200bwidth
+    """
+    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return _INVISIBLE.sub(lambda c: c[0].encode("unicode_escape").decode(), "".join(escaped))
+
+
+def quoted(text: str) -> str:
+    """Return `text` as `repr` quotes it, with an escape for every character that cannot be seen."""
+    return visible(repr(text))
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -49,7 +91,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     if Path(path).is_dir():  # reading it would say "permission denied" on Windows
         raise UserError(f"{path} is a folder, not a text file")
     try:
-        return Path(path).read_bytes().decode().removeprefix("\ufeff")
+        return Path(path).read_bytes().decode().removeprefix(_BOM)
     except FileNotFoundError as error:
         raise UserError(f"no such file: {path}") from error
     except PermissionError as error:
@@ -61,3 +103,11 @@ def read_text(path: str | os.PathLike[str]) -> str:
             f"{path} is not UTF-8 text: bad byte 0x{error.object[error.start]:02x} "
             f"at offset {error.start}"
         ) from error
+
+
+def encode_text(text: str) -> bytes:
+    """Encode a text in UTF-8 so that `read_text` reads it back.
+
+    `read_text` drops a byte order mark at the beginning; one that belongs to the text is doubled.
+    """
+    return (f"{_BOM}{text}" if text.startswith(_BOM) else text).encode()

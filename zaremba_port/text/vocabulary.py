@@ -10,7 +10,10 @@ from pathlib import Path
 import torch
 
 from ..errors import UserError
-from .tokens import EOS, UNK, read_text
+from .tokens import EOS, UNK, encode_text, quoted, read_text, split_words, visible
+
+NUMBER = "N"
+"""Token for a number in the Penn Treebank and in "pydoc", the only one in upper case there."""
 
 
 class Vocabulary:
@@ -67,6 +70,21 @@ class Vocabulary:
                 raise UserError(f"no word has the id {number}: the ids are 0..{len(self) - 1}")
         return [self.words[number] for number in numbers]
 
+    def hints(self, word: str) -> list[str]:
+        """Return what to write for the unknown `word`: similar words, and whether in lower case."""
+        hints = []
+        is_upper = word != word.lower() and self._is_lower_case()
+        similar = difflib.get_close_matches(word.lower() if is_upper else word, self.words, n=3)
+        if similar:
+            hints.append(f"near it: {', '.join(map(visible, similar))}")
+        if is_upper:
+            hints.append("write it in lower case, as the vocabulary is")
+        return hints
+
+    def _is_lower_case(self) -> bool:
+        """Return whether no word has an upper-case letter. `N`, for any number, is no word."""
+        return all(word == word.lower() for word in self.words if word != NUMBER)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one word a line in UTF-8, the word with id 0 first.
 
@@ -74,7 +92,7 @@ class Vocabulary:
             UserError: the file cannot be written.
         """
         try:
-            Path(path).write_bytes("".join(f"{word}\n" for word in self.words).encode())
+            Path(path).write_bytes(encode_text("".join(f"{word}\n" for word in self.words)))
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror}") from error
 
@@ -86,16 +104,16 @@ class Vocabulary:
             UserError: the file cannot be read, a line does not hold exactly one word, or a word
                 occurs twice.
         """
-        lines = read_text(path).removesuffix("\n").split("\n")
+        text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
+        lines = text.removesuffix("\n").split("\n")
         first_line: dict[str, int] = {}
-        for number, line in enumerate(lines, 1):
-            word = line.removesuffix("\r")
-            if len(word.split()) != 1 or word != word.strip():
+        for number, word in enumerate(lines, 1):
+            if split_words(word) != [word]:
                 raise UserError(f"{path} is not a vocabulary: line {number} is not one word")
             if word in first_line:
                 raise UserError(
                     f"{path} is not a vocabulary: "
-                    f"{word!r} is on line {first_line[word]} and on line {number}"
+                    f"{quoted(word)} is on line {first_line[word]} and on line {number}"
                 )
             first_line[word] = number
         return cls(first_line)
@@ -105,12 +123,10 @@ class Vocabulary:
         word = tokens[position]
         line = 1 + sum(token == EOS for token in tokens[:position])
         message = (
-            f"unknown word {word!r} (word {position + 1}, line {line}): "
+            f"unknown word {quoted(word)} (word {position + 1}, line {line}): "
             f"not among the {len(self)} words of the vocabulary"
         )
-        similar = difflib.get_close_matches(word, self.words, n=3)
-        if similar:
-            message += f"; near it: {', '.join(similar)}"
+        message += "".join(f"; {hint}" for hint in self.hints(word))
         if UNK in self.index:
             message += f"; or write {UNK} in its place"
         return UserError(message)

@@ -17,13 +17,14 @@ CHUNK = 1 << 16  # bytes read at once
 LONGEST_LINE = 1 << 20  # bytes; a longer line is taken to be endless
 STDERR_TAIL = 2000  # bytes of standard error that are kept
 GRACE = 2.0  # seconds that the program has to end once its input has ended
+OUT_OF_STEP = "out of step"
 
 
 class Stopped(Exception):
     """Report that the program cannot go on.
 
     Attributes:
-        kind: "died" or "hung". The message says how.
+        kind: "died", "hung" or "out of step". The message says how.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -112,8 +113,54 @@ class Program:
         """Discard the complete lines that the program has printed, and return their number."""
         if self._stdout_is_open:
             self._transfer(0)
+        return self.discard_read()
+
+    def discard_read(self) -> int:
+        """Discard the complete lines that have been read already, and return their number."""
         lines, newline, self._unread = self._unread.rpartition(b"\n")
         return lines.count(b"\n") + 1 if newline else 0
+
+    def settle(self, quiet: float, limit: float) -> int:
+        """Wait until the program has printed nothing for `quiet` seconds, or cannot go on.
+
+        Discards the complete lines that it prints meanwhile, and returns their number.
+
+        Raises:
+            Stopped: it still prints after `limit` seconds.
+        """
+        start = time.monotonic()
+        lines, quiet_since = 0, start
+        while self._stdout_is_open and len(self._unread) <= LONGEST_LINE:
+            now = time.monotonic()
+            if now - quiet_since >= quiet:
+                break
+            if now - start > limit:
+                raise Stopped(OUT_OF_STEP, "it prints and prints without being asked")
+            before = len(self._unread)
+            self._transfer(quiet_since + quiet - now)
+            if len(self._unread) != before:
+                quiet_since = time.monotonic()
+            lines += self.discard_read()
+        return lines
+
+    def finish(self, seconds: float) -> list[bytes]:
+        """End the input, and return the lines that the program still prints within `seconds`."""
+        if self._stdin in self._selector.get_map():
+            self._selector.unregister(self._stdin)
+        self._stdin.close()
+        deadline = time.monotonic() + seconds
+        while self._stdout_is_open and len(self._unread) <= LONGEST_LINE:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                break
+            self._transfer(remaining)
+        *lines, self._unread = self._unread.split(b"\n")
+        return lines
+
+    @staticmethod
+    def now() -> float:
+        """Return the time in seconds from some fixed moment."""
+        return time.monotonic()
 
     def close(self, grace: float = 0) -> None:
         """Close the input, wait up to `grace` seconds for the end, and kill the process group."""

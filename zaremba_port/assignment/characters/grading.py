@@ -11,23 +11,12 @@ from typing import TextIO
 from ...errors import RunFailed
 from ...evaluate import character_lines, character_note, perplexity
 from ...text import CHARACTERS, Vocabulary
-from .child_process import Program, Stopped
+from .child_process import GRACE, OUT_OF_STEP, Program, Stopped
+from .lockstep import BadAnswer, Lockstep
 from .protocol import READY
 
 TOLERANCE = 1e-4
 """The sum of an answer's probabilities may differ from 1 by this much."""
-
-
-class BadAnswer(Exception):
-    """Report an answer that is not a distribution.
-
-    Attributes:
-        kind: the kind of failure, under which it is counted. The message describes the answer.
-    """
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 @dataclass
@@ -36,9 +25,10 @@ class Grade:
 
     Attributes:
         answers: number of characters to predict.
-        nats: sum of their negative log-likelihoods. A failed answer counts as uniform.
+        nats: sum of their negative log-likelihoods. A failed answer counts as uniform. NaN if the
+            program was out of step: there is no grade.
         failures: number of failed answers by kind.
-        stopped: how the program died or hung; "" if it did neither.
+        stopped: how the program died, hung or was out of step; "" if it did neither.
     """
 
     answers: int = 0
@@ -47,8 +37,13 @@ class Grade:
     stopped: str = ""
 
     @property
+    def is_out_of_step(self) -> bool:
+        """Return whether nobody can say which lines answered which characters."""
+        return self.stopped.startswith(OUT_OF_STEP)
+
+    @property
     def mean(self) -> float:
-        """Return the mean negative log-likelihood in nats per character; NaN before the first."""
+        """Return the mean negative log-likelihood in nats per character; NaN without a grade."""
         return self.nats / self.answers if self.answers else math.nan
 
     def __str__(self) -> str:
@@ -67,37 +62,80 @@ def grade(
     start_seconds: float = 60.0,
     answer_seconds: float = 10.0,
     every: int = 1000,
+    strict: bool = False,
 ) -> Grade:
     """Run `command`, feed it `text`, and measure how well it predicts each next character.
 
     A character is sent only after the answer before it, which therefore cannot depend on it. `out`
     gets the first failure of each kind, and the grade after every `every` characters. The program
     has `start_seconds` to print `OK GO`, and `answer_seconds` for each answer. The characters left
-    when it dies or hangs count as failed.
+    when it dies or hangs count as failed. A line too many makes an answer fail, or leaves no grade
+    if it may belong to several; `strict` waits after every answer, so that it belongs to one.
 
     Raises:
         UserError: the program cannot be started, or a character is not in `vocabulary`.
     """
     ids = vocabulary.encode(text).tolist()
     result = Grade()
-    uniform = math.log(len(vocabulary))  # nats
     with Program(command) as program:
         try:
             wait_until_ready(program, start_seconds)
-            for token, next_id in zip(text, ids[1:], strict=False):
-                try:
-                    result.nats -= _ask(program, token, answer_seconds, len(vocabulary))[next_id]
-                    result.answers += 1
-                except BadAnswer as failure:
-                    _count_failures(result, failure, 1, uniform, out)
-                if result.answers % every == 0:
-                    print(result, file=out, flush=True)
+            lockstep = Lockstep(program, answer_seconds, strict)
+            _grade_answers(result, lockstep, text, ids, len(vocabulary), out, every)
+            _check_rest(program.finish(GRACE), len(vocabulary))
         except Stopped as failure:
-            result.stopped = f"{failure.kind}: {failure}"
-            unanswered = len(ids) - 1 - result.answers
-            _count_failures(result, failure, unanswered, uniform, out)
+            _stop(result, failure, len(ids) - 1, len(vocabulary), out)
             program.close()
     return result
+
+
+def _grade_answers(
+    result: Grade,
+    lockstep: Lockstep,
+    text: Sequence[str],
+    ids: Sequence[int],
+    size: int,
+    out: TextIO,
+    every: int,
+) -> None:
+    """Ask for every character of `text`, whose `ids` are among `size`, and add to `result`.
+
+    The stream settles before each grade that is reported, so that none is of lines out of step.
+    """
+    lockstep.begin()
+    for token, next_id in zip(text, ids[1:], strict=False):
+        number = result.answers + 1
+        is_reported = number % every == 0 or number == len(ids) - 1
+        try:
+            result.nats -= parse_answer(lockstep.ask(token, is_reported), size)[next_id]
+            result.answers += 1
+        except BadAnswer as failure:
+            _count_failures(result, failure, 1, math.log(size), out)
+        if number % every == 0:
+            print(result, file=out, flush=True)
+
+
+def _check_rest(lines: Sequence[bytes], size: int) -> None:
+    """Check the lines that came after the last answer: none may be an answer.
+
+    Raises:
+        Stopped: one is, so that an earlier line was too many.
+    """
+    for line in lines:
+        try:
+            parse_answer(line, size)
+        except BadAnswer:  # a farewell
+            continue
+        raise Stopped(OUT_OF_STEP, "an answer was left over when all characters had been read")
+
+
+def _stop(result: Grade, failure: Stopped, count: int, size: int, out: TextIO) -> None:
+    """Enter that the program stopped, with its answers failed up to `count`, or with no grade."""
+    result.stopped = f"{failure.kind}: {failure}"
+    if result.is_out_of_step:
+        result.nats = math.nan
+    else:
+        _count_failures(result, failure, count - result.answers, math.log(size), out)
 
 
 def _count_failures(
@@ -121,16 +159,6 @@ def wait_until_ready(program: Program, seconds: float) -> None:
         program.wait_for(READY, seconds)
     except Stopped as stopped:
         raise Stopped(stopped.kind, f"before it said {READY}: {stopped}") from None
-
-
-def _ask(program: Program, token: str, seconds: float, size: int) -> list[float]:
-    """Send `token`, and return the `size` log-probabilities of the next."""
-    program.send(token)
-    line = program.read_line(seconds)
-    extra = program.discard_lines()
-    if extra:  # any of the lines could be the answer
-        raise BadAnswer("extra lines", f"{extra + 1} lines instead of one")
-    return parse_answer(line, size)
 
 
 def parse_answer(line: bytes, size: int) -> list[float]:
@@ -157,7 +185,9 @@ def parse_answer(line: bytes, size: int) -> list[float]:
 
 
 def summary(result: Grade, text: Sequence[str]) -> list[str]:
-    """Return the lines that report the grade of a program on `text`."""
+    """Return the lines that report the grade of a program on `text`; none without a grade."""
+    if result.is_out_of_step:
+        return []
     kinds = ", ".join(f"{kind} {n}" for kind, n in result.failures.items())
     lines = [str(result), *character_lines(result.mean, text), character_note(text)]
     if kinds:
@@ -172,10 +202,12 @@ def summary(result: Grade, text: Sequence[str]) -> list[str]:
 
 
 def raise_if_stopped(result: Grade) -> None:
-    """Raise an error if the program did not run to the end of the text.
+    """Raise an error if the program did not run to the end of the text, or fell out of step.
 
     Raises:
-        RunFailed: the program died or hung.
+        RunFailed: the program died, hung, or was out of step.
     """
+    if result.is_out_of_step:
+        raise RunFailed(f"no grade: the program is {result.stopped}")
     if result.stopped:
         raise RunFailed(f"the program {result.stopped}")

@@ -13,7 +13,7 @@ import torch
 
 from ...completing import Predictor
 from ...errors import UserError
-from ...text import CHARACTERS
+from ...text import CHARACTERS, WHITE_SPACE, quoted
 
 READY = "OK GO"
 DIGITS = {"float32": 9, "float64": 17}
@@ -43,10 +43,10 @@ def serve(predictor: Predictor, lines: TextIO, out: TextIO, err: TextIO) -> None
     print(READY, file=out, flush=True)
     # `for line in lines` might read more lines before it hands out the first.
     while line := lines.readline():
-        token = line.strip()
+        token = line.strip(WHITE_SPACE)
         token_id = vocabulary.index.get(token)
         if token_id is None:
-            print(f"not in the vocabulary: {token!r}", file=err, flush=True)
+            print(f"not in the vocabulary: {quoted(token)}", file=err, flush=True)
         else:
             log_p = predictor.read(token_id)  # (size,)
             if has_spare_outputs:

@@ -9,6 +9,7 @@ from ....text import (
     read_tokens,
     replicate,
     sequential,
+    split_words,
     tokenize,
 )
 from .pair import OUTSIDE, Pair
@@ -52,12 +53,12 @@ DATA: tuple[Pair, ...] = (
     Pair(
         "data.lua",
         ("load_data",),
-        (read_tokens, tokenize, Vocabulary.encode, load_corpus),
+        (read_tokens, tokenize, split_words, Vocabulary.encode, load_corpus),
         (
             ("load_data (", "def read_tokens"),
             ("file . read (", "tokens = tokenize ( read_text"),
-            ("stringx . replace (", "return text . replace"),
-            ("stringx . split (", "return text . replace"),
+            ("stringx . replace (", "return split_words ( text . replace"),
+            ("stringx . split (", "return _WORD . findall"),
             ("print (", "log ( f"),
             ("== nil", "index . setdefault"),
             ("vocab_idx = vocab_idx + 1", "index . setdefault"),
@@ -72,6 +73,7 @@ DATA: tuple[Pair, ...] = (
             "Lua replaces a newline by `<eos>` without spaces and relies on the spaces at both "
             "ends of every line of the Treebank. Here spaces are added, so that any text can be "
             "read.",
+            "Both split at ASCII white space alone. Here a carriage return ends a line, too.",
             "An unknown word is an error once the vocabulary is complete. In Lua the vocabulary "
             "always grows.",
         ),

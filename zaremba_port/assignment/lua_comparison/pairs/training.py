@@ -232,8 +232,9 @@ TRAINING: tuple[Pair, ...] = (
             "yields them all.",
             "`epoch` is the fraction `step / epoch_size` in both programs. The learning rate "
             "falls after each whole epoch above `max_epoch`.",
-            "A very short text has no reports. With fewer than five steps per epoch the divisor "
-            "is 0: Lua's `%` then returns NaN, and Python's raises an error.",
+            "With fewer than 105 steps per epoch the original never reports; with fewer than five "
+            "its divisor is 0, and Lua's `%` returns NaN. Here such a text has one report per "
+            "epoch, at its end.",
             "In addition the loop saves after each epoch, and stops on Ctrl-C or when the loss is "
             "not a number. Each is a function of the room `runs`.",
             "`collectgarbage` has no counterpart: Python frees a tensor when its last reference "
