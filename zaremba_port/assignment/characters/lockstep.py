@@ -6,6 +6,7 @@ settle: another line comes although no answer is owed.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from .child_process import OUT_OF_STEP, Stopped
 
 START_QUIET = 0.05  # seconds of silence after OK GO
 LEAST_QUIET = 0.002  # seconds
-LEAST_STRICT_QUIET = 0.05  # seconds
+LEAST_STRICT_QUIET = 0.05  # seconds; also after a line too many
 PATIENCE = 5  # times the time that answers take
 LONGEST_UNREST = 20  # times the silence that is waited for
 SHARE, ALLOWANCE = 0.03, 1.0  # of the time, and seconds beside it, that waiting may take
@@ -59,10 +60,12 @@ class Lockstep:
 
     The stream has settled when the program has answered all tokens and printed nothing since for
     five times as long as an answer takes. `strict` lets it settle after every answer, for at least
-    `LEAST_STRICT_QUIET`. Otherwise it settles wherever the caller asks for it, after every answer
-    in the first second of waiting and once a line was too many, and else as often as 3 % of the
-    time allows. A line too many belongs to the only answer since the stream had settled before. If
-    there are several, nobody can say which lines answered which tokens.
+    `LEAST_STRICT_QUIET`. Otherwise it settles wherever the caller asks for it, and as often as the
+    time for waiting allows: a second, another one for each line too many, and 3 % of the run. At
+    first and after a line too many, that is after every answer.
+
+    A line too many belongs to the only answer since the stream had settled before. If there are
+    several, nobody can say which lines answered which tokens.
 
     Two faults together can escape for a while without `strict`: a line too many, and a missing
     line soon after it.
@@ -71,8 +74,9 @@ class Lockstep:
     def __init__(self, program: Stream, answer_seconds: float, strict: bool = False) -> None:
         self._program = program
         self._answer_seconds = answer_seconds
-        self._least_quiet = LEAST_STRICT_QUIET if strict else LEAST_QUIET
-        self._always_settles = strict
+        self._strict = strict
+        self._is_careful = strict  # also after a line too many, until the stream settles without
+        self._allowance = ALLOWANCE  # seconds
         self._recent: deque[float] = deque(maxlen=RECENT)  # seconds that answers took
         self._unsettled = 0  # answers since the stream had settled
         self._extra = 0  # lines that came before their token
@@ -87,6 +91,7 @@ class Lockstep:
             Stopped: the program does not stop printing.
         """
         self._extra = self._settle(START_QUIET)
+        self._last_quiet = math.inf  # no answer is on its way
         self._waited = 0.0
 
     def ask(self, token: str, settle: bool = False) -> bytes:
@@ -105,18 +110,27 @@ class Lockstep:
         self._recent.append(self._program.now() - asked)
         self._unsettled += 1
         self._extra += self._program.discard_read()
-        if settle or self._always_settles or self._extra or self._may_wait():
-            seconds, quiet_before = self._recent[-1], self._last_quiet
-            self._extra += self._settle(self._quiet())
-            self._check_step()
-            self._unsettled = 0
+        if settle or self._strict or self._extra or self._may_wait():
+            self._find_extra_lines()
         if self._extra:
-            if seconds > quiet_before:  # the answer before may have been on its way still
-                raise Stopped(OUT_OF_STEP, "it printed a line too many while an answer took long")
             extra, self._extra = self._extra, 0
-            self._always_settles = True
+            self._allowance += ALLOWANCE
             raise BadAnswer("extra lines", f"{extra + 1} lines instead of one")
         return line
+
+    def _find_extra_lines(self) -> None:
+        """Let the stream settle after an answer, and count what is too many."""
+        quiet_before = self._last_quiet
+        self._extra += self._settle(self._quiet())
+        if self._extra and not self._is_careful:
+            self._is_careful = True
+            self._extra += self._settle(self._quiet())
+        self._check_step()
+        self._unsettled = 0
+        if not self._extra:
+            self._is_careful = self._strict
+        elif self._recent[-1] > quiet_before:  # the answer before may have been on its way still
+            raise Stopped(OUT_OF_STEP, "it printed a line too many while an answer took long")
 
     def _check_step(self) -> None:
         """Raise Stopped if there is a line too many, and several answers that it may be.
@@ -134,11 +148,13 @@ class Lockstep:
         """Return the seconds without a line after which no line is expected any more."""
         # The median: single answers that take long must not slow down all that follow.
         usual = sorted(self._recent)[len(self._recent) // 2]
-        return max(self._least_quiet, min(PATIENCE * usual, self._answer_seconds))
+        least = LEAST_STRICT_QUIET if self._is_careful else LEAST_QUIET
+        return max(least, min(PATIENCE * usual, self._answer_seconds))
 
     def _may_wait(self) -> bool:
-        budget = SHARE * (self._program.now() - self._start) + ALLOWANCE - self._waited
-        return budget >= self._least_quiet and budget >= self._quiet()
+        elapsed = self._program.now() - self._start
+        budget = SHARE * elapsed + self._allowance - self._waited
+        return budget >= LEAST_QUIET and budget >= self._quiet()
 
     def _settle(self, quiet: float) -> int:
         start = self._program.now()
