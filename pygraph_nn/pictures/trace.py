@@ -217,6 +217,7 @@ def _is_traced_inside(graph: GraphStructure, module: torch.nn.Module) -> bool:
         isinstance(module, gModule)
         and module.runs_directly
         and type(module).updateOutput is gModule.updateOutput
+        and "updateOutput" not in module.__dict__
         and not (isinstance(graph, gModule) and graph.overrides_run_node)
     )
 

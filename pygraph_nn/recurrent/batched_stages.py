@@ -101,9 +101,10 @@ def _call(op: Operation, input: Nested, forward: ForwardPass, first: Nested) -> 
     if row_wise(op.module, input):
         rows = nested.map_leaves(lambda x: x.flatten(0, 1), input)
         return nested.map_leaves(lambda x: x.unflatten(0, (forward.steps, -1)), op.module(rows))
-    losses = _losses_of_steps(nll_criterion(op.module), input)
-    if losses is not None:
-        return losses
+    if runs_directly(op.module):
+        losses = _losses_of_steps(nll_criterion(op.module), input)
+        if losses is not None:
+            return losses
     return stack_steps([op.module(at_step(input, t)) for t in range(forward.steps)])
 
 

@@ -6,6 +6,7 @@ import torch
 
 from .. import nested, nn
 from ..nested import Nested
+from .overrides import computes_as_its_class
 
 
 def row_wise(module: torch.nn.Module, input: Nested) -> bool:
@@ -14,9 +15,7 @@ def row_wise(module: torch.nn.Module, input: Nested) -> bool:
     The layer itself says so (`nn.Module.row_wise`). Where a hook or a method of the object itself
     intervenes, and when in doubt, the answer is False.
     """
-    if not isinstance(module, nn.Module) or not module.runs_directly:
-        return False
-    if "updateOutput" in module.__dict__:
+    if not isinstance(module, nn.Module) or not computes_as_its_class(module):
         return False
     leaves = nested.leaves(input)
     if not leaves or not all(isinstance(leaf, torch.Tensor) for leaf in leaves):

@@ -19,6 +19,7 @@ from .functions import Affine, Dropout, Lookup, SoftmaxLoss, TargetOutOfRange, i
 from .gru import GruSteps
 from .loss_chains import LossChain
 from .lstm import CudaLstmSteps, LstmCall, LstmSteps, NativeLstmSteps
+from .overrides import computes_as_its_class
 from .patterns import GruLoop, LstmLoop
 from .workspace import Slot, Workspace
 
@@ -26,11 +27,8 @@ Tensor = torch.Tensor
 
 
 def runs_directly(*modules: torch.nn.Module | None) -> bool:
-    """Return whether calls of all modules come down to their `updateOutput`: none has hooks."""
-    for module in modules:
-        if module is not None and not getattr(module, "runs_directly", False):
-            return False
-    return True
+    """Return whether all modules compute as their classes do; see `computes_as_its_class`."""
+    return all(module is None or computes_as_its_class(module) for module in modules)
 
 
 def fused_layer(

@@ -50,7 +50,8 @@ class Recurrent(torch.nn.Module):
 
     Raises:
         GraphError: at run time, the input is no table of as many values as the core has inputs,
-            sequences differ in length, or a module refuses its input. Exceptions of other types
+            sequences differ in length, a module refuses its input, or a module that the plan took
+            apart got a hook or another `updateOutput` since. Exceptions of other types
             get the node as a note.
     """
 
@@ -66,6 +67,7 @@ class Recurrent(torch.nn.Module):
 
     def run(self, input: Nested, workspace: Workspace) -> Nested:
         """Return the outputs, computed in the buffers of `workspace`; see `FlatSGD`."""
+        self.plan.check_unchanged()
         values, steps = self._input_values(input)
         forward = ForwardPass(values, steps, workspace)
         for runner in self.runners:

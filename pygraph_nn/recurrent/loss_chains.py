@@ -71,6 +71,6 @@ def nll_criterion(module: torch.nn.Module | None) -> nn.ClassNLLCriterion | None
     if type(module) is not nn.ModuleFromCriterion:
         return None
     criterion = module.criterion
-    if type(criterion) is nn.ClassNLLCriterion and criterion.weights is None:
-        return criterion
-    return None
+    if type(criterion) is not nn.ClassNLLCriterion or "updateOutput" in criterion.__dict__:
+        return None
+    return criterion if criterion.weights is None else None

@@ -15,12 +15,13 @@ import graphviz
 import torch
 
 from .. import nested, nn
-from ..errors import GraphError
+from ..errors import GraphError, type_name
 from ..graph import gModule
 from ..nested import Nested
 from ..nn.core import Element, Route, Slice, Whole, Wrapped
 from ..node import Node
 from .operations import Operation, ValueRef, referenced
+from .overrides import computes_as_its_class, runs_plainly
 from .stages import Stage, make_stages
 
 
@@ -36,6 +37,8 @@ class Plan:
         states: for each input of the core that is a state, by index, references to its tensors.
         outputs: for each output of the core, references to its value.
         fed: the indices of the outputs that feed states.
+        taken_apart: the modules that the plan replaces by their contents or by references, which
+            are not called: graphs, sequences, and layers that only pass values on.
     """
 
     core: gModule
@@ -45,6 +48,16 @@ class Plan:
     states: dict[int, Nested]
     outputs: list[Nested]
     fed: frozenset[int]
+    taken_apart: list[torch.nn.Module]
+
+    def check_unchanged(self) -> None:
+        """Raise `GraphError` if a module that is not called now has a hook or an override."""
+        for module in self.taken_apart:
+            if not runs_plainly(module):
+                raise GraphError(
+                    f"recurrent: {type_name(module)} got a hook or another updateOutput after it "
+                    "was planned: call recurrent again"
+                )
 
     def uses(self) -> Counter[int]:
         """Count for each operation how many operations and outputs take its value."""
@@ -83,8 +96,8 @@ def make_plan(core: gModule, state: Mapping[str | int, str | int]) -> Plan:
     """
     if not runs_plainly(core):
         raise GraphError(
-            f"recurrent: {core} is a {type(core).__name__} with hooks or a run_node of its own, "
-            "which must see each step by itself: run it step by step"
+            f"recurrent: {core} is a {type(core).__name__} with a hook, or with an updateOutput or "
+            "run_node of its own, which must see each step by itself: run it step by step"
         )
     inputs, outputs = core.input_nodes, core.outnode.inputs
     fed = {_index(inputs, i, "input"): _index(outputs, o, "output") for i, o in state.items()}
@@ -101,12 +114,8 @@ def make_plan(core: gModule, state: Mapping[str | int, str | int]) -> Plan:
         tracer.states,
         tracer.outputs,
         frozenset(fed.values()),
+        tracer.taken_apart,
     )
-
-
-def runs_plainly(graph: gModule) -> bool:
-    """Return whether `graph` runs its nodes as every gModule does, and nothing hooks its calls."""
-    return not graph.overrides_run_node and graph.runs_directly
 
 
 def _index(nodes: list[Node], key: str | int, role: str) -> int:
@@ -142,13 +151,14 @@ class _StepTracer:
             structure is still unknown.
 
     Attributes:
-        ops, inputs, states, outputs: see `Plan`.
+        ops, inputs, states, outputs, taken_apart: see `Plan`.
     """
 
     def __init__(self, core: gModule, states: Mapping[int, Nested]) -> None:
         self.ops: list[Operation] = []
         self.inputs: list[ValueRef | None] = []
         self.states: dict[int, Nested] = {}
+        self.taken_apart: list[torch.nn.Module] = [core]
         values: list[Nested] = []
         for i, node in enumerate(core.input_nodes):
             if i in states:
@@ -197,12 +207,16 @@ class _StepTracer:
     def _module(self, node: Node, module: torch.nn.Module, value: Nested) -> Nested:
         """Trace a module: take tables apart here, and add an operation for everything else."""
         if isinstance(module, gModule) and runs_plainly(module):
+            self.taken_apart.append(module)
             return self._graph(module, value)
-        if type(module) is nn.Sequential:
+        if type(module) is nn.Sequential and computes_as_its_class(module):
+            self.taken_apart.append(module)
             for inner in module.members():
                 value = self._module(node, inner, value)
             return value
         route = _route(module)
+        if route is not None:
+            self.taken_apart.append(module)
         if isinstance(route, Whole):
             return value
         if isinstance(route, Wrapped):
@@ -230,7 +244,7 @@ class _StepTracer:
 
 
 def _route(module: torch.nn.Module) -> Route | None:
-    """Return how `module` passes values on; None if it computes, or if a hook watches it."""
-    if not isinstance(module, nn.Module) or not module.runs_directly:
+    """Return how `module` passes values on; None if it computes, or has a hook or an override."""
+    if not isinstance(module, nn.Module) or not computes_as_its_class(module):
         return None
-    return None if "updateOutput" in module.__dict__ else module.route()
+    return module.route()
