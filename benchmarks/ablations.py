@@ -164,9 +164,10 @@ OPTIMISATIONS = [
         baseline=LAYERS_BY_MODULES,
     ),
     Optimisation(
-        "hand-written function of linear layers outside loops",
+        "hand-written function of linear layers outside loops (preset medium)",
         "`recurrent/functions.py`, `recurrent/dispatch.py`",
         by_module(nn.Linear),
+        preset="medium",
     ),
     Optimisation(
         "softmax, loss and their gradient in one buffer",
@@ -196,15 +197,10 @@ OPTIMISATIONS = [
         changes={"cell": "gru"},
     ),
     Optimisation(
-        "slices of buffers kept (`--cell gru`)",
-        "`recurrent/buffers.py`",
-        replaced(BufferedWorkspace, "by_step", Workspace.by_step),
-        changes={"cell": "gru"},
-    ),
-    Optimisation(
-        "buffers kept from step to step",
+        "buffers kept from step to step (preset demo)",
         "`recurrent/buffers.py`",
         replaced(BufferedWorkspace, "_buffer", new_buffer),
+        preset="demo",
     ),
     Optimisation(
         "sparse gradient of the embedding",
@@ -217,9 +213,10 @@ OPTIMISATIONS = [
         default_library,
     ),
     Optimisation(
-        "gradient of wide weights from a transposed copy",
+        "gradient of wide weights from a transposed copy (preset medium)",
         "`recurrent/workspace.py`",
         replaced(Workspace, "block_gradient", gradient_without_copy),
+        preset="medium",
     ),
     Optimisation(
         "dropout from uniform numbers (preset medium)",
@@ -228,10 +225,11 @@ OPTIMISATIONS = [
         preset="medium",
     ),
     Optimisation(
-        "direct calls of `updateOutput` (`--engine graph`)",
+        "direct calls of `updateOutput` (`--engine graph`, 50 units, 1,000 words)",
         "`graph/gmodule.py`, `nn/core/module.py`",
         replaced(nn.Module, "runs_directly", False),
         engine="graph",
+        changes={"rnn_size": 50, "vocab_size": 1000},
     ),
 ]
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
 
 import torch
 
 from .workspace import BufferKey, Slot, Workspace
 
 Tensor = torch.Tensor
-
-_Memory: TypeAlias = tuple[int, int | torch.SymInt, torch.Size, tuple[int, ...]]
 
 
 class BufferedWorkspace(Workspace):
@@ -29,7 +26,6 @@ class BufferedWorkspace(Workspace):
     def __init__(self, slots: Mapping[torch.nn.Module, Slot]) -> None:
         self._slots = slots
         self._buffers: dict[tuple[BufferKey, tuple[int, ...], torch.dtype], Tensor] = {}
-        self._slices: dict[_Memory, Sequence[Tensor]] = {}
 
     def slot(self, module: torch.nn.Module) -> Slot | None:
         return self._slots.get(module)
@@ -59,15 +55,6 @@ class BufferedWorkspace(Workspace):
             return buffer, False
         buffer = self._buffers[place] = like.new_empty(place[1])
         return buffer, True
-
-    def by_step(self, buffer: Tensor) -> Sequence[Tensor]:
-        # The storage's own address: on the meta device, `data_ptr` is 0 for all.
-        storage = buffer.untyped_storage()._cdata
-        memory = (storage, buffer.storage_offset(), buffer.shape, buffer.stride())
-        slices = self._slices.get(memory)
-        if slices is None:
-            slices = self._slices[memory] = buffer.unbind(0)
-        return slices
 
     def product(self, a: Tensor, b: Tensor, out: Tensor, beta: int = 0) -> Tensor:
         if self.exact:

@@ -68,10 +68,13 @@ class GruSteps(torch.autograd.Function):
         h[0, :, :-1] = h_first
         z, r = (zr[:, :, i] for i in gate_slices)
         two, minus_one = (zr.new_full((), value) for value in (2.0, -1.0))
-        by_step = workspace.by_step
-        h_rows, h_steps, zr_steps = by_step(h), by_step(h[:, :, :-1]), by_step(zr.flatten(2))
-        gated_rows, gated_steps = by_step(gated_h), by_step(gated_h[:, :, :-1])
-        z_steps, r_steps, n_steps = by_step(z), by_step(r), by_step(n)
+        h_rows, h_steps, zr_steps = (
+            torch.unbind(h),
+            torch.unbind(h[:, :, :-1]),
+            torch.unbind(zr.flatten(2)),
+        )
+        gated_rows, gated_steps = map(torch.unbind, (gated_h, gated_h[:, :, :-1]))
+        z_steps, r_steps, n_steps = map(torch.unbind, (z, r, n))
         for t in range(steps):
             workspace.product(h_rows[t], gates, zr_steps[t], beta=1)
             zr_steps[t].sigmoid_()
@@ -97,9 +100,12 @@ class GruSteps(torch.autograd.Function):
         w_candidate.copy_(candidate_slot.values[:-1].t())
         dh = workspace.zeros((key, "dh"), (batch, size), n)
         d_gated = workspace.empty((key, "d gated"), (batch, size), n)
-        by_step = workspace.by_step
-        dz_steps, dr_steps, dn_steps = by_step(dz), by_step(dr), by_step(dn)
-        d_zr_steps, keep_steps, r_steps = by_step(d_zr.flatten(2)), by_step(keep), by_step(ctx.r)
+        dz_steps, dr_steps, dn_steps = torch.unbind(dz), torch.unbind(dr), torch.unbind(dn)
+        d_zr_steps, keep_steps, r_steps = (
+            torch.unbind(d_zr.flatten(2)),
+            torch.unbind(keep),
+            torch.unbind(ctx.r),
+        )
         for t in reversed(range(steps)):
             dh.add_(grad[t])
             dz_steps[t].mul_(dh)

@@ -114,10 +114,6 @@ class Workspace:
         """Return a buffer of zeros."""
         return self.empty(key, shape, like).zero_()
 
-    def by_step(self, buffer: Tensor) -> Sequence[Tensor]:
-        """Return the slices of `buffer`, or of a view of it, along its first dimension."""
-        return buffer.unbind(0)
-
     def product(self, a: Tensor, b: Tensor, out: Tensor, beta: int = 0) -> Tensor:
         """Write ``a @ b + beta * out`` into `out` and return it; `beta` is 0 or 1."""
         return torch.addmm(out, a, b, beta=beta, out=out)

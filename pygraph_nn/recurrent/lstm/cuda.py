@@ -49,7 +49,7 @@ class CudaLstmSteps(torch.autograd.Function):
         factor = weight if workspace.exact else weight.bfloat16()  # once, not in every step
         now_c, now_h = c_first.contiguous(), h_first.contiguous()
         all_c, all_h, all_squashed = [], [], []
-        for outside in workspace.by_step(gates):
+        for outside in gates.unbind(0):
             workspace.product(now_h, factor, from_h)
             now_h, now_c, squashed = torch.ops.aten._thnn_fused_lstm_cell(
                 outside, from_h, now_c, bias, no_bias
@@ -73,7 +73,7 @@ class CudaLstmSteps(torch.autograd.Function):
         workspace, key = call.workspace, call.key
         dc_steps = None if grad_c is None else grad_c.unbind(0)
         dh_steps = None if grad_h is None else grad_h.unbind(0)
-        c_steps = workspace.by_step(ctx.c)
+        c_steps = ctx.c.unbind(0)
         dh = None if dh_steps is None else dh_steps[-1].contiguous()
         dc = None if dc_steps is None else dc_steps[-1].contiguous()
         d_steps = []

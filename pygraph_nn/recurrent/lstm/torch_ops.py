@@ -56,10 +56,9 @@ class LstmSteps(torch.autograd.Function):
         torch.mul(c_first, 2, out=c_doubled[0])
         # Tensors, so that PyTorch does not convert numbers in every call.
         two, minus_one, minus_two = (gates.new_full((), x) for x in (2.0, -1.0, -2.0))
-        by_step = workspace.by_step
-        into, transform, forget, out = map(by_step, _by_gate(gates, call))
-        h_rows, h_steps = by_step(h), by_step(h[:, :, :-1])
-        c_steps, gate_steps, tanh_steps = map(by_step, (c_doubled, gates, tanh_c))
+        into, transform, forget, out = map(torch.unbind, _by_gate(gates, call))
+        h_rows, h_steps = map(torch.unbind, (h, h[:, :, :-1]))
+        c_steps, gate_steps, tanh_steps = map(torch.unbind, (c_doubled, gates, tanh_c))
         for t in range(steps):
             all_gates, g, c, tanh = gate_steps[t], transform[t], c_steps[t + 1], tanh_steps[t]
             workspace.product(h_rows[t], block, all_gates, beta=1)
@@ -83,7 +82,7 @@ class LstmSteps(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         refuse_second_derivative()
         call, gates = ctx.call, ctx.gates
-        workspace, key, by_step = call.workspace, call.key, call.workspace.by_step
+        workspace, key = call.workspace, call.key
         steps, batch, width = gates.shape
         size = width // 4
         d = workspace.empty((key, "d"), gates.shape, gates)
@@ -95,8 +94,12 @@ class LstmSteps(torch.autograd.Function):
         dh = workspace.empty((key, "dh"), (batch, size), gates)
         dc = workspace.zeros((key, "dc"), (batch, size), gates)
         dh_steps = None if grad_h is None else grad_h.unbind(0)
-        into, transform, forget, out = map(by_step, d_by_gate)
-        d_steps, to_c_steps, forget_gate = by_step(d), by_step(to_c), by_step(by_gate[2])
+        into, transform, forget, out = map(torch.unbind, d_by_gate)
+        d_steps, to_c_steps, forget_gate = (
+            torch.unbind(d),
+            torch.unbind(to_c),
+            torch.unbind(by_gate[2]),
+        )
         for t in reversed(range(steps)):
             if t == steps - 1:
                 dh.zero_() if dh_steps is None else dh.copy_(dh_steps[t])
