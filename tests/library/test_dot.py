@@ -24,7 +24,7 @@ from helpers import (
     run_lua,
     value,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import pygraph_nn as nngraph
@@ -430,6 +430,7 @@ TRICKY = [
     "node",
     "graph",
     "}",
+    "]",
     '"];x=y',
     "\x01",
     "\ud800",
@@ -455,6 +456,7 @@ def drawn_by_graphviz(source: str) -> dict[str, Any]:
 
 @needs_dot
 @settings(max_examples=25)
+@example("]", "]", "]")
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT.filter(bool))
 @pytest.mark.parametrize("style", ["readable", "nngraph"])
 def test_any_name_gives_a_drawing_of_the_same_nodes(

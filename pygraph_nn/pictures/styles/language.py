@@ -16,7 +16,8 @@ def quoted(text: str) -> str:
 
 def markup(text: str) -> str:
     """Return `text` as part of an HTML-like label."""
-    return html.escape(printable(text), quote=True)
+    # Graphviz rejects text that begins with a bracket.
+    return html.escape(printable(text), quote=True).replace("]", "&#93;")
 
 
 def printable(text: str) -> str:

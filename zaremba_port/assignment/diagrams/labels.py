@@ -24,13 +24,16 @@ def text(value: str) -> Markup:
 
     Line breaks remain line breaks, tabs become spaces and other control characters U+FFFD. The
     backslashes are doubled, since Graphviz replaces ``\N`` by the node's name in HTML, too. An
-    empty line becomes a space, since Graphviz rejects empty text.
+    empty line becomes a space and ``]`` an entity, since Graphviz rejects empty text and text that
+    begins with a bracket.
 
     >>> print(text('"<a>\\N"'))
     &#34;&lt;a&gt;\\N&#34;
     """
     lines = graphviz.escape(printable(value.replace("\t", " "))).split("\n")
-    return Markup("<BR/>").join(line or " " for line in lines)
+    return Markup("<BR/>").join(
+        Markup.escape(line or " ").replace("]", Markup("&#93;")) for line in lines
+    )
 
 
 def font(content: str, size: int, face: str = "", colour: str = "") -> Markup:
