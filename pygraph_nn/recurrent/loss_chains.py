@@ -67,9 +67,11 @@ def nll_criterion(module: torch.nn.Module | None) -> nn.ClassNLLCriterion | None
 
     Its losses over a batch are a sum or a mean over rows, so they can be computed for all steps.
     """
-    if type(module) is not nn.ModuleFromCriterion:
+    if type(module) is not nn.ModuleFromCriterion or not module.runs_directly:
         return None
     criterion = module.criterion
-    if type(criterion) is nn.ClassNLLCriterion and criterion.weights is None:
+    if type(criterion) is not nn.ClassNLLCriterion or not criterion.runs_directly:
+        return None
+    if criterion.weights is None:
         return criterion
     return None

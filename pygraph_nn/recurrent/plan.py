@@ -83,8 +83,8 @@ def make_plan(core: gModule, state: Mapping[str | int, str | int]) -> Plan:
     """
     if not runs_plainly(core):
         raise GraphError(
-            f"recurrent: {core} is a {type(core).__name__} with a run_node of its own; only "
-            "gModule's is known to be the same for all steps at once"
+            f"recurrent: {core} is a {type(core).__name__} with hooks, or with gradients or "
+            "a run_node of its own; only gModule's are known to be the same for all steps at once"
         )
     inputs, outputs = core.input_nodes, core.outnode.inputs
     fed = {_index(inputs, i, "input"): _index(outputs, o, "output") for i, o in state.items()}
@@ -105,7 +105,7 @@ def make_plan(core: gModule, state: Mapping[str | int, str | int]) -> Plan:
 
 
 def runs_plainly(graph: gModule) -> bool:
-    """Return whether `graph` runs its nodes as every gModule does, and nothing hooks its calls."""
+    """Return whether `graph` runs as every gModule does: no hooks, no methods of its own."""
     return not graph.overrides_run_node and graph.runs_directly
 
 
@@ -199,7 +199,7 @@ class _StepTracer:
         """Trace a module: take tables apart here, and add an operation for everything else."""
         if isinstance(module, gModule) and runs_plainly(module):
             return self._graph(module, value)
-        if type(module) is nn.Sequential:
+        if type(module) is nn.Sequential and module.runs_directly:
             for inner in module.members():
                 value = self._module(node, inner, value)
             return value

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 
+from ... import nested
 from ...errors import GraphError, caller_location, type_name
 from ...node import Node, make_node
-from . import flat_parameters, protocol
+from . import flat_parameters, overrides, protocol
 from .calling import all_plain, calls_are_watched, is_value
 from .routes import Route
 
@@ -20,14 +22,19 @@ Kind = str | type  # inside Module, `type` is its method
 # A class that overrides one of the first computes something else than its base, of which the base's
 # answers to the others need not be true.
 _COMPUTATION = {"updateOutput", "updateGradInput", "accGradParameters", "backward", "forward"}
+_ASSIGNED = {"_output", "_gradInput"}  # what a user's methods assigned to Torch7's fields
+_OF_A_CALL = overrides.GRADIENTS | {"forward"}
 _CLAIMS = {"row_wise", "route", "sign", "commutative"}
 
 
 class _Calls(threading.local):
     depth = 0
+    apart = False
 
 
-_calls = _Calls()  # the number of torch.nn.Module.__call__ that this thread is inside
+# The number of torch.nn.Module.__call__ that this thread is inside, and whether who called the
+# innermost one goes back by `updateGradInput` and `accGradParameters`, not by `backward`.
+_calls = _Calls()
 
 
 class Module(torch.nn.Module):
@@ -37,6 +44,10 @@ class Module(torch.nn.Module):
     of autograd, like any PyTorch module. `forward` and `backward` are Torch7's: `forward` takes and
     returns plain tensors and records the pass for `backward`, for each thread separately.
 
+    Gradients come from autograd. A class or an object that overrides `updateGradInput`,
+    `accGradParameters` or `backward` computes its own, in every container and graph: see
+    `overrides`.
+
     Attributes:
         sign: the text that pictures draw in place of a box, such as "+"; None for a box.
         commutative: whether the order of the inputs does not matter.
@@ -44,7 +55,9 @@ class Module(torch.nn.Module):
 
     sign: str | None = None
     commutative = False
-    _forward_is_ours = True
+    _overrides: frozenset[str] = frozenset()  # the names of methods that a user overrides
+    _plain = True  # whether none of these changes what a call does
+    _has_own_gradient = False  # whether the class with updateOutput has a gradient to it
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +71,27 @@ class Module(torch.nn.Module):
             # A claim holds for the computation of its own class, not for one that overrides it.
             if _first_class(cls, {name}) > computation:
                 setattr(cls, name, getattr(Module, name))
-        cls._forward_is_ours = cls.forward is Module.forward
+        cls._overrides = overrides.overridden(cls, Module, overrides.OVERRIDABLE)
+        cls._plain = cls._overrides.isdisjoint(_OF_A_CALL)
+        cls._has_own_gradient = not cls._overrides.isdisjoint(_OF_A_CALL) and any(
+            not overrides.GRADIENTS.isdisjoint(base.__dict__)
+            for base in cls.__mro__[_first_class(cls, {"updateOutput"}) :]
+            if base is not Module
+        )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in overrides.OVERRIDABLE:
+            self._note_overrides()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if name in overrides.OVERRIDABLE:
+            self._note_overrides()
+
+    def _note_overrides(self) -> None:
+        own = overrides.overrides_of(self, overrides.OVERRIDABLE)
+        self.__dict__.update(_overrides=own, _plain=own.isdisjoint(_OF_A_CALL))
 
     # Calling
 
@@ -78,17 +111,57 @@ class Module(torch.nn.Module):
         """Return ``module(input)`` for data, part of autograd, without checking for Nodes."""
         if self.runs_directly and not calls_are_watched():
             return self.updateOutput(input)
+        if self._is_hooked or "forward" in self._overrides or calls_are_watched():
+            return self._run_by_torch(input, apart=False)
+        return self._compute(input, apart=False)
+
+    def run_as_member(self, input: Any, apart: bool = False) -> Any:
+        """Return the output for `input` as a container does: by `updateOutput`, as in Torch7.
+
+        With `apart` the container goes back by `updateGradInput` and `accGradParameters`, and does
+        not call `backward`.
+        """
+        if self.runs_directly and not calls_are_watched():
+            return self.updateOutput(input)
+        if not self._plain:
+            self._warn_of(self.ignored_overrides(apart))
+        if "forward" in self._overrides and self._has_updateOutput:
+            return self._compute(input, apart)
+        if self._is_hooked or calls_are_watched() or not self._has_updateOutput:
+            return self._run_by_torch(input, apart)
+        return self._compute(input, apart)
+
+    def _run_by_torch(self, input: Any, apart: bool) -> Any:
         if torch.compiler.is_compiling():
             return super().__call__(input)
+        before = _calls.apart
         _calls.depth += 1
+        _calls.apart = apart
         try:
             return super().__call__(input)
         finally:
             _calls.depth -= 1
+            _calls.apart = before
+
+    def _compute(self, input: Any, apart: bool) -> Any:
+        """Return the output by `updateOutput`, with the module's own gradients if it has any."""
+        if self._plain or overrides.GRADIENTS.isdisjoint(self._overrides):
+            return self.updateOutput(input)
+        if torch.compiler.is_compiling():
+            raise GraphError(
+                f"{self.place()}: torch.compile cannot follow gradient methods of one's own "
+                f"({_listed(self._overrides & overrides.GRADIENTS)}); leave this module out of it"
+            )
+        before = _calls.depth
+        _calls.depth = 0  # what updateOutput calls is no part of a call of torch
+        try:
+            return overrides.run_own(self, input, apart)
+        finally:
+            _calls.depth = before
 
     @property
     def runs_directly(self) -> bool:
-        """Whether a call may go straight to `updateOutput`: no hooks, and no other `forward`.
+        """Whether a call may go straight to `updateOutput`: no hooks and no methods of its own.
 
         torch.nn.Module.__call__, with all its checks, costs as much as a small layer.
         """
@@ -97,10 +170,39 @@ class Module(torch.nn.Module):
             or self._forward_pre_hooks
             or self._backward_hooks
             or self._backward_pre_hooks
-            or not self._forward_is_ours
-            or "forward" in self.__dict__
+            or not self._plain
             or self._compiled_call_impl is not None
         )
+
+    @property
+    def _is_hooked(self) -> bool:
+        return bool(
+            self._forward_hooks
+            or self._forward_pre_hooks
+            or self._backward_hooks
+            or self._backward_pre_hooks
+            or self._compiled_call_impl is not None
+        )
+
+    @property
+    def _has_updateOutput(self) -> bool:
+        own = type(self).updateOutput is not Module.updateOutput
+        return own or "updateOutput" in self.__dict__
+
+    def ignored_overrides(self, apart: bool) -> list[str]:
+        """Return the overridden methods that a container does not call, as in Torch7.
+
+        They are `forward`, if the module has an `updateOutput`, and with `apart` `backward`.
+        """
+        ignored = ["backward"] if apart and "backward" in self._overrides else []
+        return ignored + ["forward"] * ("forward" in self._overrides and self._has_updateOutput)
+
+    def _warn_of(self, ignored: list[str]) -> None:
+        """Warn, once for each module, of overridden methods that a container does not call."""
+        warned: set[str] = self.__dict__.setdefault("_warned", set())
+        if not warned.issuperset(ignored):
+            warned.update(ignored)
+            warnings.warn(f"{self.place()}: {_way_out(ignored)}", RuntimeWarning, stacklevel=4)
 
     def __neg__(self) -> Node:
         return Node(self)
@@ -146,15 +248,45 @@ class Module(torch.nn.Module):
         The output is detached; call ``module(input)`` for one that is part of autograd. Under
         `torch.no_grad` nothing is recorded.
         """
-        if _calls.depth or torch.compiler.is_compiling() or not all_plain(input):
-            return self.updateOutput(input)
+        if _calls.depth or torch.compiler.is_compiling():
+            return self._compute(input, _calls.apart)
+        if protocol.recording():
+            return self._forward_inside(input)
+        if not all_plain(input):
+            return self._compute(input, apart=False)
         # Before the new pass, so that only one of them occupies memory.
         self._records.forget()
-        if not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() and not overrides.in_own_backward():
             return self.updateOutput(input)
-        recorded = protocol.record(self.updateOutput, input)
+        recorded = self.record(input)
         self._records.keep(recorded)
         return recorded.detached_output()
+
+    def _forward_inside(self, input: Any) -> Any:
+        """Return the output as a part of the pass being recorded, and record this part too."""
+        output = self._compute(input, apart=False)
+        if not overrides.GRADIENTS.isdisjoint(self._overrides):
+            return output  # recorded by itself
+        self._records.keep(protocol.RecordedPass(input, output, inside=True))
+        # A copy, so that nothing computed in place in the output changes the record.
+        return nested.clone(output)
+
+    def record(self, input: Any) -> protocol.RecordedPass:
+        """Run `updateOutput` on `input` and return the record of the pass."""
+        if self._plain:
+            return protocol.record(self.updateOutput, input)
+        return protocol.record(self.updateOutput, input, linked=self._takes_autograd)
+
+    @property
+    def _takes_autograd(self) -> bool:
+        """Whether one of the gradients, of the input or of parameters, is left to autograd."""
+        # A method of an object may go on to the one that it replaces.
+        own = self._has_own_gradient and "updateOutput" not in self.__dict__
+        if not own or self._overrides.isdisjoint({"updateGradInput", "backward"}):
+            return True
+        if not self._overrides.isdisjoint({"accGradParameters", "backward"}):
+            return False
+        return any(parameter.requires_grad for parameter in self.parameters())
 
     def backward(self, input: Any, gradOutput: Any, scale: float = 1.0) -> Any:
         """Return the gradient of `input`; add `scale` times the parameters' gradients to ``.grad``.
@@ -165,25 +297,71 @@ class Module(torch.nn.Module):
         Raises:
             GraphError: no `forward` is recorded, or the shapes do not fit it.
         """
-        return self._run_backward(input, gradOutput, to_input=True, to_parameters=True, scale=scale)
+        if not self._plain and not overrides.HALVES.isdisjoint(self._overrides):
+            return self.backward_by_halves(input, gradOutput, scale)
+        return self._run_backward(
+            input, gradOutput, to_input=True, to_parameters=True, scale=scale, after_forward=True
+        )
+
+    def backward_by_halves(self, input: Any, gradOutput: Any, scale: float = 1.0) -> Any:
+        """Return what `updateGradInput` returns, and call `accGradParameters`, as in Torch7."""
+        protocol.ensure_gradients(self)
+        with overrides.own_backward():
+            gradInput, accumulated = overrides.written(
+                self.parameters(), lambda: self.updateGradInput(input, gradOutput)
+            )
+            # One that calls inner.backward has done the work of accGradParameters.
+            if "accGradParameters" in self._overrides or not accumulated:
+                self.accGradParameters(input, gradOutput, scale)
+        return nested.map_leaves(protocol.detached, gradInput)
 
     def updateGradInput(self, input: Any, gradOutput: Any) -> Any:
-        """Return the gradient of `input` alone."""
+        """Return the gradient of `input` alone.
+
+        It needs no `forward`: without a pass of this `input`, one is made.
+        """
         return self._run_backward(input, gradOutput, to_input=True, to_parameters=False)
 
     def accGradParameters(self, input: Any, gradOutput: Any, scale: float = 1.0) -> None:
-        """Add `scale` times the parameters' gradients to ``.grad``."""
+        """Add `scale` times the parameters' gradients to ``.grad``; see `updateGradInput`."""
+        if not self._plain and not any(p.requires_grad for p in self.parameters()):
+            return
         self._run_backward(input, gradOutput, to_input=False, to_parameters=True, scale=scale)
 
-    def _run_backward(self, input: Any, gradOutput: Any, **options: Any) -> Any:
-        recorded = self.recorded_pass
-        if recorded is None:
+    def _run_backward(
+        self, input: Any, gradOutput: Any, after_forward: bool = False, **options: Any
+    ) -> Any:
+        recorded = self._records.last()
+        if recorded is None and after_forward:
             raise GraphError(
                 f"{self.place()}: backward without a forward pass to go back through. Call "
                 "forward(input) first (not module(input), not under torch.no_grad(), and not "
                 "before clearState)"
             )
+        if (
+            recorded is None
+            or not recorded.linked
+            or not self._is_of(recorded, input, after_forward)
+        ):
+            recorded = self._recorded_again(input)
         return protocol.run_backward(recorded, input, gradOutput, self, self.place, **options)
+
+    def _is_of(self, recorded: protocol.RecordedPass, input: Any, after_forward: bool) -> bool:
+        """Whether `recorded` is the pass of `input`, or is to be refused as another one's."""
+        if protocol.same_input(recorded.input, input):
+            return True
+        return after_forward and protocol.shapes(recorded.input) != protocol.shapes(input)
+
+    def _recorded_again(self, input: Any) -> protocol.RecordedPass:
+        """Record a pass of `input`, as if it had been that of the last `updateOutput`.
+
+        Raises:
+            GraphError: the module draws random numbers, which would be others.
+        """
+        with protocol.repeated(self, self.place):
+            recorded = protocol.record(self.updateOutput, input)
+        self._records.keep(recorded)
+        return recorded
 
     @property
     def recorded_pass(self) -> protocol.RecordedPass | None:
@@ -192,33 +370,78 @@ class Module(torch.nn.Module):
 
     @property
     def output(self) -> Any:
-        """The output of the last `forward`; None before it."""
+        """The output of the last `forward`, or what `updateOutput` assigned; None before it."""
+        if "_output" in self.__dict__:
+            return self.__dict__["_output"]
         recorded = self.recorded_pass
         return None if recorded is None else recorded.detached_output()
+
+    @output.setter
+    def output(self, value: Any) -> None:
+        self.__dict__["_output"] = value
+
+    @property
+    def gradInput(self) -> Any:
+        """The result of the last backward pass, or what `updateGradInput` assigned; None before."""
+        if "_gradInput" in self.__dict__:
+            return self.__dict__["_gradInput"]
+        recorded = self.recorded_pass
+        return None if recorded is None else recorded.grad_input
+
+    @gradInput.setter
+    def gradInput(self, value: Any) -> None:
+        self.__dict__["_gradInput"] = value
 
     def clearState(self) -> Module:
         """Forget the last forward pass, in this module and all submodules."""
         for module in self.modules():
             if isinstance(module, Module):
                 module._records.clear()
+                for name in _ASSIGNED & module.__dict__.keys():
+                    module.__dict__[name] = nested.map_leaves(_emptied, module.__dict__[name])
         return self
 
     # Parameters
 
     def zeroGradParameters(self) -> None:
-        """Set all gradients to zero, in place."""
-        for parameter in self.parameters():
+        """Set all gradients to zero, in place; call members that override this."""
+        for parameter in self._left_by_members("zeroGradParameters"):
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             else:
                 parameter.grad.zero_()
 
     def updateParameters(self, learningRate: float) -> None:
-        """Subtract `learningRate` times its gradient from every parameter."""
+        """Subtract `learningRate` times its gradient from every parameter.
+
+        Members that override this are called instead.
+        """
         with torch.no_grad():
-            for parameter in self.parameters():
+            for parameter in self._left_by_members("updateParameters", learningRate):
                 if parameter.grad is not None:
                     parameter.sub_(parameter.grad, alpha=learningRate)
+
+    def _left_by_members(self, method: str, *args: Any) -> list[torch.nn.Parameter]:
+        """Call `method` of the modules inside that override it; return the others' parameters."""
+        inner = (module for module in self.modules() if module is not self)
+        if not any(isinstance(module, Module) and method in module._overrides for module in inner):
+            return list(self.parameters())
+        parameters = dict.fromkeys(self.parameters(recurse=False))
+        seen: set[int] = set()
+        waiting = list(self.children())
+        while waiting:
+            module = waiting.pop(0)
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            if isinstance(module, Module) and method in module._overrides:
+                getattr(module, method)(*args)
+                continue
+            parameters.update(
+                dict.fromkeys(p for p in module._parameters.values() if p is not None)
+            )
+            waiting = [*module.children(), *waiting]
+        return list(parameters)
 
     def getParameters(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Move all parameters and gradients into two flat tensors, (n,), and return these.
@@ -337,7 +560,10 @@ class Module(torch.nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # A recorded pass is tied to autograd and belongs to this object, not to its copies.
-        return {**self.__dict__, "_records": protocol.Records()}
+        state = {**self.__dict__, "_records": protocol.Records()}
+        for name in _ASSIGNED & state.keys():
+            state[name] = nested.map_leaves(protocol.detached, state[name])
+        return state
 
     # Printing
 
@@ -367,6 +593,10 @@ def _first_class(cls: type, names: set[str]) -> int:
     return next(i for i, base in enumerate(cls.__mro__) if names & base.__dict__.keys())
 
 
+def _emptied(x: Any) -> Any:
+    return torch.empty(0, dtype=x.dtype, device=x.device) if isinstance(x, torch.Tensor) else None
+
+
 def _share(mine: torch.nn.Module, theirs: torch.nn.Module, names: set[str]) -> None:
     for name, parameter in theirs._parameters.items():
         own = mine._parameters.get(name)
@@ -393,9 +623,39 @@ def _is_kind(module: torch.nn.Module, kind: Kind) -> bool:
     return isinstance(module, kind)
 
 
-def run_module(module: torch.nn.Module, input: Any) -> Any:
-    """Run `module` on data of any kind, as part of autograd.
+def run_module(module: torch.nn.Module, input: Any, *, apart: bool = False) -> Any:
+    """Run a member of a container on data of any kind, as part of autograd.
 
-    A plain call would take a table without tensors for missing Nodes.
+    A plain call would take a table without tensors for missing Nodes. `Module.run_as_member`
+    explains `apart`.
     """
-    return module.run(input) if isinstance(module, Module) else module(input)
+    return module.run_as_member(input, apart) if isinstance(module, Module) else module(input)
+
+
+def check_overrides(module: torch.nn.Module, place: Callable[[], str]) -> None:
+    """Refuse a module with methods of its own that a graph does not call.
+
+    Raises:
+        GraphError: the module, or one inside, overrides `backward` or `forward`.
+    """
+    for inner in module.modules():
+        if isinstance(inner, Module) and not inner._plain:
+            ignored = inner.ignored_overrides(apart=True)
+            if ignored:
+                raise GraphError(f"{place()}: {type_name(inner)}: {_way_out(ignored)}")
+
+
+def _way_out(ignored: list[str]) -> str:
+    """Return what to do about overridden methods that a container does not call."""
+    ways = {
+        "forward": "its own forward is not called here, as in Torch7: override updateOutput",
+        "backward": (
+            "its own backward is not called here, as in Torch7: override updateGradInput and "
+            "accGradParameters"
+        ),
+    }
+    return "; ".join(ways[name] for name in ignored)
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(sorted(names))

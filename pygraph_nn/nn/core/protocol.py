@@ -7,14 +7,22 @@ between them; `backward` goes back through that graph. A record belongs to the m
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 
-from ... import nested
+from ... import nested, torch7_random
 from ...errors import GraphError, type_name
 from ...nested import Nested
+
+
+class Request:
+    """Which gradients the present backward pass of a recorded pass asks for."""
+
+    to_input = True
+    to_parameters = True
 
 
 class RecordedPass:
@@ -23,13 +31,23 @@ class RecordedPass:
     Attributes:
         input: the nested input, from `cut_off`.
         output: the nested output, part of autograd.
+        linked: whether autograd connects them; else the layer has gradient methods of its own.
+        inside: whether the pass is a part of another one, so that `input` is no leaf of autograd.
+        request: what the backward pass asks for, also of layers with gradient methods of their own.
         grad_output: the gradOutput of the last backward pass, not a copy; None before one.
+        grad_input: its result; None before one.
     """
 
-    def __init__(self, input: Nested, output: Nested) -> None:
+    def __init__(
+        self, input: Nested, output: Nested, *, linked: bool = True, inside: bool = False
+    ) -> None:
         self.input = input
         self.output = output
+        self.linked = linked
+        self.inside = inside
+        self.request = Request()
         self.grad_output: Nested = None
+        self.grad_input: Nested = None
 
     def detached_output(self) -> Nested:
         """Return the output outside autograd."""
@@ -38,6 +56,7 @@ class RecordedPass:
 
 class _Recording(threading.local):
     active = False
+    request: Request | None = None
 
 
 _recording = _Recording()
@@ -49,6 +68,11 @@ def recording() -> bool:
     The backward pass then only adds parameter gradients to ``.grad``, so they may be sparse.
     """
     return _recording.active
+
+
+def current_request() -> Request | None:
+    """Return the request of the pass that this thread is recording; None outside of one."""
+    return _recording.request
 
 
 class Records:
@@ -83,15 +107,26 @@ class Records:
         return recorded
 
 
-def record(compute: Callable[[Nested], Nested], input: Nested) -> RecordedPass:
-    """Run ``compute(input)`` and return the record that `run_backward` needs."""
-    _recording.active = True
+def record(
+    compute: Callable[[Nested], Nested], input: Nested, *, linked: bool = True
+) -> RecordedPass:
+    """Run ``compute(input)`` and return the record that `run_backward` needs.
+
+    Without `linked`, the pass is one of a layer that computes its gradients itself: the input is
+    plain, and a `forward` of a layer inside records a pass of its own.
+    """
+    before = _recording.active, _recording.request
+    recorded = RecordedPass(nested.map_leaves(cut_off if linked else detached, input), None)
+    recorded.linked = linked
+    _recording.active, _recording.request = linked, recorded.request if linked else None
     try:
         with torch.enable_grad():
-            cut = nested.map_leaves(cut_off, input)
-            return RecordedPass(cut, compute(cut))
+            recorded.output = compute(recorded.input)
     finally:
-        _recording.active = False
+        _recording.active, _recording.request = before
+    if not linked:
+        recorded.output = nested.map_leaves(detached, recorded.output)
+    return recorded
 
 
 def run_backward(
@@ -115,19 +150,103 @@ def run_backward(
     Raises:
         GraphError: `input` or `grad_output` does not fit the recorded pass.
     """
-    _check_input(place, nested.leaves(recorded.input), nested.leaves(input))
+    _check_input(place, shapes(recorded.input), shapes(input))
     outputs, grads = differentiable(place, recorded.output, grad_output)
     recorded.grad_output = grad_output
+    recorded.request.to_input, recorded.request.to_parameters = to_input, to_parameters
+    try:
+        gradient = _run_backward(
+            recorded, outputs, grads, parameters_of, to_input, to_parameters, scale
+        )
+    finally:
+        recorded.request.to_input = recorded.request.to_parameters = True
+    if to_input:
+        recorded.grad_input = gradient
+    return gradient
+
+
+def _run_backward(
+    recorded: RecordedPass,
+    outputs: list[torch.Tensor],
+    grads: list[torch.Tensor],
+    parameters_of: torch.nn.Module,
+    to_input: bool,
+    to_parameters: bool,
+    scale: float,
+) -> Nested:
     if not to_parameters:
         return input_gradients(outputs, recorded.input, grads, retain_graph=True)
-    _ensure_gradients(parameters_of)
-    if to_input and scale == 1:
+    ensure_gradients(parameters_of)
+    if to_input and scale == 1 and not recorded.inside:
         return _backward_into_grad(outputs, recorded.input, grads)
     inputs = _trainable(nested.leaves(recorded.input)) if to_input else []
     parameters = _trainable(parameters_of.parameters())
     gradients = _gradients(outputs, [*inputs, *parameters], grads, retain_graph=True)
     _accumulate(parameters, gradients[len(inputs) :], scale)
     return _like(recorded.input, inputs, gradients[: len(inputs)]) if to_input else None
+
+
+@contextlib.contextmanager
+def repeated(module: torch.nn.Module, place: Callable[[], str]) -> Iterator[None]:
+    """Let a forward pass inside the block repeat an earlier one: buffers stay as they are.
+
+    Raises:
+        GraphError: the pass draws random numbers, which would be others; generators are restored.
+    """
+    owners = [m for m in module.modules() if m._buffers]
+    buffers = [(m, dict(m._buffers)) for m in owners]
+    for m in owners:
+        for name, buffer in m._buffers.items():
+            m._buffers[name] = None if buffer is None else buffer.clone()
+    devices = {p.device for p in module.parameters() if p.device.type == "cuda"}
+    before = _generator_states(devices)
+    try:
+        yield
+    finally:
+        for m, originals in buffers:
+            m._buffers.update(originals)
+    after = _generator_states(devices)
+    same = all(torch.equal(a, b) for a, b in zip(before[0], after[0], strict=True))
+    if same and before[1] == after[1]:
+        return
+    torch.set_rng_state(before[0][0])
+    for device, state in zip(devices, before[0][1:], strict=True):
+        torch.cuda.set_rng_state(state, device)
+    torch7_random.setRNGState(before[1])
+    raise GraphError(
+        f"{place()}: it draws random numbers, so that its gradients need the pass that drew them. "
+        "Call forward(input) first, in place of updateOutput"
+    )
+
+
+def _generator_states(
+    devices: Iterable[torch.device],
+) -> tuple[list[torch.Tensor], torch7_random.RNGState]:
+    cuda = [torch.cuda.get_rng_state(device) for device in devices]
+    return [torch.get_rng_state(), *cuda], torch7_random.getRNGState()
+
+
+def same_input(recorded: Nested, passed: Nested) -> bool:
+    """Return whether `passed` is the input of a recorded pass, or has the same values."""
+    if isinstance(recorded, torch.Tensor) and isinstance(passed, torch.Tensor):
+        return _same(recorded, passed)
+    mine, theirs = nested.leaves(recorded), nested.leaves(passed)
+    return len(mine) == len(theirs) and all(map(_same, mine, theirs))
+
+
+def _same(a: Nested, b: Nested) -> bool:
+    if not isinstance(a, torch.Tensor) or not isinstance(b, torch.Tensor):
+        return type(a) is type(b) and bool(a == b)
+    if a.shape != b.shape:
+        return False
+    if a.layout != torch.strided or a.is_meta or b.is_meta:
+        return True
+    if a.data_ptr() == b.data_ptr() and a.stride() == b.stride():
+        return True
+    a, b = a.detach(), b.detach()
+    if a.device != b.device or a.dtype != b.dtype:
+        return False
+    return bool(((a == b) | ((a != a) & (b != b))).all())
 
 
 def input_gradients(
@@ -208,7 +327,7 @@ def or_zeros(gradient: torch.Tensor | None, x: Nested) -> Nested:
     return torch.zeros_like(x, requires_grad=False) if isinstance(x, torch.Tensor) else 0
 
 
-def _ensure_gradients(module: torch.nn.Module) -> None:
+def ensure_gradients(module: torch.nn.Module) -> None:
     """Give every parameter without a gradient one of zeros, as in Torch7.
 
     ``module.parameters()`` would take five times as long, which is as long as a small layer runs.
@@ -240,15 +359,18 @@ def _accumulate(
                 parameter.grad.add_(gradient, alpha=scale)
 
 
-def _check_input(place: Callable[[], str], recorded: list[Nested], passed: list[Nested]) -> None:
-    shapes, passed_shapes = (
-        [tuple(x.shape) if isinstance(x, torch.Tensor) else () for x in leaves]
-        for leaves in (recorded, passed)
-    )
-    if shapes != passed_shapes:
+def shapes(tree: Nested) -> list[tuple[int, ...]]:
+    """Return the shapes of the leaves of `tree`, () for what is no tensor."""
+    return [tuple(x.shape) if isinstance(x, torch.Tensor) else () for x in nested.leaves(tree)]
+
+
+def _check_input(
+    place: Callable[[], str], recorded: list[tuple[int, ...]], passed: list[tuple[int, ...]]
+) -> None:
+    if recorded != passed:
         raise GraphError(
-            f"{place()}: backward got an input of shapes {passed_shapes}, but the last forward ran "
-            f"on {shapes}. Pass the input of that forward"
+            f"{place()}: backward got an input of shapes {passed}, but the last forward ran "
+            f"on {recorded}. Pass the input of that forward"
         )
 
 

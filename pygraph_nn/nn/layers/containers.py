@@ -174,7 +174,8 @@ class ParallelTable(_Branches):
 
     def updateOutput(self, input: Any) -> list[Any]:
         elements = expect_table(self.torch7_name(), input, self.size())
-        return [run_module(module, x) for module, x in zip(self.members(), elements, strict=False)]
+        pairs = zip(self.members(), elements, strict=False)
+        return [run_module(module, x, apart=True) for module, x in pairs]
 
 
 class Concat(_Branches):
@@ -245,7 +246,8 @@ class Parallel(_Branches):
                 f"{self.torch7_name()} holds {self.size()} modules, but an input of shape "
                 f"{tuple(input.shape)} has {len(slices)} slices"
             )
-        outputs = [run_module(module, x) for module, x in zip(self.members(), slices, strict=False)]
+        pairs = zip(self.members(), slices, strict=False)
+        outputs = [run_module(module, x, apart=True) for module, x in pairs]
         dimension = sample_dimension(self, self.outputDimension, None, outputs[0])
         return torch.cat(outputs, dimension)
 

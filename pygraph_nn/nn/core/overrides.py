@@ -1,0 +1,430 @@
+"""Overrides: run a layer with gradient methods of its own as one function of autograd.
+
+Torch7's containers call `updateGradInput` and `accGradParameters` of each layer. Here gradients
+come from autograd, so a layer that overrides these methods runs inside `_OwnGradients`, whose
+backward calls them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch.autograd.function import once_differentiable
+
+from ... import nested
+from ...errors import GraphError, type_name
+from ...nested import Nested
+from .protocol import RecordedPass, Records, Request, current_request, detached
+
+HALVES = frozenset({"updateGradInput", "accGradParameters"})
+GRADIENTS = HALVES | {"backward"}
+_OF_MEMBERS = frozenset({"zeroGradParameters", "updateParameters"})
+OVERRIDABLE = GRADIENTS | _OF_MEMBERS | {"forward"}
+
+_TORCH_FIELDS = frozenset(torch.nn.Module().__dict__)
+_OUR_FIELDS = frozenset({"_records", "_flattened", "_overrides", "_plain", "_warned"})
+_NO_FIELDS = _TORCH_FIELDS | _OUR_FIELDS | OVERRIDABLE
+
+
+@runtime_checkable
+class _Recorded(Protocol):
+    _records: Records
+
+
+class Layer(Protocol):
+    """What this file needs of a layer with gradient methods of its own."""
+
+    _records: Records
+    _overrides: frozenset[str]
+
+    def modules(self) -> Iterator[torch.nn.Module]: ...
+    def parameters(self) -> Iterator[torch.nn.Parameter]: ...
+    def place(self) -> str: ...
+    def record(self, input: Nested) -> RecordedPass: ...
+    def updateOutput(self, input: Nested) -> Nested: ...
+    def updateGradInput(self, input: Nested, gradOutput: Nested) -> Nested: ...
+    def accGradParameters(self, input: Nested, gradOutput: Nested, scale: float) -> None: ...
+    def backward(self, input: Nested, gradOutput: Nested, scale: float) -> Nested: ...
+    def backward_by_halves(self, input: Nested, gradOutput: Nested, scale: float) -> Nested: ...
+
+
+class Loss(Protocol):
+    """What this file needs of a criterion with an `updateGradInput` of its own."""
+
+    def modules(self) -> Iterator[torch.nn.Module]: ...
+    def updateOutput(self, input: Nested, target: Nested) -> torch.Tensor: ...
+    def updateGradInput(self, input: Nested, target: Nested) -> Nested: ...
+
+
+class _Running(threading.local):
+    backward = False
+
+
+_running = _Running()
+
+
+def in_own_backward() -> bool:
+    """Return whether this thread runs a gradient method that a user wrote.
+
+    These run without autograd, but a `forward` that they call records its pass all the same.
+    """
+    return _running.backward
+
+
+def overridden(cls: type, base: type, names: Iterable[str]) -> frozenset[str]:
+    """Return those of the methods `names` that `cls` does not take from `base`."""
+    return frozenset(name for name in names if getattr(cls, name) is not getattr(base, name))
+
+
+def overrides_of(owner: object, names: Iterable[str]) -> frozenset[str]:
+    """Return the methods `names` that the class of `owner`, or `owner` itself, overrides.
+
+    Raises:
+        GraphError: a method was set to something that cannot be called.
+    """
+    own = [name for name in names if name in owner.__dict__]
+    for name in own:
+        if not callable(owner.__dict__[name]):
+            value = owner.__dict__.pop(name)
+            raise GraphError(
+                f"{type_name(owner)}.{name} = {type_name(value)}: expecting a function. To take an "
+                f"override back, write: del module.{name}"
+            )
+    inherited: frozenset[str] = type(owner)._overrides  # type: ignore[attr-defined]
+    return inherited.union(own)
+
+
+def run_own(layer: Layer, input: Nested, apart: bool) -> Nested:
+    """Return the output of `layer` for `input`, as part of autograd.
+
+    Its backward calls the layer's own `backward`, or with `apart` `updateGradInput` and
+    `accGradParameters`, as a gModule does.
+    """
+    if not torch.is_grad_enabled():
+        return _unaliased(layer, input, layer.updateOutput(input))
+    call = _Call(layer, input, apart)
+    tensors = [x for x in nested.leaves(input) if _has_gradient(x)]
+    call.parameters = [p for p in layer.parameters() if p.requires_grad]
+    return call.rebuild(_OwnGradients.apply(call, *tensors, *call.parameters))
+
+
+def run_own_loss(criterion: Loss, input: Nested, target: Nested) -> torch.Tensor:
+    """Return the loss of `criterion`, as part of autograd, with its own `updateGradInput`."""
+    tensors = [x for x in nested.leaves(input) if _has_gradient(x)]
+    if not torch.is_grad_enabled() or not tensors:
+        return criterion.updateOutput(input, target)
+    loss: torch.Tensor = _OwnLoss.apply(criterion, input, target, *tensors)
+    return loss
+
+
+class _OwnLoss(torch.autograd.Function):
+    """One call of a criterion with an `updateGradInput` of its own."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, criterion: Loss, input: Nested, target: Nested, *tensors: torch.Tensor
+    ) -> torch.Tensor:
+        ctx.criterion = criterion
+        ctx.input = nested.map_leaves(detached, input)
+        ctx.target = nested.map_leaves(detached, target)
+        with torch.enable_grad():
+            loss: Any = criterion.updateOutput(ctx.input, ctx.target)
+        ctx.fields = fields_of(criterion)
+        ctx.request = current_request()
+        ctx.gradient = None
+        if not isinstance(loss, torch.Tensor):
+            loss = tensors[0].new_tensor(loss)
+        return loss.detach().clone()  # the criterion may keep its loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        gradients = _of_input(
+            ctx.input, _OwnLoss._gradient(ctx), f"{type_name(ctx.criterion)}: updateGradInput"
+        )
+        return None, None, None, *(None if g is None else g * grads[0] for g in gradients)
+
+    @staticmethod
+    def _gradient(ctx: Any) -> Nested:
+        """Call the criterion's updateGradInput, or return what it returned to updateGradInput."""
+        request = ctx.request
+        if request is not None and not request.to_input and ctx.gradient is not None:
+            return ctx.gradient
+        now = fields_of(ctx.criterion)
+        before = {id(module): fields for module, fields, _ in ctx.fields}
+        _set_fields(ctx.fields)
+        try:
+            with own_backward():
+                gradient = ctx.criterion.updateGradInput(ctx.input, ctx.target)
+        finally:
+            _set_unchanged_fields(now, before)
+        ctx.gradient = None
+        if request is not None and not request.to_parameters:
+            ctx.gradient = nested.clone(gradient)
+        return gradient
+
+
+class _OwnGradients(torch.autograd.Function):
+    """One call of a layer with gradient methods of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, call: _Call, *tensors: torch.Tensor) -> tuple[Any, ...]:
+        ctx.call = call
+        outputs = call.forward()
+        ctx.mark_non_differentiable(*(y for y in outputs if not _has_gradient(y)))
+        return tuple(outputs)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        return (None, *ctx.call.backward(grads))
+
+
+class _Call:
+    """One call of a layer: what its gradient methods need when autograd comes back.
+
+    The layer may be called again before, in another place of the graph or in the next time step, so
+    the call keeps the recorded pass and the fields that `updateOutput` left.
+    """
+
+    def __init__(self, layer: Layer, input: Nested, apart: bool) -> None:
+        self.layer, self.input, self.apart = layer, input, apart
+        self.parameters: list[torch.nn.Parameter] = []
+        self.request: Request | None = current_request()
+        self.last: tuple[Nested, Nested] | None = None  # a gradOutput and its gradInput
+
+    def forward(self) -> list[torch.Tensor]:
+        self.recorded = self.layer.record(self.input)
+        self.layer._records.keep(self.recorded)
+        self.fields = fields_of(self.layer)
+        output = self.recorded.detached_output()
+        self.output = _unaliased(self.layer, self.input, output)
+        self.input = nested.map_leaves(detached, self.input)
+        self.versions = self._versions()
+        return [y for y in nested.leaves(self.output) if isinstance(y, torch.Tensor)]
+
+    def rebuild(self, tensors: Sequence[torch.Tensor]) -> Nested:
+        """Return the output with `tensors` in place of its own, which it no longer keeps."""
+        following = iter(tensors)
+        output = nested.map_leaves(
+            lambda y: next(following) if isinstance(y, torch.Tensor) else y, self.output
+        )
+        self.output = nested.map_leaves(lambda y: isinstance(y, torch.Tensor), self.output)
+        return output
+
+    def _versions(self) -> list[int]:
+        return [x._version for x in nested.leaves(self.input) if isinstance(x, torch.Tensor)]
+
+    def backward(self, grads: Sequence[torch.Tensor]) -> list[torch.Tensor | None]:
+        """Return the gradients of the input's tensors, and of the parameters."""
+        if self._versions() != self.versions:
+            raise GraphError(
+                f"{self.layer.place()}: its input was overwritten between forward and backward, "
+                "by a layer that works in place. Let that layer work on a copy"
+            )
+        following = iter(grads)
+        # A copy: autograd may use the same tensor elsewhere, and a method may work in place.
+        gradOutput = nested.map_leaves(
+            lambda tensor: next(following).clone() if tensor else 0, self.output
+        )
+        with (
+            self._fields_restored(),
+            _zero_gradients(self.parameters) as buffers,
+            own_backward(),
+        ):
+            gradInput = self._gradients(gradOutput)
+            place = f"{self.layer.place()}: updateGradInput"
+            inputs = _of_input(self.input, gradInput, place)
+        return [*inputs, *buffers]
+
+    def _gradients(self, gradOutput: Nested) -> Nested:
+        """Call the layer's methods, those that the way back asks for; return the gradInput."""
+        layer, input, request = self.layer, self.input, self.request
+        to_input = request is None or request.to_input
+        to_parameters = request is None or request.to_parameters
+        if to_input and to_parameters:
+            self.last = None
+            if "backward" in layer._overrides and not self.apart:
+                return layer.backward(input, gradOutput, 1.0)
+            return layer.backward_by_halves(input, gradOutput, 1.0)
+        if to_input:
+            gradInput = layer.updateGradInput(input, gradOutput)
+            self.last = nested.clone(gradOutput), nested.clone(gradInput)
+            return gradInput
+        # Torch7's accGradParameters of a container uses the gradInput that it has.
+        if self.last is not None and _equal(self.last[0], gradOutput):
+            gradInput = self.last[1]
+        else:
+            gradInput = layer.updateGradInput(input, gradOutput)
+        layer.accGradParameters(input, gradOutput, 1.0)
+        return gradInput
+
+    @contextlib.contextmanager
+    def _fields_restored(self) -> Iterator[None]:
+        """Restore what this call left in the layer, unless it is the layer's last call."""
+        records = self.layer._records
+        present = records.last()
+        if present is self.recorded:
+            yield
+            return
+        now = fields_of(self.layer)
+        _set_fields(self.fields)
+        records.keep(self.recorded)
+        before = {id(module): fields for module, fields, _ in self.fields}
+        try:
+            yield
+        finally:
+            _set_unchanged_fields(now, before)
+
+
+_Fields = list[tuple[torch.nn.Module, dict[str, Any], RecordedPass | None]]
+
+
+def fields_of(layer: Layer | Loss) -> _Fields:
+    """Return the fields of `layer` and the modules inside that are not torch.nn.Module's own."""
+    return [
+        (
+            module,
+            {name: v for name, v in module.__dict__.items() if name not in _NO_FIELDS},
+            module._records.last() if isinstance(module, _Recorded) else None,
+        )
+        for module in layer.modules()
+    ]
+
+
+def _set_fields(fields: _Fields) -> None:
+    for module, values, record in fields:
+        module.__dict__.update(values)
+        records: Records | None = getattr(module, "_records", None)
+        if records is None:
+            continue
+        if record is None:
+            records.forget()
+        else:
+            records.keep(record)
+
+
+def _set_unchanged_fields(now: _Fields, before: dict[int, dict[str, Any]]) -> None:
+    """Set the fields `now`, but leave those that differ from `before`: a method changed them."""
+    for module, fields, record in now:
+        restored = before.get(id(module), {})
+        changed = {
+            name: value
+            for name, value in module.__dict__.items()
+            if name not in _NO_FIELDS and (name not in restored or value is not restored[name])
+        }
+        _set_fields([(module, {**fields, **changed}, record)])
+
+
+@contextlib.contextmanager
+def own_backward() -> Iterator[None]:
+    """Run gradient methods that a user wrote: without autograd, as Torch7 has none."""
+    before, _running.backward = _running.backward, True
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        _running.backward = before
+
+
+@contextlib.contextmanager
+def _zero_gradients(parameters: Sequence[torch.nn.Parameter]) -> Iterator[list[torch.Tensor]]:
+    """Let `parameters` have gradients of zeros inside the block, which yields these."""
+    before = [parameter.grad for parameter in parameters]
+    buffers: list[torch.Tensor] = []
+    try:
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        yield buffers
+        for parameter in parameters:
+            grad = parameter.grad
+            buffers.append(torch.zeros_like(parameter) if grad is None else grad)
+    finally:
+        for parameter, grad in zip(parameters, before, strict=True):
+            parameter.grad = grad
+
+
+def written(
+    parameters: Iterable[torch.nn.Parameter], compute: Callable[[], Nested]
+) -> tuple[Nested, bool]:
+    """Return ``compute()``, and whether it wrote into the gradients of `parameters`."""
+    gradients = [(parameter, parameter.grad) for parameter in parameters]
+    versions = [None if grad is None else grad._version for _, grad in gradients]
+    value = compute()
+    unwritten = all(
+        parameter.grad is grad and (grad is None or grad._version == version)
+        for (parameter, grad), version in zip(gradients, versions, strict=True)
+    )
+    return value, not unwritten
+
+
+def _of_input(input: Nested, gradInput: Nested, place: str) -> list[torch.Tensor | None]:
+    """Return the gradients in `gradInput` of the floating-point tensors of `input`.
+
+    Raises:
+        GraphError: `gradInput` is not nested like `input`, or a gradient does not fit its tensor.
+    """
+    if not any(map(_has_gradient, nested.leaves(input))):
+        return []
+    if gradInput is None:
+        raise GraphError(f"{place} returned None; return the gradient of the input")
+    return [
+        _fitting(gradient, x, place)
+        for x, gradient in nested.pairs(input, gradInput, f"{place}, the input and its gradient")
+        if _has_gradient(x)
+    ]
+
+
+def _fitting(gradient: Nested, x: torch.Tensor, place: str) -> torch.Tensor | None:
+    """Return `gradient` shaped like `x`; a zero of one element is none."""
+    if not isinstance(gradient, torch.Tensor):
+        raise GraphError(
+            f"{place} returned {type_name(gradient)} for an input of shape {tuple(x.shape)}; "
+            "return its gradient"
+        )
+    if gradient.shape == x.shape:
+        return gradient.detach()
+    if gradient.numel() == 1 and gradient.item() == 0:
+        return torch.zeros_like(x)
+    if gradient.numel() != x.numel():
+        raise GraphError(
+            f"{place} returned a gradient of shape {tuple(gradient.shape)} for an input of shape "
+            f"{tuple(x.shape)}"
+        )
+    return gradient.detach().reshape(x.shape)
+
+
+def _unaliased(layer: Any, input: Nested, output: Nested) -> Nested:
+    """Return `output`, with copies of tensors that lie in the memory of the input or of a field.
+
+    A layer in place after this one, or the next call of this one, would overwrite them.
+    """
+    tensors = [x for x in nested.leaves(input) if isinstance(x, torch.Tensor)]
+    for name, field in layer.__dict__.items():
+        if name not in _NO_FIELDS:
+            tensors += [x for x in nested.leaves(field) if isinstance(x, torch.Tensor)]
+    storages = {_storage(x) for x in tensors}
+    return nested.map_leaves(
+        lambda y: y.clone() if isinstance(y, torch.Tensor) and _storage(y) in storages else y,
+        output,
+    )
+
+
+def _storage(x: torch.Tensor) -> object:
+    if x.layout != torch.strided:
+        return id(x)
+    storage = x.untyped_storage()
+    return storage._cdata
+
+
+def _equal(a: Nested, b: Nested) -> bool:
+    pairs = nested.pairs(a, b, "gradOutput")
+    return all(torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y for x, y in pairs)
+
+
+def _has_gradient(x: Any) -> bool:
+    return isinstance(x, torch.Tensor) and (x.is_floating_point() or x.is_complex())
