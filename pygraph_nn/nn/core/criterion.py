@@ -10,7 +10,7 @@ import torch
 from ... import nested
 from ...errors import type_name
 from ...node import Node
-from . import flat_parameters, overrides
+from . import flat_parameters, overrides, own_loss
 from .module import Module
 from .protocol import detached, or_zeros
 from .shapes import expect_pair
@@ -82,7 +82,7 @@ class Criterion(torch.nn.Module):
 
     def _loss(self, input: Any, target: Any) -> torch.Tensor:
         if "updateGradInput" in self._overrides:
-            return overrides.run_own_loss(self, input, target)
+            return own_loss.run_own_loss(self, input, target)
         return self.updateOutput(input, target)
 
     def __rsub__(self, inputs: Any) -> Node:
@@ -131,7 +131,6 @@ class Criterion(torch.nn.Module):
     share = Module.share
     zeroGradParameters = Module.zeroGradParameters
     updateParameters = Module.updateParameters
-    _left_by_members = Module._left_by_members
 
     def getParameters(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Move all parameters and gradients into two flat tensors; see `Module.getParameters`."""

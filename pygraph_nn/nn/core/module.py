@@ -13,8 +13,9 @@ import torch
 from ... import nested
 from ...errors import GraphError, caller_location, type_name
 from ...node import Node, make_node
-from . import flat_parameters, overrides, protocol
+from . import flat_parameters, overrides, protocol, repeat
 from .calling import all_plain, calls_are_watched, is_value
+from .fields import GRADIENTS, HALVES, OVERRIDABLE
 from .routes import Route
 
 Kind = str | type  # inside Module, `type` is its method
@@ -23,7 +24,7 @@ Kind = str | type  # inside Module, `type` is its method
 # answers to the others need not be true.
 _COMPUTATION = {"updateOutput", "updateGradInput", "accGradParameters", "backward", "forward"}
 _ASSIGNED = {"_output", "_gradInput"}  # what a user's methods assigned to Torch7's fields
-_OF_A_CALL = overrides.GRADIENTS | {"forward"}
+_OF_A_CALL = GRADIENTS | {"forward"}
 _CLAIMS = {"row_wise", "route", "sign", "commutative"}
 
 
@@ -71,26 +72,26 @@ class Module(torch.nn.Module):
             # A claim holds for the computation of its own class, not for one that overrides it.
             if _first_class(cls, {name}) > computation:
                 setattr(cls, name, getattr(Module, name))
-        cls._overrides = overrides.overridden(cls, Module, overrides.OVERRIDABLE)
+        cls._overrides = overrides.overridden(cls, Module, OVERRIDABLE)
         cls._plain = cls._overrides.isdisjoint(_OF_A_CALL)
         cls._has_own_gradient = not cls._overrides.isdisjoint(_OF_A_CALL) and any(
-            not overrides.GRADIENTS.isdisjoint(base.__dict__)
+            not GRADIENTS.isdisjoint(base.__dict__)
             for base in cls.__mro__[_first_class(cls, {"updateOutput"}) :]
             if base is not Module
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if name in overrides.OVERRIDABLE:
+        if name in OVERRIDABLE:
             self._note_overrides()
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
-        if name in overrides.OVERRIDABLE:
+        if name in OVERRIDABLE:
             self._note_overrides()
 
     def _note_overrides(self) -> None:
-        own = overrides.overrides_of(self, overrides.OVERRIDABLE)
+        own = overrides.overrides_of(self, OVERRIDABLE)
         self.__dict__.update(_overrides=own, _plain=own.isdisjoint(_OF_A_CALL))
 
     # Calling
@@ -145,12 +146,12 @@ class Module(torch.nn.Module):
 
     def _compute(self, input: Any, apart: bool) -> Any:
         """Return the output by `updateOutput`, with the module's own gradients if it has any."""
-        if self._plain or overrides.GRADIENTS.isdisjoint(self._overrides):
+        if self._plain or GRADIENTS.isdisjoint(self._overrides):
             return self.updateOutput(input)
         if torch.compiler.is_compiling():
             raise GraphError(
                 f"{self.place()}: torch.compile cannot follow gradient methods of one's own "
-                f"({_listed(self._overrides & overrides.GRADIENTS)}); leave this module out of it"
+                f"({_listed(self._overrides & GRADIENTS)}); leave this module out of it"
             )
         before = _calls.depth
         _calls.depth = 0  # what updateOutput calls is no part of a call of torch
@@ -265,7 +266,7 @@ class Module(torch.nn.Module):
     def _forward_inside(self, input: Any) -> Any:
         """Return the output as a part of the pass being recorded, and record this part too."""
         output = self._compute(input, apart=False)
-        if not overrides.GRADIENTS.isdisjoint(self._overrides):
+        if not GRADIENTS.isdisjoint(self._overrides):
             return output  # recorded by itself
         self._records.keep(protocol.RecordedPass(input, output, inside=True))
         # A copy, so that nothing computed in place in the output changes the record.
@@ -297,7 +298,7 @@ class Module(torch.nn.Module):
         Raises:
             GraphError: no `forward` is recorded, or the shapes do not fit it.
         """
-        if not self._plain and not overrides.HALVES.isdisjoint(self._overrides):
+        if not self._plain and not HALVES.isdisjoint(self._overrides):
             return self.backward_by_halves(input, gradOutput, scale)
         return self._run_backward(
             input, gradOutput, to_input=True, to_parameters=True, scale=scale, after_forward=True
@@ -331,6 +332,10 @@ class Module(torch.nn.Module):
     def _run_backward(
         self, input: Any, gradOutput: Any, after_forward: bool = False, **options: Any
     ) -> Any:
+        if "forward" in self._overrides and GRADIENTS.isdisjoint(self._overrides):
+            # It may call super().forward, whose pass is only a part of its own.
+            whole = self._recorded_again(input, self.forward)
+            return protocol.run_backward(whole, input, gradOutput, self, self.place, **options)
         recorded = self._records.last()
         if recorded is None and after_forward:
             raise GraphError(
@@ -343,23 +348,23 @@ class Module(torch.nn.Module):
             or not recorded.linked
             or not self._is_of(recorded, input, after_forward)
         ):
-            recorded = self._recorded_again(input)
+            recorded = self._recorded_again(input, self.updateOutput)
         return protocol.run_backward(recorded, input, gradOutput, self, self.place, **options)
 
     def _is_of(self, recorded: protocol.RecordedPass, input: Any, after_forward: bool) -> bool:
         """Whether `recorded` is the pass of `input`, or is to be refused as another one's."""
-        if protocol.same_input(recorded.input, input):
+        if repeat.same_input(recorded.input, input):
             return True
         return after_forward and protocol.shapes(recorded.input) != protocol.shapes(input)
 
-    def _recorded_again(self, input: Any) -> protocol.RecordedPass:
-        """Record a pass of `input`, as if it had been that of the last `updateOutput`.
+    def _recorded_again(self, input: Any, compute: Callable[[Any], Any]) -> protocol.RecordedPass:
+        """Record a pass of `input` by `compute`, as if it had been that of the last call of it.
 
         Raises:
             GraphError: the module draws random numbers, which would be others.
         """
-        with protocol.repeated(self, self.place):
-            recorded = protocol.record(self.updateOutput, input)
+        with repeat.repeated(self, self.place):
+            recorded = protocol.record(compute, input)
         self._records.keep(recorded)
         return recorded
 
@@ -405,7 +410,7 @@ class Module(torch.nn.Module):
 
     def zeroGradParameters(self) -> None:
         """Set all gradients to zero, in place; call members that override this."""
-        for parameter in self._left_by_members("zeroGradParameters"):
+        for parameter in overrides.left_by_members(self, "zeroGradParameters"):
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             else:
@@ -417,31 +422,9 @@ class Module(torch.nn.Module):
         Members that override this are called instead.
         """
         with torch.no_grad():
-            for parameter in self._left_by_members("updateParameters", learningRate):
+            for parameter in overrides.left_by_members(self, "updateParameters", learningRate):
                 if parameter.grad is not None:
                     parameter.sub_(parameter.grad, alpha=learningRate)
-
-    def _left_by_members(self, method: str, *args: Any) -> list[torch.nn.Parameter]:
-        """Call `method` of the modules inside that override it; return the others' parameters."""
-        inner = (module for module in self.modules() if module is not self)
-        if not any(isinstance(module, Module) and method in module._overrides for module in inner):
-            return list(self.parameters())
-        parameters = dict.fromkeys(self.parameters(recurse=False))
-        seen: set[int] = set()
-        waiting = list(self.children())
-        while waiting:
-            module = waiting.pop(0)
-            if id(module) in seen:
-                continue
-            seen.add(id(module))
-            if isinstance(module, Module) and method in module._overrides:
-                getattr(module, method)(*args)
-                continue
-            parameters.update(
-                dict.fromkeys(p for p in module._parameters.values() if p is not None)
-            )
-            waiting = [*module.children(), *waiting]
-        return list(parameters)
 
     def getParameters(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Move all parameters and gradients into two flat tensors, (n,), and return these.

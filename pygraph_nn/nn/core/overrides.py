@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import torch
 from torch.autograd.function import once_differentiable
@@ -18,21 +18,13 @@ from torch.autograd.function import once_differentiable
 from ... import nested
 from ...errors import GraphError, type_name
 from ...nested import Nested
+from .fields import (
+    fields_of,
+    set_fields,
+    set_unchanged_fields,
+    unaliased,
+)
 from .protocol import RecordedPass, Records, Request, current_request, detached
-
-HALVES = frozenset({"updateGradInput", "accGradParameters"})
-GRADIENTS = HALVES | {"backward"}
-_OF_MEMBERS = frozenset({"zeroGradParameters", "updateParameters"})
-OVERRIDABLE = GRADIENTS | _OF_MEMBERS | {"forward"}
-
-_TORCH_FIELDS = frozenset(torch.nn.Module().__dict__)
-_OUR_FIELDS = frozenset({"_records", "_flattened", "_overrides", "_plain", "_warned"})
-_NO_FIELDS = _TORCH_FIELDS | _OUR_FIELDS | OVERRIDABLE
-
-
-@runtime_checkable
-class _Recorded(Protocol):
-    _records: Records
 
 
 class Layer(Protocol):
@@ -50,14 +42,6 @@ class Layer(Protocol):
     def accGradParameters(self, input: Nested, gradOutput: Nested, scale: float) -> None: ...
     def backward(self, input: Nested, gradOutput: Nested, scale: float) -> Nested: ...
     def backward_by_halves(self, input: Nested, gradOutput: Nested, scale: float) -> Nested: ...
-
-
-class Loss(Protocol):
-    """What this file needs of a criterion with an `updateGradInput` of its own."""
-
-    def modules(self) -> Iterator[torch.nn.Module]: ...
-    def updateOutput(self, input: Nested, target: Nested) -> torch.Tensor: ...
-    def updateGradInput(self, input: Nested, target: Nested) -> Nested: ...
 
 
 class _Running(threading.local):
@@ -98,6 +82,31 @@ def overrides_of(owner: object, names: Iterable[str]) -> frozenset[str]:
     return inherited.union(own)
 
 
+def left_by_members(module: torch.nn.Module, method: str, *args: Any) -> list[torch.nn.Parameter]:
+    """Call `method` of the modules inside that override it; return the others' parameters."""
+    parameters: dict[torch.nn.Parameter, None] = {}
+    for inner in module.modules():
+        if inner is not module and method in getattr(inner, "_overrides", ()):
+            break
+        parameters.update((p, None) for p in inner._parameters.values() if p is not None)
+    else:
+        return list(parameters)
+    parameters = dict.fromkeys(module.parameters(recurse=False))
+    seen = {id(module)}
+    waiting = list(module.children())
+    while waiting:
+        inner = waiting.pop(0)
+        if id(inner) in seen:
+            continue
+        seen.add(id(inner))
+        if method in getattr(inner, "_overrides", ()):
+            getattr(inner, method)(*args)
+        else:
+            parameters.update(dict.fromkeys(inner.parameters(recurse=False)))
+            waiting = [*inner.children(), *waiting]
+    return list(parameters)
+
+
 def run_own(layer: Layer, input: Nested, apart: bool) -> Nested:
     """Return the output of `layer` for `input`, as part of autograd.
 
@@ -105,67 +114,11 @@ def run_own(layer: Layer, input: Nested, apart: bool) -> Nested:
     `accGradParameters`, as a gModule does.
     """
     if not torch.is_grad_enabled():
-        return _unaliased(layer, input, layer.updateOutput(input))
+        return unaliased(layer, input, layer.updateOutput(input))
     call = _Call(layer, input, apart)
-    tensors = [x for x in nested.leaves(input) if _has_gradient(x)]
+    tensors = [x for x in nested.leaves(input) if has_gradient(x)]
     call.parameters = [p for p in layer.parameters() if p.requires_grad]
     return call.rebuild(_OwnGradients.apply(call, *tensors, *call.parameters))
-
-
-def run_own_loss(criterion: Loss, input: Nested, target: Nested) -> torch.Tensor:
-    """Return the loss of `criterion`, as part of autograd, with its own `updateGradInput`."""
-    tensors = [x for x in nested.leaves(input) if _has_gradient(x)]
-    if not torch.is_grad_enabled() or not tensors:
-        return criterion.updateOutput(input, target)
-    loss: torch.Tensor = _OwnLoss.apply(criterion, input, target, *tensors)
-    return loss
-
-
-class _OwnLoss(torch.autograd.Function):
-    """One call of a criterion with an `updateGradInput` of its own."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, criterion: Loss, input: Nested, target: Nested, *tensors: torch.Tensor
-    ) -> torch.Tensor:
-        ctx.criterion = criterion
-        ctx.input = nested.map_leaves(detached, input)
-        ctx.target = nested.map_leaves(detached, target)
-        with torch.enable_grad():
-            loss: Any = criterion.updateOutput(ctx.input, ctx.target)
-        ctx.fields = fields_of(criterion)
-        ctx.request = current_request()
-        ctx.gradient = None
-        if not isinstance(loss, torch.Tensor):
-            loss = tensors[0].new_tensor(loss)
-        return loss.detach().clone()  # the criterion may keep its loss
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        gradients = _of_input(
-            ctx.input, _OwnLoss._gradient(ctx), f"{type_name(ctx.criterion)}: updateGradInput"
-        )
-        return None, None, None, *(None if g is None else g * grads[0] for g in gradients)
-
-    @staticmethod
-    def _gradient(ctx: Any) -> Nested:
-        """Call the criterion's updateGradInput, or return what it returned to updateGradInput."""
-        request = ctx.request
-        if request is not None and not request.to_input and ctx.gradient is not None:
-            return ctx.gradient
-        now = fields_of(ctx.criterion)
-        before = {id(module): fields for module, fields, _ in ctx.fields}
-        _set_fields(ctx.fields)
-        try:
-            with own_backward():
-                gradient = ctx.criterion.updateGradInput(ctx.input, ctx.target)
-        finally:
-            _set_unchanged_fields(now, before)
-        ctx.gradient = None
-        if request is not None and not request.to_parameters:
-            ctx.gradient = nested.clone(gradient)
-        return gradient
 
 
 class _OwnGradients(torch.autograd.Function):
@@ -175,7 +128,7 @@ class _OwnGradients(torch.autograd.Function):
     def forward(ctx: Any, call: _Call, *tensors: torch.Tensor) -> tuple[Any, ...]:
         ctx.call = call
         outputs = call.forward()
-        ctx.mark_non_differentiable(*(y for y in outputs if not _has_gradient(y)))
+        ctx.mark_non_differentiable(*(y for y in outputs if not has_gradient(y)))
         return tuple(outputs)
 
     @staticmethod
@@ -202,7 +155,7 @@ class _Call:
         self.layer._records.keep(self.recorded)
         self.fields = fields_of(self.layer)
         output = self.recorded.detached_output()
-        self.output = _unaliased(self.layer, self.input, output)
+        self.output = unaliased(self.layer, self.input, output)
         self.input = nested.map_leaves(detached, self.input)
         self.versions = self._versions()
         return [y for y in nested.leaves(self.output) if isinstance(y, torch.Tensor)]
@@ -238,7 +191,7 @@ class _Call:
         ):
             gradInput = self._gradients(gradOutput)
             place = f"{self.layer.place()}: updateGradInput"
-            inputs = _of_input(self.input, gradInput, place)
+            inputs = of_input(self.input, gradInput, place)
         return [*inputs, *buffers]
 
     def _gradients(self, gradOutput: Nested) -> Nested:
@@ -272,52 +225,13 @@ class _Call:
             yield
             return
         now = fields_of(self.layer)
-        _set_fields(self.fields)
+        set_fields(self.fields)
         records.keep(self.recorded)
         before = {id(module): fields for module, fields, _ in self.fields}
         try:
             yield
         finally:
-            _set_unchanged_fields(now, before)
-
-
-_Fields = list[tuple[torch.nn.Module, dict[str, Any], RecordedPass | None]]
-
-
-def fields_of(layer: Layer | Loss) -> _Fields:
-    """Return the fields of `layer` and the modules inside that are not torch.nn.Module's own."""
-    return [
-        (
-            module,
-            {name: v for name, v in module.__dict__.items() if name not in _NO_FIELDS},
-            module._records.last() if isinstance(module, _Recorded) else None,
-        )
-        for module in layer.modules()
-    ]
-
-
-def _set_fields(fields: _Fields) -> None:
-    for module, values, record in fields:
-        module.__dict__.update(values)
-        records: Records | None = getattr(module, "_records", None)
-        if records is None:
-            continue
-        if record is None:
-            records.forget()
-        else:
-            records.keep(record)
-
-
-def _set_unchanged_fields(now: _Fields, before: dict[int, dict[str, Any]]) -> None:
-    """Set the fields `now`, but leave those that differ from `before`: a method changed them."""
-    for module, fields, record in now:
-        restored = before.get(id(module), {})
-        changed = {
-            name: value
-            for name, value in module.__dict__.items()
-            if name not in _NO_FIELDS and (name not in restored or value is not restored[name])
-        }
-        _set_fields([(module, {**fields, **changed}, record)])
+            set_unchanged_fields(now, before)
 
 
 @contextlib.contextmanager
@@ -362,20 +276,20 @@ def written(
     return value, not unwritten
 
 
-def _of_input(input: Nested, gradInput: Nested, place: str) -> list[torch.Tensor | None]:
+def of_input(input: Nested, gradInput: Nested, place: str) -> list[torch.Tensor | None]:
     """Return the gradients in `gradInput` of the floating-point tensors of `input`.
 
     Raises:
         GraphError: `gradInput` is not nested like `input`, or a gradient does not fit its tensor.
     """
-    if not any(map(_has_gradient, nested.leaves(input))):
+    if not any(map(has_gradient, nested.leaves(input))):
         return []
     if gradInput is None:
         raise GraphError(f"{place} returned None; return the gradient of the input")
     return [
         _fitting(gradient, x, place)
         for x, gradient in nested.pairs(input, gradInput, f"{place}, the input and its gradient")
-        if _has_gradient(x)
+        if has_gradient(x)
     ]
 
 
@@ -398,33 +312,11 @@ def _fitting(gradient: Nested, x: torch.Tensor, place: str) -> torch.Tensor | No
     return gradient.detach().reshape(x.shape)
 
 
-def _unaliased(layer: Any, input: Nested, output: Nested) -> Nested:
-    """Return `output`, with copies of tensors that lie in the memory of the input or of a field.
-
-    A layer in place after this one, or the next call of this one, would overwrite them.
-    """
-    tensors = [x for x in nested.leaves(input) if isinstance(x, torch.Tensor)]
-    for name, field in layer.__dict__.items():
-        if name not in _NO_FIELDS:
-            tensors += [x for x in nested.leaves(field) if isinstance(x, torch.Tensor)]
-    storages = {_storage(x) for x in tensors}
-    return nested.map_leaves(
-        lambda y: y.clone() if isinstance(y, torch.Tensor) and _storage(y) in storages else y,
-        output,
-    )
-
-
-def _storage(x: torch.Tensor) -> object:
-    if x.layout != torch.strided:
-        return id(x)
-    storage = x.untyped_storage()
-    return storage._cdata
-
-
 def _equal(a: Nested, b: Nested) -> bool:
     pairs = nested.pairs(a, b, "gradOutput")
     return all(torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y for x, y in pairs)
 
 
-def _has_gradient(x: Any) -> bool:
+def has_gradient(x: Any) -> bool:
+    """Return whether `x` is a tensor that a gradient may belong to."""
     return isinstance(x, torch.Tensor) and (x.is_floating_point() or x.is_complex())
