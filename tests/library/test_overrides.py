@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -421,6 +422,33 @@ def test_mistakes() -> None:
     assert not zero.backward(x, x).any()
 
 
+def test_hooks_of_parameters_see_the_gradient_once() -> None:
+    layer, x, grad = Clamped(3, 3), data(2, 3), data(2, 3, seed=1)
+    net = nn.Sequential(layer, nn.Identity())
+    seen: list[str] = []
+
+    def doubled(gradient: torch.Tensor) -> torch.Tensor:
+        seen.append("hook")
+        return 2 * gradient
+
+    layer.weight.register_hook(doubled)
+    layer.weight.register_post_accumulate_grad_hook(lambda p: seen.append("accumulated"))
+    net(x).backward(grad)
+    assert_close(layer.weight.grad, 2 * grad.clamp(-0.1, 0.1).t() @ x)
+    assert seen == ["hook", "accumulated"]
+    assert_close(layer.bias.grad, grad.clamp(-0.1, 0.1).sum(0))
+
+
+@pytest.mark.parametrize("build", [lambda m: m, graph_of])
+def test_a_frozen_parameter_of_a_layer_with_own_gradients(build: Any) -> None:
+    layer, x, grad = Scale(3), data(2, 3), data(2, 3, seed=1)
+    layer.requires_grad_(False)
+    net = build(layer)
+    net.forward(x)
+    assert_close(net.backward(x, grad), layer.weight * grad)
+    assert layer.weight.grad is None
+
+
 def test_second_derivatives_are_refused() -> None:
     x = data(2, 3).requires_grad_()
     (gradient,) = torch.autograd.grad((Twice()(x) ** 2).sum(), x, create_graph=True)
@@ -448,6 +476,33 @@ def test_hooks_no_grad_pickle_and_layers_in_place() -> None:
     assert_close(twin.backward(x, x), twin.weight * x)
 
 
+def test_two_threads_at_once_are_refused() -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Waits(Scale):
+        def accGradParameters(self, input: Any, gradOutput: Any, scale: float = 1) -> None:
+            if threading.current_thread() is not threading.main_thread():
+                inside.set()
+                go_on.wait(60)
+            super().accGradParameters(input, gradOutput, scale)
+
+    layer, x = Waits(3), data(2, 3)
+    net = nn.Sequential(layer)
+    other = threading.Thread(target=lambda: net(x).sum().backward())
+    other.start()
+    assert inside.wait(60)
+    try:
+        with pytest.raises(GraphError, match=r"two threads.*clone\(\)"):
+            net(x).sum().backward()
+    finally:
+        go_on.set()
+        other.join()
+    assert_close(layer.weight.grad, x.sum(0))
+    net(x).sum().backward()
+    assert_close(layer.weight.grad, 2 * x.sum(0))
+
+
+@pytest.mark.filterwarnings("ignore:Dynamo does not know")
 def test_torch_compile_leaves_such_layers_out() -> None:
     net = nn.Sequential(nn.Linear(3, 3), Twice())
     with pytest.raises(Exception, match="cannot follow gradient methods"):

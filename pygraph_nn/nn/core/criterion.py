@@ -11,6 +11,7 @@ from ... import nested
 from ...errors import type_name
 from ...node import Node
 from . import flat_parameters, overrides, own_loss
+from .calling import calls_are_watched
 from .module import Module
 from .protocol import detached, or_zeros
 from .shapes import expect_pair
@@ -62,14 +63,22 @@ class Criterion(torch.nn.Module):
     @property
     def runs_directly(self) -> bool:
         """Whether a call comes down to `updateOutput`, and the gradient to autograd."""
-        return not (self._overrides or self._forward_hooks or self._forward_pre_hooks)
+        return not (
+            self._overrides
+            or self._forward_hooks
+            or self._forward_pre_hooks
+            or self._backward_hooks
+            or self._backward_pre_hooks
+        )
 
     def run_as_member(self, input: Any, target: Any) -> torch.Tensor:
         """Return the loss as another criterion, or a graph, takes it: by `updateOutput`."""
+        if self.runs_directly and not calls_are_watched():
+            return self.updateOutput(input, target)
         ignored = self._overrides & {"forward", "backward"}
-        has_updateOutput = type(self).updateOutput is not Criterion.updateOutput
-        if not has_updateOutput or not ignored:
-            return super().__call__(input, target)
+        if not ignored or type(self).updateOutput is Criterion.updateOutput:
+            loss: torch.Tensor = super().__call__(input, target)
+            return loss
         if not self.__dict__.get("_warned"):
             self.__dict__["_warned"] = True
             warnings.warn(

@@ -307,7 +307,9 @@ class Module(torch.nn.Module):
     def backward_by_halves(self, input: Any, gradOutput: Any, scale: float = 1.0) -> Any:
         """Return what `updateGradInput` returns, and call `accGradParameters`, as in Torch7."""
         protocol.ensure_gradients(self)
-        with overrides.own_backward():
+        frozen = [p for p in self.parameters() if not p.requires_grad]
+        # A method may add to the gradient of a frozen parameter, too: into nothing.
+        with overrides.own_backward(), overrides.zero_gradients(frozen):
             gradInput, accumulated = overrides.written(
                 self.parameters(), lambda: self.updateGradInput(input, gradOutput)
             )

@@ -49,6 +49,8 @@ class _Running(threading.local):
 
 
 _running = _Running()
+_reserved_by: dict[int, int] = {}  # the thread that uses the gradient of a parameter, by its id
+_reserving = threading.Lock()
 
 
 def in_own_backward() -> bool:
@@ -117,8 +119,7 @@ def run_own(layer: Layer, input: Nested, apart: bool) -> Nested:
         return unaliased(layer, input, layer.updateOutput(input))
     call = _Call(layer, input, apart)
     tensors = [x for x in nested.leaves(input) if has_gradient(x)]
-    call.parameters = [p for p in layer.parameters() if p.requires_grad]
-    return call.rebuild(_OwnGradients.apply(call, *tensors, *call.parameters))
+    return call.rebuild(_OwnGradients.apply(call, *tensors, *call.trained))
 
 
 class _OwnGradients(torch.autograd.Function):
@@ -146,7 +147,7 @@ class _Call:
 
     def __init__(self, layer: Layer, input: Nested, apart: bool) -> None:
         self.layer, self.input, self.apart = layer, input, apart
-        self.parameters: list[torch.nn.Parameter] = []
+        self.trained = {p: None for p in layer.parameters() if p.requires_grad}
         self.request: Request | None = current_request()
         self.last: tuple[Nested, Nested] | None = None  # a gradOutput and its gradInput
 
@@ -179,6 +180,8 @@ class _Call:
                 f"{self.layer.place()}: its input was overwritten between forward and backward, "
                 "by a layer that works in place. Let that layer work on a copy"
             )
+        frozen = [p for p in self.layer.parameters() if p not in self.trained]
+        parameters = [*self.trained, *frozen]
         following = iter(grads)
         # A copy: autograd may use the same tensor elsewhere, and a method may work in place.
         gradOutput = nested.map_leaves(
@@ -186,13 +189,14 @@ class _Call:
         )
         with (
             self._fields_restored(),
-            _zero_gradients(self.parameters) as buffers,
+            zero_gradients(parameters) as gradients,
             own_backward(),
         ):
             gradInput = self._gradients(gradOutput)
             place = f"{self.layer.place()}: updateGradInput"
             inputs = of_input(self.input, gradInput, place)
-        return [*inputs, *buffers]
+        pairs = zip(parameters, gradients, strict=True)
+        return [*inputs, *(gradient for p, gradient in pairs if p in self.trained)]
 
     def _gradients(self, gradOutput: Nested) -> Nested:
         """Call the layer's methods, those that the way back asks for; return the gradInput."""
@@ -246,20 +250,64 @@ def own_backward() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _zero_gradients(parameters: Sequence[torch.nn.Parameter]) -> Iterator[list[torch.Tensor]]:
-    """Let `parameters` have gradients of zeros inside the block, which yields these."""
+def zero_gradients(parameters: Sequence[torch.nn.Parameter]) -> Iterator[list[torch.Tensor]]:
+    """Let `parameters` have gradients of zeros inside the block.
+
+    The list is filled, at the end of the block, with what the block added to them. Hooks of the
+    parameters are for the gradient that autograd gets from it, so they rest in the block.
+
+    Raises:
+        GraphError: another thread is in a block with one of the parameters.
+    """
+    with _reserved(parameters), _zeroed(parameters) as gradients:
+        yield gradients
+
+
+@contextlib.contextmanager
+def _reserved(parameters: Sequence[torch.nn.Parameter]) -> Iterator[None]:
+    """Keep other threads from the gradients of `parameters` inside the block."""
+    thread = threading.get_ident()
+    with _reserving:
+        if any(_reserved_by.get(id(p), thread) != thread for p in parameters):
+            raise GraphError(
+                "two threads go back through one layer with gradient methods of its own, which "
+                "write into the same gradients. Give each thread a clone()"
+            )
+        new = [id(p) for p in parameters if id(p) not in _reserved_by]
+        _reserved_by.update(dict.fromkeys(new, thread))
+    try:
+        yield
+    finally:
+        with _reserving:
+            for key in new:
+                del _reserved_by[key]
+
+
+@contextlib.contextmanager
+def _zeroed(parameters: Sequence[torch.nn.Parameter]) -> Iterator[list[torch.Tensor]]:
     before = [parameter.grad for parameter in parameters]
-    buffers: list[torch.Tensor] = []
+    hooks = [(p, p._backward_hooks, p._post_accumulate_grad_hooks) for p in parameters]
+    gradients: list[torch.Tensor] = []
     try:
         for parameter in parameters:
-            parameter.grad = torch.zeros_like(parameter)
-        yield buffers
+            parameter.grad = torch.zeros_like(parameter, requires_grad=False)
+            _set_hooks(parameter, None, None)
+        yield gradients
         for parameter in parameters:
             grad = parameter.grad
-            buffers.append(torch.zeros_like(parameter) if grad is None else grad)
+            gradients.append(torch.zeros_like(parameter) if grad is None else grad)
     finally:
         for parameter, grad in zip(parameters, before, strict=True):
             parameter.grad = grad
+        for parameter, of_tensor, after_accumulation in hooks:
+            _set_hooks(parameter, of_tensor, after_accumulation)
+
+
+def _set_hooks(parameter: Any, of_tensor: Any, after_accumulation: Any) -> None:
+    if parameter._backward_hooks is not of_tensor:
+        parameter._backward_hooks = of_tensor
+    if parameter._post_accumulate_grad_hooks is not after_accumulation:
+        parameter._post_accumulate_grad_hooks = after_accumulation
 
 
 def written(
