@@ -32,7 +32,7 @@ class _Recorded(Protocol):
     _records: Records
 
 
-class Owner(Protocol):
+class _Owner(Protocol):
     """A layer or a criterion."""
 
     def modules(self) -> Iterator[torch.nn.Module]: ...
@@ -41,7 +41,7 @@ class Owner(Protocol):
 Fields = list[tuple[torch.nn.Module, dict[str, Any], RecordedPass | None]]
 
 
-def fields_of(owner: Owner) -> Fields:
+def fields_of(owner: _Owner) -> Fields:
     """Return the fields of `owner` and the modules inside that are not torch.nn.Module's own."""
     return [
         (

@@ -27,7 +27,7 @@ from .fields import (
 from .protocol import RecordedPass, Records, Request, current_request, detached
 
 
-class Layer(Protocol):
+class _Layer(Protocol):
     """What this file needs of a layer with gradient methods of its own."""
 
     _records: Records
@@ -109,7 +109,7 @@ def left_by_members(module: torch.nn.Module, method: str, *args: Any) -> list[to
     return list(parameters)
 
 
-def run_own(layer: Layer, input: Nested, apart: bool) -> Nested:
+def run_own(layer: _Layer, input: Nested, apart: bool) -> Nested:
     """Return the output of `layer` for `input`, as part of autograd.
 
     Its backward calls the layer's own `backward`, or with `apart` `updateGradInput` and
@@ -145,7 +145,7 @@ class _Call:
     the call keeps the recorded pass and the fields that `updateOutput` left.
     """
 
-    def __init__(self, layer: Layer, input: Nested, apart: bool) -> None:
+    def __init__(self, layer: _Layer, input: Nested, apart: bool) -> None:
         self.layer, self.input, self.apart = layer, input, apart
         self.trained = {p: None for p in layer.parameters() if p.requires_grad}
         self.request: Request | None = current_request()

@@ -16,7 +16,7 @@ from .overrides import has_gradient, of_input, own_backward
 from .protocol import current_request, detached
 
 
-class Loss(Protocol):
+class _Loss(Protocol):
     """What this file needs of a criterion with an `updateGradInput` of its own."""
 
     def modules(self) -> Iterator[torch.nn.Module]: ...
@@ -24,7 +24,7 @@ class Loss(Protocol):
     def updateGradInput(self, input: Nested, target: Nested) -> Nested: ...
 
 
-def run_own_loss(criterion: Loss, input: Nested, target: Nested) -> torch.Tensor:
+def run_own_loss(criterion: _Loss, input: Nested, target: Nested) -> torch.Tensor:
     """Return the loss of `criterion`, as part of autograd, with its own `updateGradInput`."""
     tensors = [x for x in nested.leaves(input) if has_gradient(x)]
     if not torch.is_grad_enabled() or not tensors:
@@ -38,7 +38,7 @@ class _OwnLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, criterion: Loss, input: Nested, target: Nested, *tensors: torch.Tensor
+        ctx: Any, criterion: _Loss, input: Nested, target: Nested, *tensors: torch.Tensor
     ) -> torch.Tensor:
         ctx.criterion = criterion
         ctx.input = nested.map_leaves(detached, input)
