@@ -249,6 +249,19 @@ def test_one_object_in_several_places_uses_the_values_of_each() -> None:
         assert_close(net.backward(x, torch.ones_like(x)), leaf.grad)
 
 
+@pytest.mark.parametrize("name", ["Halved", "InPlaceBuffers"])
+def test_a_run_between_forward_and_backward_changes_nothing(name: str) -> None:
+    layer, x, grad = globals()[name](), data(2, 3), data(2, 3, seed=1)
+    net = nn.Sequential(layer)
+    leaf = x.clone().requires_grad_()
+    output = net(leaf)
+    with torch.no_grad():
+        net(data(4, 3, seed=2))
+    layer.forward(data(4, 3, seed=3))
+    output.backward(grad)
+    assert_close(leaf.grad, grad * x.cos())
+
+
 def cell(middle: nn.Module) -> nngraph.gModule:
     """A recurrent cell with `middle` in its loop, and one more outside."""
     x, h = node().annotate(name="x"), node().annotate(name="prev_h")
@@ -268,12 +281,29 @@ class Halved(nn.Module):
         return gradOutput * self.kept.cos()
 
 
+class InPlaceBuffers(nn.Module):
+    """Keeps what it got in a tensor that each call overwrites, as Lua programs do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = torch.empty(0)
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        self.kept.resize_as_(input).copy_(input)
+        return self.kept * 2
+
+    def updateGradInput(self, input: torch.Tensor, gradOutput: torch.Tensor) -> torch.Tensor:
+        return gradOutput * self.kept.cos()
+
+
 class Clamped(nn.Linear):
     def accGradParameters(self, input: Any, gradOutput: Any, scale: float = 1) -> None:
         super().accGradParameters(input, gradOutput.clamp(-0.1, 0.1), scale)
 
 
-@pytest.mark.parametrize("make", [Twice, Penalty, Halved, lambda: Scale(4), lambda: Clamped(4, 4)])
+@pytest.mark.parametrize(
+    "make", [Twice, Penalty, Halved, InPlaceBuffers, lambda: Scale(4), lambda: Clamped(4, 4)]
+)
 def test_both_engines_agree(make: Callable[[], nn.Module]) -> None:
     nngraph.manualSeed(1)
     core = cell(make())

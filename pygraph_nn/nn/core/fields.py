@@ -53,6 +53,24 @@ def fields_of(owner: _Owner) -> Fields:
     ]
 
 
+def copies(fields: Fields) -> Fields:
+    """Return `fields` with copies of the plain tensors, which a later call may overwrite."""
+    return [
+        (module, {name: _copied(value) for name, value in values.items()}, record)
+        for module, values, record in fields
+    ]
+
+
+def _copied(value: Any) -> Any:
+    tensors = [x for x in nested.leaves(value) if isinstance(x, torch.Tensor)]
+    if not tensors:
+        return value  # perhaps a list that the module appends to
+    copied = nested.map_leaves(
+        lambda x: x.clone() if isinstance(x, torch.Tensor) and not x.requires_grad else x, value
+    )
+    return tuple(copied) if isinstance(value, tuple) else copied
+
+
 def set_fields(fields: Fields) -> None:
     """Set fields and recorded passes to what `fields_of` returned."""
     for module, values, record in fields:

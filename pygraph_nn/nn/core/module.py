@@ -255,6 +255,8 @@ class Module(torch.nn.Module):
             return self._forward_inside(input)
         if not all_plain(input):
             return self._compute(input, apart=False)
+        if not self._plain:
+            overrides.keep_fields_of_last_call(self)
         # Before the new pass, so that only one of them occupies memory.
         self._records.forget()
         if not torch.is_grad_enabled() and not overrides.in_own_backward():
@@ -293,10 +295,11 @@ class Module(torch.nn.Module):
         """Return the gradient of `input`; add `scale` times the parameters' gradients to ``.grad``.
 
         `gradOutput` is shaped like the output of the last `forward`. A zero of one element means
-        zeros of any shape.
+        zeros of any shape. If that `forward` ran on other values than `input`, it is repeated.
 
         Raises:
-            GraphError: no `forward` is recorded, or the shapes do not fit it.
+            GraphError: no `forward` is recorded, the shapes do not fit it, or it would have to be
+                repeated and draws random numbers.
         """
         if not self._plain and not HALVES.isdisjoint(self._overrides):
             return self.backward_by_halves(input, gradOutput, scale)
@@ -321,7 +324,11 @@ class Module(torch.nn.Module):
     def updateGradInput(self, input: Any, gradOutput: Any) -> Any:
         """Return the gradient of `input` alone.
 
-        It needs no `forward`: without a pass of this `input`, one is made.
+        It needs no `forward`, as in Torch7: without a recorded pass of `input`, one is made.
+
+        Raises:
+            GraphError: the shapes do not fit, or the pass draws random numbers, which would be
+                others than those of `updateOutput`.
         """
         return self._run_backward(input, gradOutput, to_input=True, to_parameters=False)
 

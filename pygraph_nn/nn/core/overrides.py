@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from ... import nested
 from ...errors import GraphError, type_name
 from ...nested import Nested
 from .fields import (
+    copies,
     fields_of,
     set_fields,
     set_unchanged_fields,
@@ -115,11 +117,24 @@ def run_own(layer: _Layer, input: Nested, apart: bool) -> Nested:
     Its backward calls the layer's own `backward`, or with `apart` `updateGradInput` and
     `accGradParameters`, as a gModule does.
     """
+    keep_fields_of_last_call(layer)
     if not torch.is_grad_enabled():
+        layer._records.forget()
         return unaliased(layer, input, layer.updateOutput(input))
     call = _Call(layer, input, apart)
     tensors = [x for x in nested.leaves(input) if has_gradient(x)]
     return call.rebuild(_OwnGradients.apply(call, *tensors, *call.trained))
+
+
+def keep_fields_of_last_call(layer: _Layer) -> None:
+    """Copy what the last call left in `layer`, if its backward may come: the next may overwrite it.
+
+    In Torch7's style a layer computes in place in tensors that it keeps.
+    """
+    last = layer._records.last()
+    call = None if last is None or last.call is None else last.call()
+    if call is not None:
+        call.fields = copies(call.fields)
 
 
 class _OwnGradients(torch.autograd.Function):
@@ -153,6 +168,7 @@ class _Call:
 
     def forward(self) -> list[torch.Tensor]:
         self.recorded = self.layer.record(self.input)
+        self.recorded.call = weakref.ref(self)
         self.layer._records.keep(self.recorded)
         self.fields = fields_of(self.layer)
         output = self.recorded.detached_output()

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from ... import nested
 from ...errors import type_name
 from ...nested import Nested
-from .fields import fields_of, set_fields, set_unchanged_fields
+from .fields import copies, fields_of, set_fields, set_unchanged_fields
 from .overrides import has_gradient, of_input, own_backward
 from .protocol import current_request, detached
 
@@ -45,7 +45,7 @@ class _OwnLoss(torch.autograd.Function):
         ctx.target = nested.map_leaves(detached, target)
         with torch.enable_grad():
             loss: Any = criterion.updateOutput(ctx.input, ctx.target)
-        ctx.fields = fields_of(criterion)
+        ctx.fields = copies(fields_of(criterion))
         ctx.request = current_request()
         ctx.gradient = None
         if not isinstance(loss, torch.Tensor):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 
@@ -32,6 +33,7 @@ class RecordedPass:
         output: the nested output, part of autograd.
         linked: whether autograd connects them; else the layer has gradient methods of its own.
         inside: whether the pass is a part of another one, so that `input` is no leaf of autograd.
+        call: a weak reference to the call of a layer with gradient methods of its own; else None.
         request: what the backward pass asks for, also of layers with gradient methods of their own.
         grad_output: the gradOutput of the last backward pass, not a copy; None before one.
         grad_input: its result; None before one.
@@ -45,6 +47,7 @@ class RecordedPass:
         self.linked = linked
         self.inside = inside
         self.request = Request()
+        self.call: Callable[[], Any] | None = None
         self.grad_output: Nested = None
         self.grad_input: Nested = None
 
