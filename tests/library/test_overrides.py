@@ -206,6 +206,22 @@ def test_freezing_and_unfreezing() -> None:
         linear.accGradParameters = None  # type: ignore[method-assign, assignment]
 
 
+def test_a_method_assigned_to_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, grad = data(2, 3), data(2, 3, seed=1)
+    earlier = nn.Linear(3, 3)
+    monkeypatch.setattr(nn.Linear, "accGradParameters", lambda *_: None)
+    net = nn.Sequential(earlier, nn.Linear(3, 3))
+    net.forward(x)
+    net.backward(x, grad)
+    assert not any(p.grad.any() for p in net.parameters())
+    monkeypatch.undo()
+    net = nn.Sequential(earlier, nn.Linear(3, 3))
+    net.forward(x)
+    net.backward(x, grad)
+    assert all(p.grad.any() for p in net.parameters())
+    assert earlier.runs_directly
+
+
 def test_updateParameters_of_a_member() -> None:
     class Slow(nn.Linear):
         def updateParameters(self, learningRate: float) -> None:
@@ -477,6 +493,29 @@ def test_a_frozen_parameter_of_a_layer_with_own_gradients(build: Any) -> None:
     net.forward(x)
     assert_close(net.backward(x, grad), layer.weight * grad)
     assert layer.weight.grad is None
+
+
+def test_the_buffer_of_a_layer_inside() -> None:
+    class Wraps(nn.Container):
+        def __init__(self) -> None:
+            super().__init__()
+            self.add(Scale(3))
+
+        def updateOutput(self, input: Any) -> Any:
+            return self.get(0).forward(input)
+
+        def updateGradInput(self, input: Any, gradOutput: Any) -> Any:
+            return self.get(0).updateGradInput(input, gradOutput)
+
+        def accGradParameters(self, input: Any, gradOutput: Any, scale: float = 1) -> None:
+            self.get(0).accGradParameters(input, gradOutput, scale)
+
+    layer, x, y = Wraps(), data(2, 3), data(2, 3, seed=1)
+    weight = layer.get(0).weight
+    net = nn.Sequential(nn.ConcatTable(nn.Identity(), nn.MulConstant(2)), nn.MapTable(layer))
+    assert_close(net.forward(x), [weight * x, 2 * weight * x])
+    assert_close(net.backward(x, [y, 3 * y]), weight * y + 2 * 3 * weight * y)
+    assert_close(weight.grad, (x * y + 2 * x * 3 * y).sum(0))
 
 
 def test_second_derivatives_are_refused() -> None:

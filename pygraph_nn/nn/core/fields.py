@@ -96,15 +96,14 @@ def set_unchanged_fields(now: Fields, before: dict[int, dict[str, Any]]) -> None
         set_fields([(module, {**fields, **changed}, record)])
 
 
-def unaliased(owner: Any, input: Nested, output: Nested) -> Nested:
+def unaliased(owner: _Owner, input: Nested, output: Nested) -> Nested:
     """Return `output`, with copies of tensors that lie in the memory of the input or of a field.
 
     A layer in place after this one, or the next call of this one, would overwrite them.
     """
     tensors = [x for x in nested.leaves(input) if isinstance(x, torch.Tensor)]
-    for name, field in owner.__dict__.items():
-        if name not in _NO_FIELDS:
-            tensors += [x for x in nested.leaves(field) if isinstance(x, torch.Tensor)]
+    for _, values, _ in fields_of(owner):
+        tensors += [x for x in nested.leaves(values) if isinstance(x, torch.Tensor)]
     storages = {_storage(x) for x in tensors}
     return nested.map_leaves(
         lambda y: y.clone() if isinstance(y, torch.Tensor) and _storage(y) in storages else y,

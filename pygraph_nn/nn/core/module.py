@@ -64,6 +64,9 @@ class Module(torch.nn.Module):
         super().__init__()
         self._records = protocol.Records()
         self._flattened = False  # whether getParameters was called
+        cls = type(self)
+        if overrides.overridden(cls, Module, OVERRIDABLE) != cls._overrides:
+            cls._note_methods()  # a method was assigned to the class
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -72,6 +75,10 @@ class Module(torch.nn.Module):
             # A claim holds for the computation of its own class, not for one that overrides it.
             if _first_class(cls, {name}) > computation:
                 setattr(cls, name, getattr(Module, name))
+        cls._note_methods()
+
+    @classmethod
+    def _note_methods(cls) -> None:
         cls._overrides = overrides.overridden(cls, Module, OVERRIDABLE)
         cls._plain = cls._overrides.isdisjoint(_OF_A_CALL)
         cls._has_own_gradient = not cls._overrides.isdisjoint(_OF_A_CALL) and any(
