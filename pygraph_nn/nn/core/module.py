@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -163,7 +165,7 @@ class Module(torch.nn.Module):
         before = _calls.depth
         _calls.depth = 0  # what updateOutput calls is no part of a call of torch
         try:
-            return overrides.run_own(self, input, apart)
+            return _run_own()(self, input, apart)
         finally:
             _calls.depth = before
 
@@ -642,6 +644,24 @@ def check_overrides(module: torch.nn.Module, place: Callable[[], str]) -> None:
             ignored = inner.ignored_overrides(apart=True)
             if ignored:
                 raise GraphError(f"{place()}: {type_name(inner)}: {_way_out(ignored)}")
+
+
+def _run_own() -> Callable[[Module, Any, bool], Any]:
+    """Return `overrides.run_own`, hidden from torch.compile where that is in use."""
+    return _hidden_run_own() if "torch._dynamo" in sys.modules else overrides.run_own
+
+
+@functools.cache
+def _hidden_run_own() -> Callable[[Module, Any, bool], Any]:
+    hidden: Callable[[Module, Any, bool], Any] = torch.compiler.disable(overrides.run_own)
+    return hidden
+
+
+def warn_of_ignored_backward(module: torch.nn.Module) -> None:
+    """Warn of an own `backward` in `module`, or inside, which a container will not call."""
+    for inner in module.modules():
+        if isinstance(inner, Module) and "backward" in inner._overrides:
+            inner._warn_of(["backward"])
 
 
 def _way_out(ignored: list[str]) -> str:

@@ -16,6 +16,8 @@ from .containers import Container
 class Decorator(Container):
     """Base of containers of one module (``nn.Decorator``), whose computation a subclass changes."""
 
+    _calls_backward = False
+
     def __init__(self, module: torch.nn.Module) -> None:
         super().__init__()
         self.add(module)
@@ -67,6 +69,8 @@ class MapTable(Container):
     Raises:
         GraphError: If a second module is added, or at run time if there is no module.
     """
+
+    _calls_backward = False
 
     def __init__(self, module: torch.nn.Module | None = None, shared: bool = True) -> None:
         super().__init__()
