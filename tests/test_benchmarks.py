@@ -9,7 +9,7 @@ import pytest
 from benchmarks.ablations import OPTIMISATIONS, Optimisation
 from benchmarks.documents import replace_between
 from benchmarks.training_candidates import random_words
-from pygraph_nn import nn
+from pygraph_nn.nn.core.base import Base
 from pygraph_nn.recurrent import batched_stages, dispatch, functions, loop_stages
 from pygraph_nn.recurrent.buffers import BufferedWorkspace
 from pygraph_nn.recurrent.workspace import Workspace
@@ -17,7 +17,7 @@ from zaremba_port import TextState, create_network, preset
 from zaremba_port.engines import FastModel, make_model, start_generators
 from zaremba_port.language_model import LanguageModel
 
-OWNERS = (batched_stages, dispatch, functions, loop_stages, BufferedWorkspace, Workspace, nn.Module)
+OWNERS = (batched_stages, dispatch, functions, loop_stages, BufferedWorkspace, Workspace, Base)
 # Wide enough for the transposed copy, whose gradient the switch computes without.
 SIZES = {"rnn_size": 8, "vocab_size": 1100, "batch_size": 4, "seq_length": 5}
 

@@ -136,7 +136,8 @@ class gModule(GraphStructure):
 
     def run_node(self, step: Step, input: Nested) -> Nested:
         """Run the module of `step` on `input`; override this to change how nodes run."""
-        return run_module(self._modules[step.module], input)  # type: ignore[index, arg-type]
+        module: torch.nn.Module = self._modules[step.module]  # type: ignore[index, assignment]
+        return run_module(module, input, apart=True)
 
     @property
     def overrides_run_node(self) -> bool:

@@ -11,7 +11,7 @@ import torch
 
 from .. import nn
 from ..errors import GraphError, caller_location
-from ..nn.core import as_layer
+from ..nn.core import as_layer, check_overrides
 from ..node import Node
 from .checks import check_complete, checked_nodes, feed
 from .node_shapes import NodeShapes
@@ -84,6 +84,7 @@ class GraphStructure(nn.Container):
             node.module = layers.setdefault(id(node.module), as_layer(node.module))
             if id(node.module) in names:
                 continue
+            check_overrides(node.module, lambda node=node: f"gModule: {node!r}")  # type: ignore[misc]
             wanted = _child_name(node) or str(len(self._modules))
             taken[wanted] += 1
             name = wanted if taken[wanted] == 1 else f"{wanted}_{taken[wanted]}"

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from .. import nested, nn
 from ..nested import Nested
+from ..nn.core import run_module
 from .batching import row_wise
 from .dispatch import fused_layer, fused_loss, runs_directly
 from .forward_pass import ForwardPass, at_step, delayed, element, raise_at, resolve, stack_steps
@@ -100,12 +101,16 @@ def _call(op: Operation, input: Nested, forward: ForwardPass, first: Nested) -> 
     forward.workspace.leave_to_autograd(op.module)
     if row_wise(op.module, input):
         rows = nested.map_leaves(lambda x: x.flatten(0, 1), input)
-        return nested.map_leaves(lambda x: x.unflatten(0, (forward.steps, -1)), op.module(rows))
+        return nested.map_leaves(
+            lambda x: x.unflatten(0, (forward.steps, -1)), run_module(op.module, rows, apart=True)
+        )
     if runs_directly(op.module):
         losses = _losses_of_steps(nll_criterion(op.module), input)
         if losses is not None:
             return losses
-    return stack_steps([op.module(at_step(input, t)) for t in range(forward.steps)])
+    return stack_steps(
+        [run_module(op.module, at_step(input, t), apart=True) for t in range(forward.steps)]
+    )
 
 
 def _losses_of_steps(criterion: nn.ClassNLLCriterion | None, input: Nested) -> Tensor | None:

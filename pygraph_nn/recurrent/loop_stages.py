@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import nn
 from ..nested import Nested
+from ..nn.core import run_module
 from .dispatch import gru_loop, lstm_loop, runs_directly
 from .forward_pass import ForwardPass, at_step, delayed, element, raise_at, resolve, stack_steps
 from .operations import referenced
@@ -47,7 +48,7 @@ class LoopStage:
                 for i in stage.ops:
                     op = ops[i]
                     if op.module is not None:
-                        now[i] = op.module(resolve(op.input, now))
+                        now[i] = run_module(op.module, resolve(op.input, now), apart=True)
                     elif op.kind == "part":
                         now[i] = element(resolve(op.input, now), op)
                 for i in self._results:

@@ -8,6 +8,7 @@ import torch
 
 from .. import nn
 from .operations import ValueRef
+from .overrides import computes_as_its_class
 from .plan import Plan
 
 
@@ -68,9 +69,9 @@ def nll_criterion(module: torch.nn.Module | None) -> nn.ClassNLLCriterion | None
 
     Its losses over a batch are a sum or a mean over rows, so they can be computed for all steps.
     """
-    if type(module) is not nn.ModuleFromCriterion:
+    if type(module) is not nn.ModuleFromCriterion or not module.runs_directly:
         return None
     criterion = module.criterion
-    if type(criterion) is not nn.ClassNLLCriterion or "updateOutput" in criterion.__dict__:
+    if type(criterion) is not nn.ClassNLLCriterion or not computes_as_its_class(criterion):
         return None
     return criterion if criterion.weights is None else None

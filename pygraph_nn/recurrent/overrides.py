@@ -10,7 +10,8 @@ from ..graph import gModule
 def computes_as_its_class(module: torch.nn.Module) -> bool:
     """Return whether a call of `module` comes down to the `updateOutput` of its class.
 
-    It does unless the module has hooks, another `forward`, or an `updateOutput` of its own object.
+    It does unless the module has hooks, a `forward` or gradient methods that a user wrote, or an
+    `updateOutput` of its own object.
     """
     return getattr(module, "runs_directly", False) and "updateOutput" not in module.__dict__
 

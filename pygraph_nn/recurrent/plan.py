@@ -96,8 +96,9 @@ def make_plan(core: gModule, state: Mapping[str | int, str | int]) -> Plan:
     """
     if not runs_plainly(core):
         raise GraphError(
-            f"recurrent: {core} is a {type(core).__name__} with a hook, or with an updateOutput or "
-            "run_node of its own, which must see each step by itself: run it step by step"
+            f"recurrent: {core} is a {type(core).__name__} with a hook, or with an updateOutput, "
+            "gradient or run_node of its own, which must see each step by itself: run it step by "
+            "step"
         )
     inputs, outputs = core.input_nodes, core.outnode.inputs
     fed = {_index(inputs, i, "input"): _index(outputs, o, "output") for i, o in state.items()}

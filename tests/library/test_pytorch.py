@@ -263,14 +263,27 @@ def test_a_forward_of_ones_own() -> None:
         def forward(self, input: Any) -> Any:
             return 2 * super().forward(input)
 
-    x = nn.Identity()()
-    g = nngraph.gModule([x], [Doubled()(x)])
     at = torch.ones(2)
-    close([g(at), g.forward(at)], [2 * at.tanh()] * 2)
+    close([Doubled()(at), Doubled().forward(at)], [2 * at.tanh()] * 2)
     tanh = nn.Tanh()
     tanh.forward = lambda input: input.tan()  # type: ignore[method-assign]
+    close([tanh(at)], [at.tan()])
+    for module in (Doubled(), tanh, nn.Sequential(tanh)):
+        x = nn.Identity()()
+        with pytest.raises(nngraph.GraphError, match="override updateOutput"):
+            nngraph.gModule([x], [module(x)])
+
+
+def test_a_layer_with_a_forward_alone_is_run_by_it() -> None:
+    class Cubes(nn.Module):
+        def forward(self, input: Any) -> Any:
+            return input**3
+
     x = nn.Identity()()
-    close([nngraph.gModule([x], [tanh(x)])(at)], [at.tan()])
+    at = torch.full((2,), 2.0, requires_grad=True)
+    for net in (nngraph.gModule([x], [Cubes()(x)]), nn.Sequential(Cubes())):
+        close([net(at), net.forward(at.detach())], [at**3] * 2)
+        close([net.backward(at.detach(), torch.ones(2))], [3 * at**2])
 
 
 def test_replicas_use_their_own_modules(g: nngraph.gModule, plain: Plain) -> None:

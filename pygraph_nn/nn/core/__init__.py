@@ -1,8 +1,10 @@
 """The base classes of layers and criteria, and what layers share; no layer lives here.
 
-`module` and `criterion` are the base classes, `protocol` is Torch7's forward and backward on
-autograd, `calling` decides what a call means, `flat_parameters` implements getParameters, `foreign`
-wraps PyTorch modules and functions; the rest are helpers that several layers share.
+`Module` (module.py) stands on `Passes` (passes.py: Torch7's forward and backward) and on `Base`
+(base.py: parameters and copies, which criteria have too). `recording` and `protocol` turn forward
+and backward into passes of autograd; `own_gradients` and `own_loss` call the gradient methods that
+users write. `calling` decides what a call means, `flat_parameters` implements getParameters,
+`foreign` wraps PyTorch modules and functions; the rest are helpers that several layers share.
 """
 
 from .additions import add_class, added_classes
@@ -11,8 +13,9 @@ from .criterion import Criterion, CriterionTable, ModuleFromCriterion
 from .flat_parameters import blocked_norm
 from .foreign import Function, as_layer, function, module, unwrapped
 from .inplace import writable
-from .module import Module, run_module
-from .protocol import cut_off, detached, differentiable, input_gradients
+from .module import Module, check_overrides, run_module, warn_of_ignored_backward
+from .protocol import differentiable, input_gradients
+from .recording import cut_off, detached, is_recording
 from .reference import in_reference_mode, reference_mode
 from .routes import Element, Route, Slice, Whole, Wrapped
 
@@ -32,6 +35,7 @@ __all__ = [
     "as_layer",
     "blocked_norm",
     "calls_are_watched",
+    "check_overrides",
     "cut_off",
     "detached",
     "differentiable",
@@ -40,6 +44,8 @@ __all__ = [
     "input_gradients",
     "module",
     "reference_mode",
+    "is_recording",
+    "warn_of_ignored_backward",
     "run_module",
     "unwrapped",
     "writable",

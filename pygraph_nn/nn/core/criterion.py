@@ -10,12 +10,16 @@ from ... import nested
 from ...errors import type_name
 from ...nested import Nested
 from ...node import Node
+from . import own_loss
+from .base import Base
+from .calling import calls_are_watched
 from .module import Module
-from .protocol import detached, or_zeros
+from .protocol import or_zeros
+from .recording import cut_off, detached
 from .shapes import expect_pair
 
 
-class Criterion(torch.nn.Module):
+class Criterion(Base, root=True):
     """Base of all losses (``nn.Criterion``). A subclass computes in `updateOutput`.
 
     ``criterion(input, target)`` on tensors is part of autograd. ``criterion()([prediction,
@@ -23,12 +27,38 @@ class Criterion(torch.nn.Module):
     Torch7 pair `forward` and `backward` returns the loss and the gradient of `input`.
 
     To turn a mean into a sum, set the field `sizeAverage` to False, as in Torch7.
+
+    A class or an object that overrides `updateGradInput` computes its own gradient, also inside
+    other criteria and in graphs.
+
+    Attributes:
+        output: the last loss, outside autograd; None before it.
+        gradInput: the last result of `backward`; None before it.
     """
+
+    output: Nested = None
+    gradInput: Nested = None
 
     def __call__(self, *args: Any) -> Any:
         if len(args) == 2 and not any(isinstance(argument, Node) for argument in args):
             return super().__call__(*args)
         return ModuleFromCriterion(self)(*args)
+
+    def run_as_member(self, input: Nested, target: Nested) -> torch.Tensor:
+        """Return the loss as other criteria and graphs take it: by `updateOutput`, as in Torch7."""
+        if self.runs_directly and not calls_are_watched():
+            return self.updateOutput(input, target)
+        ignored = self._overrides & {"forward", "backward"}
+        if not ignored or type(self).updateOutput is Criterion.updateOutput:
+            loss: torch.Tensor = super().__call__(input, target)
+            return loss
+        self._warn_of(sorted(ignored))
+        return self._loss(input, target)
+
+    def _loss(self, input: Nested, target: Nested) -> torch.Tensor:
+        if "updateGradInput" in self._overrides:
+            return own_loss.run(self, input, target)
+        return self.updateOutput(input, target)
 
     def __rsub__(self, inputs: Any) -> Node:
         node: Node = self(inputs)
@@ -40,12 +70,15 @@ class Criterion(torch.nn.Module):
 
     def forward(self, input: Nested, target: Nested = None) -> torch.Tensor:
         """Return the loss of `input` against `target`, a tensor of no dimensions."""
-        return self.updateOutput(input, target)
+        loss = self._loss(input, target)
+        if not torch.compiler.is_compiling():
+            self.__dict__["output"] = nested.map_leaves(detached, loss)
+        return loss
 
     def updateGradInput(self, input: Nested, target: Nested = None) -> Nested:
         """Return the gradient of the loss with respect to `input`, shaped like it."""
         with torch.enable_grad():
-            entered = nested.map_leaves(lambda x: x.detach().requires_grad_(), input)
+            entered = nested.map_leaves(cut_off, input)
             leaves = nested.leaves(entered)
             loss = self.updateOutput(entered, target)
             grads = torch.autograd.grad(loss, leaves, allow_unused=True)
@@ -54,7 +87,21 @@ class Criterion(torch.nn.Module):
 
     def backward(self, input: Nested, target: Nested = None) -> Nested:
         """Return the gradient of `input`, as `updateGradInput`: a criterion has no parameters."""
-        return self.updateGradInput(input, target)
+        self.gradInput = self.updateGradInput(input, target)
+        return self.gradInput
+
+    def clearState(self) -> Criterion:
+        """Forget the last `output` and `gradInput`, in this criterion and those inside."""
+        for module in self.modules():
+            if isinstance(module, Criterion):
+                module.__dict__.update(output=None, gradInput=None)
+            elif isinstance(module, Module):
+                module.clearState()
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The last results belong to this object, not to its copies.
+        return {k: v for k, v in self.__dict__.items() if k not in ("output", "gradInput")}
 
     def __repr__(self) -> str:
         return f"nn.{type(self).__name__}"
@@ -73,7 +120,7 @@ class ModuleFromCriterion(Module):
     def updateOutput(self, input: Nested) -> torch.Tensor:
         prediction, target = expect_pair(self.criterion, input, "[prediction, target]")
         target = nested.map_leaves(detached, target)
-        return self.criterion.updateOutput(prediction, target).reshape(1)
+        return self.criterion.run_as_member(prediction, target).reshape(1)
 
     def title(self) -> str:
         return type(self.criterion).__name__

@@ -1,9 +1,7 @@
-"""Module: the base of every layer. It builds nodes and follows Torch7's protocol."""
+"""Module: the base of every layer. It builds nodes and runs as part of other modules."""
 
 from __future__ import annotations
 
-import copy
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -12,31 +10,29 @@ import torch
 from ...errors import GraphError, caller_location, type_name
 from ...nested import Nested
 from ...node import Node, make_node
-from . import flat_parameters, protocol
-from .calling import all_plain, calls_are_watched, is_value
+from . import overrides
+from .calling import calls_are_watched, is_value
+from .passes import Passes
+from .recording import marks_a_call
 from .routes import Route
 
 Kind = str | type  # inside Module, `type` is its method
 
 # A class that overrides one of _COMPUTATION computes something other than its base class does, so
 # the _CLAIMS of the base class need not hold for it.
-_COMPUTATION = {"updateOutput", "updateGradInput", "accGradParameters", "backward", "forward"}
+_COMPUTATION = {"updateOutput", *overrides.OF_A_CALL}
 _CLAIMS = {"row_wise", "route", "sign", "commutative"}
 
 
-class _Calls(threading.local):
-    depth = 0
-
-
-_calls = _Calls()  # the number of torch.nn.Module.__call__ that this thread is inside
-
-
-class Module(torch.nn.Module):
+class Module(Passes, root=True):
     """Base of all layers (``nn.Module``); a subclass computes in `updateOutput`.
 
     Called on Nodes, or on nothing, a module returns a new Node. Called on tensors, it runs as part
     of autograd, like any PyTorch module. `forward` and `backward` are Torch7's: `forward` takes and
     returns plain tensors and records the pass for `backward`, for each thread separately.
+
+    Gradients come from autograd. A class or an object that overrides `updateGradInput`,
+    `accGradParameters` or `backward` computes its own, in every container and graph.
 
     Attributes:
         sign: the text that pictures draw in place of a box, such as "+"; None for a box.
@@ -45,21 +41,14 @@ class Module(torch.nn.Module):
 
     sign: str | None = None
     commutative = False
-    _forward_is_ours = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._records = protocol.Records()
-        self._flattened = False  # whether getParameters was called
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        computation = _first_class(cls, _COMPUTATION)
+        computation = overrides.first_class(cls, _COMPUTATION)
         for name in _CLAIMS:
             # A claim holds for the computation of its own class, not for one that overrides it.
-            if _first_class(cls, {name}) > computation:
+            if overrides.first_class(cls, {name}) > computation:
                 setattr(cls, name, getattr(Module, name))
-        cls._forward_is_ours = cls.forward is Module.forward
 
     # Calling
 
@@ -75,33 +64,43 @@ class Module(torch.nn.Module):
             )
         return make_node(self, args[0])
 
+    @marks_a_call
     def run(self, input: Nested) -> Nested:
         """Return ``module(input)`` for data, part of autograd, without checking for Nodes."""
         if self.runs_directly and not calls_are_watched():
             return self.updateOutput(input)
-        if torch.compiler.is_compiling():
-            return super().__call__(input)
-        _calls.depth += 1
-        try:
-            return super().__call__(input)
-        finally:
-            _calls.depth -= 1
+        if self.is_hooked or "forward" in self._overrides or calls_are_watched():
+            return self.run_by_torch(input, apart=False)
+        return self._compute(input, apart=False)
 
-    @property
-    def runs_directly(self) -> bool:
-        """True if a call may go straight to `updateOutput`: no hooks, and no other `forward`.
+    @marks_a_call
+    def run_as_member(self, input: Nested, apart: bool = False) -> Nested:
+        """Return the output for `input` as a container does: by `updateOutput`, as in Torch7.
 
-        torch.nn.Module.__call__, with all its checks, costs as much as a small layer.
+        With `apart` the container goes back by `updateGradInput` and `accGradParameters`, and does
+        not call `backward`.
         """
-        return not (
-            self._forward_hooks
-            or self._forward_pre_hooks
-            or self._backward_hooks
-            or self._backward_pre_hooks
-            or not self._forward_is_ours
-            or "forward" in self.__dict__
-            or self._compiled_call_impl is not None
-        )
+        if self.runs_directly and not calls_are_watched():
+            return self.updateOutput(input)
+        if not self._plain:
+            self._warn_of(self._ignored_overrides(apart))
+        if "forward" in self._overrides and self._has_updateOutput():
+            return self._compute(input, apart)
+        if self.is_hooked or calls_are_watched() or not self._has_updateOutput():
+            return self.run_by_torch(input, apart)
+        return self._compute(input, apart)
+
+    def _has_updateOutput(self) -> bool:
+        own = type(self).updateOutput is not Module.updateOutput
+        return own or "updateOutput" in self.__dict__
+
+    def _ignored_overrides(self, apart: bool) -> list[str]:
+        """Return the overridden methods that a container does not call, as in Torch7.
+
+        They are `forward`, if the module has an `updateOutput`, and with `apart` `backward`.
+        """
+        ignored = ["backward"] if apart and "backward" in self._overrides else []
+        return ignored + ["forward"] * ("forward" in self._overrides and self._has_updateOutput())
 
     def __neg__(self) -> Node:
         return Node(self)
@@ -134,176 +133,6 @@ class Module(torch.nn.Module):
         A subclass with another computation starts from None again.
         """
         return None
-
-    # Torch7's protocol
-
-    def updateOutput(self, input: Nested) -> Nested:
-        """Compute the output from `input`, in operations that autograd can follow."""
-        raise NotImplementedError(f"{type_name(self)} does not define updateOutput(input)")
-
-    def forward(self, input: Nested) -> Nested:
-        """Return the output for `input`, a tensor or a list, and record the pass for `backward`.
-
-        The output is detached; call ``module(input)`` for one that is part of autograd. Under
-        `torch.no_grad` nothing is recorded.
-        """
-        if _calls.depth or torch.compiler.is_compiling() or not all_plain(input):
-            return self.updateOutput(input)
-        # Before the new pass, so that only one of them occupies memory.
-        self._records.forget()
-        if not torch.is_grad_enabled():
-            return self.updateOutput(input)
-        recorded = protocol.record(self.updateOutput, input)
-        self._records.keep(recorded)
-        return recorded.detached_output()
-
-    def backward(self, input: Nested, gradOutput: Nested, scale: float = 1.0) -> Nested:
-        """Return the gradient of `input`; add `scale` times the parameters' gradients to ``.grad``.
-
-        `gradOutput` is shaped like the output of the last `forward`. A zero of one element means
-        zeros of any shape.
-
-        Raises:
-            GraphError: no `forward` is recorded, or the shapes do not fit it.
-        """
-        return self._run_backward(input, gradOutput, to_input=True, to_parameters=True, scale=scale)
-
-    def updateGradInput(self, input: Nested, gradOutput: Nested) -> Nested:
-        """Return the gradient of `input` alone."""
-        return self._run_backward(input, gradOutput, to_input=True, to_parameters=False)
-
-    def accGradParameters(self, input: Nested, gradOutput: Nested, scale: float = 1.0) -> None:
-        """Add `scale` times the parameters' gradients to ``.grad``."""
-        self._run_backward(input, gradOutput, to_input=False, to_parameters=True, scale=scale)
-
-    def _run_backward(
-        self,
-        input: Nested,
-        gradOutput: Nested,
-        *,
-        to_input: bool,
-        to_parameters: bool,
-        scale: float = 1.0,
-    ) -> Nested:
-        recorded = self.recorded_pass
-        if recorded is None:
-            raise GraphError(
-                f"{self.place()}: backward without a forward pass to go back through. Call "
-                "forward(input) first (not module(input), not under torch.no_grad(), and not "
-                "before clearState)"
-            )
-        return protocol.run_backward(
-            recorded,
-            input,
-            gradOutput,
-            self,
-            self.place,
-            to_input=to_input,
-            to_parameters=to_parameters,
-            scale=scale,
-        )
-
-    @property
-    def recorded_pass(self) -> protocol.RecordedPass | None:
-        """The last `forward` of this thread; None before it and after `clearState`."""
-        return self._records.last()
-
-    @property
-    def output(self) -> Nested:
-        """The output of the last `forward`; None before it."""
-        recorded = self.recorded_pass
-        return None if recorded is None else recorded.detached_output()
-
-    def clearState(self) -> Module:
-        """Forget the last forward pass, in this module and all submodules."""
-        for module in self.modules():
-            if isinstance(module, Module):
-                module._records.clear()
-        return self
-
-    # Parameters
-
-    def zeroGradParameters(self) -> None:
-        """Set all gradients to zero, in place."""
-        for parameter in self.parameters():
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            else:
-                parameter.grad.zero_()
-
-    def updateParameters(self, learningRate: float) -> None:
-        """Subtract `learningRate` times its gradient from every parameter."""
-        with torch.no_grad():
-            for parameter in self.parameters():
-                if parameter.grad is not None:
-                    parameter.sub_(parameter.grad, alpha=learningRate)
-
-    def getParameters(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Move all parameters and gradients into two flat tensors, (n,), and return these.
-
-        The modules view them. `flat_parameters.flatten` documents the order and the errors.
-        """
-        flat = flat_parameters.flatten(self)
-        self._flattened = True
-        return flat
-
-    def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        """Implement to(), float(), double(), cuda(); flat parameters stay flat, as in Torch7."""
-        flat = self._flattened and flat_parameters.is_flat(self)
-        super()._apply(fn, recurse)
-        if flat and not flat_parameters.is_flat(self):
-            flat_parameters.flatten(self)
-        return self
-
-    def type(self, dst_type: Any = None) -> Any:
-        """Change the type of all parameters, like any PyTorch module.
-
-        Without an argument, return the type of the parameters, or the default type if there are
-        none, as in Torch7: ``"torch.FloatTensor"``.
-        """
-        if dst_type is not None:
-            return super().type(dst_type)
-        first = next((p for p in self.parameters() if p.is_floating_point()), None)
-        return (torch.empty(0) if first is None else first.detach()).type()
-
-    @property
-    def gradWeight(self) -> torch.Tensor | None:
-        """The gradient of `weight`, Torch7's name for ``weight.grad``."""
-        return self.weight.grad  # type: ignore[return-value]
-
-    @property
-    def gradBias(self) -> torch.Tensor | None:
-        """The gradient of `bias`, Torch7's name for ``bias.grad``."""
-        return self.bias.grad  # type: ignore[return-value]
-
-    # Copies
-
-    def clone(self, *shared: str) -> Any:
-        """Return a deep copy that shares the parameters, gradients or buffers named in `shared`.
-
-        Names are "weight", "bias", "gradWeight", "gradBias" and so on. A parameter shared together
-        with its gradient is the same Parameter in both modules.
-        """
-        return copy.deepcopy(self).share(self, *shared)
-
-    def share(self, other: torch.nn.Module, *names: str) -> Any:
-        """Use the parameters `names` of `other`, a module of the same structure, in this module.
-
-        Names are of parameters, gradients ("gradWeight") or buffers.
-
-        Raises:
-            GraphError: the modules differ in structure.
-        """
-        pairs = list(zip(self.modules(), other.modules(), strict=False))
-        sizes = [len(list(module.modules())) for module in (self, other)]
-        if sizes[0] != sizes[1] or any(type(a) is not type(b) for a, b in pairs):
-            raise GraphError(
-                f"share: the modules differ in structure: {type_name(self)} holds {sizes[0]} "
-                f"modules, {type_name(other)} {sizes[1]}, or their classes differ"
-            )
-        for mine, theirs in pairs:
-            _share(mine, theirs, set(names))
-        return self
 
     # Modules inside
 
@@ -349,19 +178,7 @@ class Module(torch.nn.Module):
         """Return ``callback(self)``; containers also replace the modules inside."""
         return callback(self)
 
-    def evaluate(self) -> Any:
-        """Set the evaluation mode: Torch7's name for `eval`."""
-        return self.eval()
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A recorded pass is tied to autograd and belongs to this object, not to its copies.
-        return {**self.__dict__, "_records": protocol.Records()}
-
     # Printing
-
-    def place(self) -> str:
-        """Return the name of the module for error messages."""
-        return type_name(self)
 
     def torch7_name(self) -> str:
         """Return the class as Torch7 names it, ``nn.Linear``."""
@@ -380,30 +197,6 @@ class Module(torch.nn.Module):
         return self.torch7_name()
 
 
-def _first_class(cls: type, names: set[str]) -> int:
-    """Return the position in the MRO of the first class that defines one of `names`."""
-    return next(i for i, base in enumerate(cls.__mro__) if names & base.__dict__.keys())
-
-
-def _share(mine: torch.nn.Module, theirs: torch.nn.Module, names: set[str]) -> None:
-    for name, parameter in theirs._parameters.items():
-        own = mine._parameters.get(name)
-        if parameter is None or own is None:
-            continue
-        gradient = f"grad{name[0].upper()}{name[1:]}" in names
-        if name in names:
-            # One object shares both; to share values alone takes a second object.
-            mine._parameters[name] = (
-                parameter if gradient else torch.nn.Parameter(parameter.detach())
-            )
-        elif gradient:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            own.grad = parameter.grad
-    for name in names & theirs._buffers.keys() & mine._buffers.keys():
-        mine._buffers[name] = theirs._buffers[name]
-
-
 def _is_kind(module: torch.nn.Module, kind: Kind) -> bool:
     if isinstance(kind, str):
         torch7_name = module.torch7_name() if isinstance(module, Module) else None
@@ -411,9 +204,31 @@ def _is_kind(module: torch.nn.Module, kind: Kind) -> bool:
     return isinstance(module, kind)
 
 
-def run_module(module: torch.nn.Module, input: Nested) -> Nested:
-    """Run `module` on data of any kind, as part of autograd.
+def run_module(module: torch.nn.Module, input: Nested, *, apart: bool = False) -> Nested:
+    """Run a member of a container on data of any kind, as part of autograd.
 
-    A plain call would take a table without tensors for missing Nodes.
+    A plain call would take a table without tensors for missing Nodes. `Module.run_as_member`
+    explains `apart`.
     """
-    return module.run(input) if isinstance(module, Module) else module(input)
+    return module.run_as_member(input, apart) if isinstance(module, Module) else module(input)
+
+
+def check_overrides(module: torch.nn.Module, place: Callable[[], str]) -> None:
+    """Refuse a module with methods of its own that a graph does not call.
+
+    Raises:
+        GraphError: the module, or one inside, overrides `backward` or `forward`.
+    """
+    for inner in module.modules():
+        if isinstance(inner, Module) and not inner._plain:
+            ignored = inner._ignored_overrides(apart=True)
+            if ignored:
+                way_out = overrides.way_out(ignored)
+                raise GraphError(f"{place()}: {type_name(inner)}: {way_out}")
+
+
+def warn_of_ignored_backward(module: torch.nn.Module) -> None:
+    """Warn of an own `backward` in `module`, or inside, which a container will not call."""
+    for inner in module.modules():
+        if isinstance(inner, Module) and "backward" in inner._overrides:
+            inner._warn_of(["backward"])

@@ -1,13 +1,7 @@
-"""Torch7's forward and backward on autograd.
-
-`forward` takes and returns tensors outside autograd, as in Torch7, and records the autograd graph
-between them; `backward` goes back through that graph. A record belongs to the module whose
-`forward` was called and to the calling thread, and lives until that thread's next `forward`.
-"""
+"""Torch7's backward on autograd: the gradients of a recorded forward pass."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -15,83 +9,8 @@ import torch
 from ... import nested
 from ...errors import GraphError, type_name
 from ...nested import Nested
-
-
-class RecordedPass:
-    """One recorded forward pass: an input, and the output that autograd connects with it.
-
-    Attributes:
-        input: the nested input, from `cut_off`.
-        output: the nested output, part of autograd.
-        grad_output: the gradOutput of the last backward pass, not a copy; None before one.
-    """
-
-    def __init__(self, input: Nested, output: Nested) -> None:
-        self.input = input
-        self.output = output
-        self.grad_output: Nested = None
-
-    def detached_output(self) -> Nested:
-        """Return the output outside autograd."""
-        return nested.map_leaves(detached, self.output)
-
-
-class _Recording(threading.local):
-    active = False
-
-
-_recording = _Recording()
-
-
-def recording() -> bool:
-    """Return whether this thread is recording a forward pass.
-
-    The backward pass then only adds parameter gradients to ``.grad``, so they may be sparse.
-    """
-    return _recording.active
-
-
-class Records:
-    """The last recorded pass of each thread, for one module."""
-
-    def __init__(self) -> None:
-        self._by_thread: dict[int, RecordedPass] = {}
-
-    def keep(self, recorded: RecordedPass) -> None:
-        """Make `recorded` this thread's last pass, and drop the passes of threads that ended."""
-        records = self._by_thread
-        records[threading.get_ident()] = recorded
-        if len(records) > 1:
-            alive = {thread.ident for thread in threading.enumerate()}
-            for ident in list(records):
-                if ident not in alive:
-                    records.pop(ident, None)
-
-    def forget(self) -> None:
-        """Drop this thread's last pass."""
-        self._by_thread.pop(threading.get_ident(), None)
-
-    def clear(self) -> None:
-        """Drop the passes of all threads."""
-        self._by_thread.clear()
-
-    def last(self) -> RecordedPass | None:
-        """Return this thread's last pass, or, if only one other thread has one, that pass."""
-        recorded = self._by_thread.get(threading.get_ident())
-        if recorded is None and len(self._by_thread) == 1:
-            recorded = next(iter(self._by_thread.values()), None)
-        return recorded
-
-
-def record(compute: Callable[[Nested], Nested], input: Nested) -> RecordedPass:
-    """Run ``compute(input)`` and return the record that `run_backward` needs."""
-    _recording.active = True
-    try:
-        with torch.enable_grad():
-            cut = nested.map_leaves(cut_off, input)
-            return RecordedPass(cut, compute(cut))
-    finally:
-        _recording.active = False
+from .gradient_buffers import ensure_gradients
+from .recording import RecordedPass
 
 
 def run_backward(
@@ -115,13 +34,34 @@ def run_backward(
     Raises:
         GraphError: `input` or `grad_output` does not fit the recorded pass.
     """
-    _check_input(place, nested.leaves(recorded.input), nested.leaves(input))
+    _check_input(place, shapes(recorded.input), shapes(input))
     outputs, grads = differentiable(place, recorded.output, grad_output)
     recorded.grad_output = grad_output
+    recorded.request.to_input, recorded.request.to_parameters = to_input, to_parameters
+    try:
+        gradient = _run_backward(
+            recorded, outputs, grads, parameters_of, to_input, to_parameters, scale
+        )
+    finally:
+        recorded.request.to_input = recorded.request.to_parameters = True
+    if to_input:
+        recorded.grad_input = gradient
+    return gradient
+
+
+def _run_backward(
+    recorded: RecordedPass,
+    outputs: list[torch.Tensor],
+    grads: list[torch.Tensor],
+    parameters_of: torch.nn.Module,
+    to_input: bool,
+    to_parameters: bool,
+    scale: float,
+) -> Nested:
     if not to_parameters:
         return input_gradients(outputs, recorded.input, grads, retain_graph=True)
-    _ensure_gradients(parameters_of)
-    if to_input and scale == 1:
+    ensure_gradients(parameters_of)
+    if to_input and scale == 1 and not recorded.inside:
         return _backward_into_grad(outputs, recorded.input, grads)
     inputs = _trainable(nested.leaves(recorded.input)) if to_input else []
     parameters = _trainable(parameters_of.parameters())
@@ -189,39 +129,11 @@ def _trainable(leaves: Iterable[Nested]) -> list[torch.Tensor]:
     return [x for x in leaves if _requires_grad(x)]
 
 
-def cut_off(x: Nested) -> Nested:
-    """Return `x` as a leaf of autograd that requires gradients, if it is a tensor of floats."""
-    if isinstance(x, torch.Tensor) and (x.is_floating_point() or x.is_complex()):
-        return x.detach().requires_grad_()
-    return x
-
-
-def detached(x: Nested) -> Nested:
-    """Return `x` outside autograd, if it is a tensor."""
-    return x.detach() if isinstance(x, torch.Tensor) else x
-
-
 def or_zeros(gradient: torch.Tensor | None, x: Nested) -> Nested:
     """Return `gradient`, or zeros shaped like `x` where there is none."""
     if gradient is not None:
         return gradient
     return torch.zeros_like(x, requires_grad=False) if isinstance(x, torch.Tensor) else 0
-
-
-def _ensure_gradients(module: torch.nn.Module) -> None:
-    """Give every parameter without a gradient one of zeros, as in Torch7.
-
-    ``module.parameters()`` would take five times as long, which is as long as a small layer runs.
-    """
-    seen = set()
-    waiting = [module]
-    for inner in waiting:
-        for parameter in inner._parameters.values():
-            if parameter is not None and parameter.grad is None and parameter.requires_grad:
-                parameter.grad = torch.zeros_like(parameter)
-        if inner._modules and id(inner) not in seen:
-            seen.add(id(inner))
-            waiting += [member for member in inner._modules.values() if member is not None]
 
 
 def _requires_grad(x: Nested) -> bool:
@@ -240,15 +152,18 @@ def _accumulate(
                 parameter.grad.add_(gradient, alpha=scale)
 
 
-def _check_input(place: Callable[[], str], recorded: list[Nested], passed: list[Nested]) -> None:
-    shapes, passed_shapes = (
-        [tuple(x.shape) if isinstance(x, torch.Tensor) else () for x in leaves]
-        for leaves in (recorded, passed)
-    )
-    if shapes != passed_shapes:
+def shapes(tree: Nested) -> list[tuple[int, ...]]:
+    """Return the shapes of the leaves of `tree`, () for what is no tensor."""
+    return [tuple(x.shape) if isinstance(x, torch.Tensor) else () for x in nested.leaves(tree)]
+
+
+def _check_input(
+    place: Callable[[], str], recorded: list[tuple[int, ...]], passed: list[tuple[int, ...]]
+) -> None:
+    if recorded != passed:
         raise GraphError(
-            f"{place()}: backward got an input of shapes {passed_shapes}, but the last forward ran "
-            f"on {shapes}. Pass the input of that forward"
+            f"{place()}: backward got an input of shapes {passed}, but the last forward ran "
+            f"on {recorded}. Pass the input of that forward"
         )
 
 

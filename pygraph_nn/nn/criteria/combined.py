@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -31,6 +32,9 @@ class _WeightedSum(Criterion):
         self.weights.append(1 if weight is None else weight)
         return self
 
+    def _criteria(self) -> Iterator[Criterion]:
+        return (c for c in self.criterions if isinstance(c, Criterion))
+
     def total(self, losses: list[torch.Tensor]) -> torch.Tensor:
         """Return the weighted sum of `losses`, one for each criterion.
 
@@ -47,7 +51,7 @@ class MultiCriterion(_WeightedSum):
     """Adds weighted criteria of the same input and target (``nn.MultiCriterion``)."""
 
     def updateOutput(self, input: Any, target: Any) -> torch.Tensor:
-        return self.total([criterion(input, target) for criterion in self.criterions])
+        return self.total([c.run_as_member(input, target) for c in self._criteria()])
 
 
 class ParallelCriterion(_WeightedSum):
@@ -71,8 +75,8 @@ class ParallelCriterion(_WeightedSum):
             # A tensor of targets is split along its first dimension, as by Lua's target[i].
             table = list(target) if isinstance(target, torch.Tensor) else target
             targets = expect_table(self, table, count)[:count]
-        losses = zip(self.criterions, inputs, targets, strict=True)
-        return self.total([criterion(x, t) for criterion, x, t in losses])
+        triples = zip(self._criteria(), inputs, targets, strict=True)
+        return self.total([criterion.run_as_member(x, t) for criterion, x, t in triples])
 
 
 class ModuleCriterion(Criterion):
@@ -100,4 +104,4 @@ class ModuleCriterion(Criterion):
             input = self.inputModule(input)
         if self.targetModule is not None:
             target = self.targetModule(target)
-        return self.criterion(input, target)
+        return self.criterion.run_as_member(input, target)

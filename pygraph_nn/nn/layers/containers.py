@@ -9,12 +9,14 @@ import torch
 import torch.nn.functional as F
 
 from ...errors import GraphError, type_name
-from ..core.module import Module, run_module
+from ..core.module import Module, run_module, warn_of_ignored_backward
 from ..core.shapes import expect_table, sample_dimension
 
 
 class Container(Module):
     """Base of modules that hold an ordered list of modules, counted from 0 (``nn.Container``)."""
+
+    _calls_backward = True  # of its members, rather than their two halves, as in Torch7
 
     def add(self, module: torch.nn.Module) -> Any:
         """Append `module` and return the container.
@@ -28,6 +30,8 @@ class Container(Module):
                 + (" (a container holds modules, not Nodes)" * (type_name(module) == "Node"))
             )
         self.add_module(str(len(self._modules)), module)
+        if not self._calls_backward:
+            warn_of_ignored_backward(module)
         return self
 
     def get(self, index: int) -> torch.nn.Module:
@@ -172,9 +176,12 @@ class ParallelTable(_Branches):
         GraphError: At run time, if there are fewer elements than modules.
     """
 
+    _calls_backward = False
+
     def updateOutput(self, input: Any) -> list[Any]:
         elements = expect_table(self.torch7_name(), input, self.size())
-        return [run_module(module, x) for module, x in zip(self.members(), elements, strict=False)]
+        pairs = zip(self.members(), elements, strict=False)
+        return [run_module(module, x, apart=True) for module, x in pairs]
 
 
 class Concat(_Branches):
@@ -231,6 +238,8 @@ class Parallel(_Branches):
         GraphError: At run time, if there are more slices than modules.
     """
 
+    _calls_backward = False
+
     def __init__(
         self, inputDimension: int, outputDimension: int, *modules: torch.nn.Module
     ) -> None:
@@ -245,7 +254,8 @@ class Parallel(_Branches):
                 f"{self.torch7_name()} holds {self.size()} modules, but an input of shape "
                 f"{tuple(input.shape)} has {len(slices)} slices"
             )
-        outputs = [run_module(module, x) for module, x in zip(self.members(), slices, strict=False)]
+        pairs = zip(self.members(), slices, strict=False)
+        outputs = [run_module(module, x, apart=True) for module, x in pairs]
         dimension = sample_dimension(self, self.outputDimension, None, outputs[0])
         return torch.cat(outputs, dimension)
 

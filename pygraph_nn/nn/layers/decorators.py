@@ -16,12 +16,14 @@ from .containers import Container
 class Decorator(Container):
     """Base of containers of one module (``nn.Decorator``), whose computation a subclass changes."""
 
+    _calls_backward = False
+
     def __init__(self, module: torch.nn.Module) -> None:
         super().__init__()
         self.add(module)
 
     def updateOutput(self, input: Any) -> Any:
-        return run_module(self.get(0), input)
+        return run_module(self.get(0), input, apart=True)
 
     def __repr__(self) -> str:
         return f"{self.torch7_name()} @ {self.get(0)}"
@@ -48,8 +50,8 @@ class Bottle(Decorator):
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         folded = input.dim() - self.nInputDim + 1  # dimensions to fold into one
         if folded < 2:
-            return run_module(self.get(0), input)
-        output = self.get(0)(input.flatten(0, folded - 1))
+            return run_module(self.get(0), input, apart=True)
+        output = run_module(self.get(0), input.flatten(0, folded - 1), apart=True)
         if output.dim() != self.nOutputDim:
             raise GraphError(
                 f"{self}: wrong number of output dims on module. Expected: {self.nOutputDim} but "
@@ -67,6 +69,8 @@ class MapTable(Container):
     Raises:
         GraphError: If a second module is added, or at run time if there is no module.
     """
+
+    _calls_backward = False
 
     def __init__(self, module: torch.nn.Module | None = None, shared: bool = True) -> None:
         super().__init__()
@@ -104,10 +108,11 @@ class MapTable(Container):
         if not self.size():
             raise GraphError(f"{self.torch7_name()} holds no module: call add(module) first")
         if self.shared:
-            return [self.get(0)(x) for x in elements]
+            return [run_module(self.get(0), x, apart=True) for x in elements]
         if self.size() < len(elements):
             self.resize(len(elements))
-        return [run_module(module, x) for module, x in zip(self.members(), elements, strict=False)]
+        pairs = zip(self.members(), elements, strict=False)
+        return [run_module(module, x, apart=True) for module, x in pairs]
 
     def __repr__(self) -> str:
         if not self.size():

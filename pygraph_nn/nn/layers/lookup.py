@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from ... import torch7_random
 from ...errors import GraphError, type_name
-from ..core import protocol
+from ..core import is_recording
 from ..core.initial import new_parameter
 from ..core.module import Module
 from ..core.shapes import at_least_1
@@ -99,7 +99,7 @@ class LookupTable(Module):
                 self.shouldScaleGradByFreq,
                 # A batch uses few rows. The dense gradient of a 10,000 x 200 table took a third
                 # of a training step.
-                sparse=protocol.recording() and not self.shouldScaleGradByFreq,
+                sparse=is_recording() and not self.shouldScaleGradByFreq,
             )
         except IndexError as error:
             low, high = indices.min().item(), indices.max().item()

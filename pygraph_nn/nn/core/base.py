@@ -1,0 +1,207 @@
+"""Base of layers and criteria: overridden methods, parameters, copies."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from ...errors import GraphError, type_name
+from . import flat_parameters, overrides
+
+
+class Base(torch.nn.Module):
+    """What layers and criteria have in common.
+
+    The methods in `overrides.OVERRIDABLE` may be overridden by a class or an object. Which ones are
+    is noted when the class is defined or the object is assigned to, so that a plain layer does not
+    have to look when it runs.
+    """
+
+    _root: type[Base]  # Module or Criterion
+    _overrides: frozenset[str] = frozenset()  # the names of overridden methods
+    _plain = True  # whether none of these changes what a call does
+    _flattened = False  # whether getParameters was called
+
+    def __init__(self) -> None:
+        super().__init__()
+        cls = type(self)
+        if cls._overrides != overrides.of_class(cls, cls._root):
+            cls._note_methods()  # a method was assigned to the class after its definition
+
+    def __init_subclass__(cls, root: bool = False, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if root:
+            cls._root = cls
+        if hasattr(cls, "_root"):
+            cls._note_methods()
+
+    @classmethod
+    def _note_methods(cls) -> None:
+        cls._overrides = overrides.of_class(cls, cls._root)
+        cls._plain = cls._overrides.isdisjoint(overrides.OF_A_CALL)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in overrides.OVERRIDABLE:
+            self._note_own_methods()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if name in overrides.OVERRIDABLE:
+            self._note_own_methods()
+
+    def _note_own_methods(self) -> None:
+        own = overrides.of_object(self, type(self)._overrides)
+        self.__dict__.update(_overrides=own, _plain=own.isdisjoint(overrides.OF_A_CALL))
+
+    @property
+    def is_hooked(self) -> bool:
+        """True if torch.nn.Module.__call__ must run this module: it has hooks or is compiled."""
+        return bool(
+            self._forward_hooks
+            or self._forward_pre_hooks
+            or self._backward_hooks
+            or self._backward_pre_hooks
+            or self._compiled_call_impl is not None
+        )
+
+    @property
+    def runs_directly(self) -> bool:
+        """True if a call may go straight to `updateOutput`: no hooks, no methods of its own.
+
+        torch.nn.Module.__call__, with all its checks, costs as much as a small layer.
+        """
+        return not (
+            self._forward_hooks
+            or self._forward_pre_hooks
+            or self._backward_hooks
+            or self._backward_pre_hooks
+            or not self._plain
+            or self._compiled_call_impl is not None
+        )
+
+    def place(self) -> str:
+        """Return the name of the module for error messages."""
+        return type_name(self)
+
+    def _warn_of(self, ignored: Iterable[str]) -> None:
+        """Warn, once for each module, of overridden methods that a container does not call."""
+        warned: set[str] = self.__dict__.setdefault("_warned", set())
+        if not warned.issuperset(ignored):
+            warned.update(ignored)
+            message = f"{self.place()}: {overrides.way_out(ignored)}"
+            warnings.warn(message, RuntimeWarning, stacklevel=4)
+
+    # Parameters
+
+    def zeroGradParameters(self) -> None:
+        """Set all gradients to zero, in place; call members that override this method."""
+        for parameter in overrides.call_members(self, "zeroGradParameters"):
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            else:
+                parameter.grad.zero_()
+
+    def updateParameters(self, learningRate: float) -> None:
+        """Subtract `learningRate` times its gradient from every parameter.
+
+        Members that override this method are called instead.
+        """
+        with torch.no_grad():
+            for parameter in overrides.call_members(self, "updateParameters", learningRate):
+                if parameter.grad is not None:
+                    parameter.sub_(parameter.grad, alpha=learningRate)
+
+    def getParameters(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Move all parameters and gradients into two flat tensors, (n,), and return these.
+
+        The modules view them. `flat_parameters.flatten` documents the order and the errors.
+        """
+        flat = flat_parameters.flatten(self)
+        self._flattened = True
+        return flat
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Implement to(), float(), double(), cuda(); flat parameters stay flat, as in Torch7."""
+        flat = self._flattened and flat_parameters.is_flat(self)
+        super()._apply(fn, recurse)
+        if flat and not flat_parameters.is_flat(self):
+            flat_parameters.flatten(self)
+        return self
+
+    def type(self, dst_type: Any = None) -> Any:
+        """Change the type of all parameters, like any PyTorch module.
+
+        Without an argument, return the type of the parameters, or the default type if there are
+        none, as in Torch7: ``"torch.FloatTensor"``.
+        """
+        if dst_type is not None:
+            return super().type(dst_type)
+        first = next((p for p in self.parameters() if p.is_floating_point()), None)
+        return (torch.empty(0) if first is None else first.detach()).type()
+
+    @property
+    def gradWeight(self) -> torch.Tensor | None:
+        """The gradient of `weight`, Torch7's name for ``weight.grad``."""
+        return self.weight.grad  # type: ignore[return-value]
+
+    @property
+    def gradBias(self) -> torch.Tensor | None:
+        """The gradient of `bias`, Torch7's name for ``bias.grad``."""
+        return self.bias.grad  # type: ignore[return-value]
+
+    # Copies
+
+    def clone(self, *shared: str) -> Any:
+        """Return a deep copy that shares the parameters, gradients or buffers named in `shared`.
+
+        Names are "weight", "bias", "gradWeight", "gradBias" and so on. A parameter shared together
+        with its gradient is the same Parameter in both modules.
+        """
+        return copy.deepcopy(self).share(self, *shared)
+
+    def share(self, other: torch.nn.Module, *names: str) -> Any:
+        """Use the parameters `names` of `other`, a module of the same structure, in this module.
+
+        Names are of parameters, gradients ("gradWeight") or buffers.
+
+        Raises:
+            GraphError: the modules differ in structure.
+        """
+        pairs = list(zip(self.modules(), other.modules(), strict=False))
+        sizes = [len(list(module.modules())) for module in (self, other)]
+        if sizes[0] != sizes[1] or any(type(a) is not type(b) for a, b in pairs):
+            raise GraphError(
+                f"share: the modules differ in structure: {type_name(self)} holds {sizes[0]} "
+                f"modules, {type_name(other)} {sizes[1]}, or their classes differ"
+            )
+        for mine, theirs in pairs:
+            _share(mine, theirs, set(names))
+        return self
+
+    def evaluate(self) -> Any:
+        """Set the evaluation mode: Torch7's name for `eval`."""
+        return self.eval()
+
+
+def _share(mine: torch.nn.Module, theirs: torch.nn.Module, names: set[str]) -> None:
+    for name, parameter in theirs._parameters.items():
+        own = mine._parameters.get(name)
+        if parameter is None or own is None:
+            continue
+        gradient = f"grad{name[0].upper()}{name[1:]}" in names
+        if name in names:
+            # One object shares both; to share values alone takes a second object.
+            mine._parameters[name] = (
+                parameter if gradient else torch.nn.Parameter(parameter.detach())
+            )
+        elif gradient:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            own.grad = parameter.grad
+    for name in names & theirs._buffers.keys() & mine._buffers.keys():
+        mine._buffers[name] = theirs._buffers[name]

@@ -1,0 +1,112 @@
+"""Lend the gradients of parameters to methods that a user wrote, as Torch7's gradWeight.
+
+Such a method adds to ``weight.grad``. Inside a backward pass of autograd, what it adds must reach
+autograd instead, which accumulates it, runs hooks and returns it from `torch.autograd.grad`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from ...errors import GraphError
+from ...nested import Nested
+
+_reserved_by: dict[int, int] = {}  # the thread that uses the gradient of a parameter, by its id
+_reserving = threading.Lock()
+
+
+@contextlib.contextmanager
+def zero_gradients(parameters: Sequence[torch.nn.Parameter]) -> Iterator[list[torch.Tensor]]:
+    """Give `parameters` gradients of zeros inside the block.
+
+    At the end of the block, the yielded list holds what the block added to them, and the parameters
+    have their former gradients again. Hooks of the parameters do not run inside: they are for the
+    gradient that autograd accumulates afterwards.
+
+    Raises:
+        GraphError: another thread is in a block with one of the parameters.
+    """
+    with _reserved(parameters), _zeroed(parameters) as gradients:
+        yield gradients
+
+
+@contextlib.contextmanager
+def _reserved(parameters: Sequence[torch.nn.Parameter]) -> Iterator[None]:
+    """Keep other threads from the gradients of `parameters` inside the block."""
+    thread = threading.get_ident()
+    with _reserving:
+        if any(_reserved_by.get(id(p), thread) != thread for p in parameters):
+            raise GraphError(
+                "two threads run backward through one layer with gradient methods of its own, "
+                "which add to the same gradients. Give each thread a clone()"
+            )
+        new = [id(p) for p in parameters if id(p) not in _reserved_by]
+        _reserved_by.update(dict.fromkeys(new, thread))
+    try:
+        yield
+    finally:
+        with _reserving:
+            for key in new:
+                del _reserved_by[key]
+
+
+@contextlib.contextmanager
+def _zeroed(parameters: Sequence[torch.nn.Parameter]) -> Iterator[list[torch.Tensor]]:
+    before = [parameter.grad for parameter in parameters]
+    hooks = [(p, p._backward_hooks, p._post_accumulate_grad_hooks) for p in parameters]
+    gradients: list[torch.Tensor] = []
+    try:
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter, requires_grad=False)
+            _set_hooks(parameter, None, None)
+        yield gradients
+        for parameter in parameters:
+            grad = parameter.grad
+            gradients.append(torch.zeros_like(parameter) if grad is None else grad)
+    finally:
+        for parameter, grad in zip(parameters, before, strict=True):
+            parameter.grad = grad
+        for parameter, of_tensor, after_accumulation in hooks:
+            _set_hooks(parameter, of_tensor, after_accumulation)
+
+
+def _set_hooks(parameter: Any, of_tensor: Any, after_accumulation: Any) -> None:
+    if parameter._backward_hooks is not of_tensor:
+        parameter._backward_hooks = of_tensor
+    if parameter._post_accumulate_grad_hooks is not after_accumulation:
+        parameter._post_accumulate_grad_hooks = after_accumulation
+
+
+def ensure_gradients(module: torch.nn.Module) -> None:
+    """Give every trainable parameter without a gradient one of zeros, as in Torch7.
+
+    ``module.parameters()`` would take five times as long, which is as long as a small layer runs.
+    """
+    seen = set()
+    waiting = [module]
+    for inner in waiting:
+        for parameter in inner._parameters.values():
+            if parameter is not None and parameter.grad is None and parameter.requires_grad:
+                parameter.grad = torch.zeros_like(parameter)
+        if inner._modules and id(inner) not in seen:
+            seen.add(id(inner))
+            waiting += [member for member in inner._modules.values() if member is not None]
+
+
+def writes_gradients(
+    parameters: Iterable[torch.nn.Parameter], compute: Callable[[], Nested]
+) -> tuple[Nested, bool]:
+    """Return ``compute()``, and whether it wrote into the gradients of `parameters`."""
+    gradients = [(parameter, parameter.grad) for parameter in parameters]
+    versions = [None if grad is None else grad._version for _, grad in gradients]
+    value = compute()
+    unwritten = all(
+        parameter.grad is grad and (grad is None or grad._version == version)
+        for (parameter, grad), version in zip(gradients, versions, strict=True)
+    )
+    return value, not unwritten

@@ -1,0 +1,92 @@
+"""Which methods of a layer or criterion a user overrides, and who calls them.
+
+Torch7's containers call `updateOutput` of their members and never `forward`. Sequential,
+ConcatTable and Concat go back by `backward`; gModule and the other containers go back by
+`updateGradInput` and `accGradParameters`, *apart*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from ...errors import GraphError, type_name
+
+HALVES = frozenset({"updateGradInput", "accGradParameters"})
+GRADIENTS = HALVES | {"backward"}
+OF_A_CALL = GRADIENTS | {"forward"}  # these change what a call of the module does
+OVERRIDABLE = OF_A_CALL | {"zeroGradParameters", "updateParameters"}
+
+_WAYS_OUT = {
+    "forward": "its own forward is not called here, as in Torch7: override updateOutput",
+    "backward": (
+        "its own backward is not called here, as in Torch7: override updateGradInput and "
+        "accGradParameters"
+    ),
+}
+
+
+def of_class(cls: type, root: type) -> frozenset[str]:
+    """Return the methods that `cls` overrides. `root` is Module or Criterion, which define them."""
+    missing = object()
+    return frozenset(
+        name
+        for name in OVERRIDABLE
+        if getattr(cls, name, missing) is not getattr(root, name, missing)
+    )
+
+
+def of_object(owner: torch.nn.Module, of_its_class: frozenset[str]) -> frozenset[str]:
+    """Return the methods that the class of `owner`, or `owner` itself, overrides.
+
+    Raises:
+        GraphError: a method was set to something that cannot be called.
+    """
+    own = OVERRIDABLE & owner.__dict__.keys()
+    for name in own:
+        if not callable(owner.__dict__[name]):
+            value = owner.__dict__.pop(name)
+            raise GraphError(
+                f"{type_name(owner)}.{name} = {type_name(value)}: expecting a function. To take "
+                f"an override back, write: del module.{name}"
+            )
+    return of_its_class | own
+
+
+def own_methods(module: torch.nn.Module) -> frozenset[str]:
+    """Return the methods that a layer or criterion overrides; nothing for other modules."""
+    own: frozenset[str] = getattr(module, "_overrides", frozenset())
+    return own
+
+
+def first_class(cls: type, names: Iterable[str]) -> int:
+    """Return the position in the MRO of the first class that defines one of `names`."""
+    wanted = set(names)
+    return next(i for i, base in enumerate(cls.__mro__) if wanted & base.__dict__.keys())
+
+
+def way_out(ignored: Iterable[str]) -> str:
+    """Return what to write instead of overridden methods that a container does not call."""
+    return "; ".join(_WAYS_OUT[name] for name in ignored)
+
+
+def call_members(module: torch.nn.Module, method: str, *args: object) -> list[torch.nn.Parameter]:
+    """Call `method` of the modules inside that override it; return the other parameters."""
+    inside = list(module.modules())[1:]
+    if not any(method in own_methods(inner) for inner in inside):
+        return list(module.parameters())
+    parameters = dict.fromkeys(module.parameters(recurse=False))
+    seen = {id(module)}
+    waiting = list(module.children())
+    while waiting:
+        inner = waiting.pop(0)
+        if id(inner) in seen:
+            continue
+        seen.add(id(inner))
+        if method in own_methods(inner):
+            getattr(inner, method)(*args)
+        else:
+            parameters.update(dict.fromkeys(inner.parameters(recurse=False)))
+            waiting = [*inner.children(), *waiting]
+    return list(parameters)

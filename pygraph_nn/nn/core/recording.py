@@ -1,0 +1,179 @@
+"""Forward passes that Torch7's `forward` records, so that `backward` can follow.
+
+A record belongs to the module whose `forward` was called and to the calling thread, and lives until
+that thread's next `forward` of the module.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from types import CodeType
+from typing import Any
+
+import torch
+
+from ... import nested
+from ...nested import Nested
+
+
+class Request:
+    """The gradients that the running backward pass of a recorded pass asks for."""
+
+    to_input = True
+    to_parameters = True
+
+
+_numbers = itertools.count()
+
+
+class RecordedPass:
+    """One recorded forward pass: an input, and the output that autograd connects with it.
+
+    Attributes:
+        input: the nested input, from `cut_off`.
+        output: the nested output, part of autograd.
+        linked: whether autograd connects them. It does not for a layer that computes all its
+            gradients itself.
+        inside: whether the pass is a part of another one, so that `input` is no leaf of autograd.
+        call: a weak reference to the call of a layer with gradient methods of its own; else None.
+        request: what the running backward pass asks for, for the layers inside.
+        members: for each container that ran, itself and the outputs of its members.
+        number: passes count up, so the larger one is the later.
+        grad_output: the gradOutput of the last backward pass, not a copy; None before one.
+        grad_input: its result; None before one.
+    """
+
+    def __init__(self, input: Nested, output: Nested, *, inside: bool = False) -> None:
+        self.input = input
+        self.output = output
+        self.linked = True
+        self.inside = inside
+        self.call: Callable[[], Any] | None = None
+        self.request = Request()
+        self.members: list[tuple[torch.nn.Module, Sequence[Nested]]] = []
+        self.number = next(_numbers)
+        self.grad_output: Nested = None
+        self.grad_input: Nested = None
+
+    def detached_output(self) -> Nested:
+        """Return the output outside autograd."""
+        return nested.map_leaves(detached, self.output)
+
+
+class _Recording(threading.local):
+    recorded: RecordedPass | None = None
+
+
+_recording = _Recording()
+
+
+def current_pass() -> RecordedPass | None:
+    """Return the pass that this thread is recording."""
+    return _recording.recorded
+
+
+def is_recording() -> bool:
+    """Return whether this thread is recording a forward pass.
+
+    The backward pass then only adds parameter gradients to ``.grad``, so they may be sparse.
+    """
+    return _recording.recorded is not None
+
+
+class Records:
+    """The last recorded pass of each thread, for one module."""
+
+    def __init__(self) -> None:
+        self._by_thread: dict[int, RecordedPass] = {}
+
+    def keep(self, recorded: RecordedPass) -> None:
+        """Make `recorded` this thread's last pass, and drop the passes of threads that ended."""
+        records = self._by_thread
+        records[threading.get_ident()] = recorded
+        if len(records) > 1:
+            alive = {thread.ident for thread in threading.enumerate()}
+            for ident in list(records):
+                if ident not in alive:
+                    records.pop(ident, None)
+
+    def forget(self) -> None:
+        """Drop this thread's last pass."""
+        self._by_thread.pop(threading.get_ident(), None)
+
+    def clear(self) -> None:
+        """Drop the passes of all threads."""
+        self._by_thread.clear()
+
+    def last(self) -> RecordedPass | None:
+        """Return this thread's last pass, or, if only one other thread has one, that pass."""
+        recorded = self._by_thread.get(threading.get_ident())
+        if recorded is None and len(self._by_thread) == 1:
+            recorded = next(iter(self._by_thread.values()), None)
+        return recorded
+
+
+def record(compute: Callable[[Nested], Nested], input: Nested) -> RecordedPass:
+    """Run ``compute(input)`` as part of autograd and return the record for `run_backward`."""
+    before = _recording.recorded
+    try:
+        with torch.enable_grad():
+            recorded = RecordedPass(nested.map_leaves(cut_off, input), None)
+            _recording.recorded = recorded
+            recorded.output = compute(recorded.input)
+    finally:
+        _recording.recorded = before
+    return recorded
+
+
+def record_alone(compute: Callable[[Nested], Nested], input: Nested) -> RecordedPass:
+    """Run ``compute(input)`` of a layer that computes all its gradients itself.
+
+    Input and output are plain. A `forward` of a layer inside records a pass of its own.
+    """
+    before = _recording.recorded
+    _recording.recorded = None
+    try:
+        with torch.enable_grad():
+            plain = nested.map_leaves(detached, input)
+            recorded = RecordedPass(plain, nested.map_leaves(detached, compute(plain)))
+    finally:
+        _recording.recorded = before
+    recorded.linked = False
+    return recorded
+
+
+_calling_code: set[CodeType] = {torch.nn.Module._call_impl.__code__}
+
+
+def marks_a_call(function: Any) -> Any:
+    """Mark a function that runs modules as part of autograd, for `inside_a_call`."""
+    _calling_code.add(function.__code__)
+    return function
+
+
+def inside_a_call() -> bool:
+    """Return whether this thread is inside a module's call, ``module(input)``.
+
+    The stack says so, because a counter in each call would cost a small layer more.
+    """
+    frame = sys._getframe(1).f_back
+    while frame is not None and frame.f_code is not record_alone.__code__:
+        if frame.f_code in _calling_code:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def cut_off(x: Nested) -> Nested:
+    """Return `x` as a leaf of autograd that requires gradients, if it is a tensor of floats."""
+    if isinstance(x, torch.Tensor) and (x.is_floating_point() or x.is_complex()):
+        return x.detach().requires_grad_()
+    return x
+
+
+def detached(x: Nested) -> Nested:
+    """Return `x` outside autograd, if it is a tensor."""
+    return x.detach() if isinstance(x, torch.Tensor) else x
