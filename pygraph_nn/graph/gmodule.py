@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import graphviz
@@ -13,7 +13,7 @@ import torch
 from .. import nested
 from ..errors import GraphError, has_place, type_name, with_place
 from ..nested import Nested
-from ..nn.core import add_class, as_layer, calls_are_watched, run_module
+from ..nn.core import add_class, as_layer, calls_are_watched, keep_values, run_module
 from ..node import Node
 from . import fx, shape_inference
 from .node_shapes import NodeShapes
@@ -132,7 +132,16 @@ class gModule(GraphStructure):
             if explained is error:
                 raise
             raise explained from error
+        keep_values(self, values)
         return value
+
+    def member_outputs(
+        self, values: Sequence[Nested]
+    ) -> Iterator[tuple[torch.nn.Module | None, Nested]]:
+        """Yield the modules of the nodes and their outputs, the last first; see `Module`."""
+        for step in reversed(self.steps):
+            if step.module is not None:
+                yield self._modules[step.module], values[step.slot]
 
     def run_node(self, step: Step, input: Nested) -> Nested:
         """Run the module of `step` on `input`; override this to change how nodes run."""

@@ -155,6 +155,7 @@ def _dropout(dropout: nn.Dropout, x: Tensor, key: int, workspace: Workspace) -> 
         return None
     if not dropout.training or dropout.p == 0:
         return x
+    dropout.drop_noise()
     y: Tensor = Dropout.apply(workspace, key, x, dropout.p)
     return y
 

@@ -15,7 +15,7 @@ from .foreign import Function, as_layer, function, module, unwrapped
 from .inplace import writable
 from .module import Module, check_overrides, run_module, warn_of_ignored_backward
 from .protocol import differentiable, input_gradients
-from .recording import cut_off, detached, is_recording
+from .recording import cut_off, detached, is_recording, keep_values
 from .reference import in_reference_mode, reference_mode
 from .routes import Element, Route, Slice, Whole, Wrapped
 
@@ -45,6 +45,7 @@ __all__ = [
     "module",
     "reference_mode",
     "is_recording",
+    "keep_values",
     "warn_of_ignored_backward",
     "run_module",
     "unwrapped",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -135,10 +135,6 @@ class Module(Passes, root=True):
         return None
 
     # Modules inside
-
-    def members(self) -> Iterator[torch.nn.Module]:
-        """Yield the modules directly inside; only a container has any."""
-        return iter(())
 
     def listModules(self) -> list[torch.nn.Module]:
         """Return this module and all modules inside, each before its own members.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +20,10 @@ from .calling import all_plain
 from .overrides import GRADIENTS, HALVES, first_class
 
 _ASSIGNED = {"_output", "_gradInput"}  # what a user's methods assigned to Torch7's fields
+
+
+# The modules whose forward was called, by id.
+_recorders: weakref.WeakValueDictionary[int, Passes] = weakref.WeakValueDictionary()
 
 
 class _Calls(threading.local):
@@ -77,19 +82,31 @@ class Passes(Base):
         # Before the new pass, so that only one of them occupies memory.
         self._records.forget()
         if not torch.is_grad_enabled() and not own_gradients.running():
-            return self.updateOutput(input)
+            return self._without_gradients(input, self.updateOutput(input))
         recorded = self.record(input)
-        self._records.keep(recorded)
+        self._keep(recorded)
         return recorded.detached_output()
 
     def _forward_inside(self, input: Nested) -> Nested:
         """Return the output as part of another module's run, and record this part too."""
         output = self._compute(input, apart=False)
-        if not GRADIENTS.isdisjoint(self._overrides) or not torch.is_grad_enabled():
-            return output  # the call has recorded itself, or there is nothing to record
-        self._records.keep(recording.RecordedPass(input, output, inside=True))
+        if not torch.is_grad_enabled():
+            return self._without_gradients(input, output)
+        if not GRADIENTS.isdisjoint(self._overrides):
+            return output  # the call has recorded itself
+        self._keep(recording.RecordedPass(input, output, inside=True))
         # A copy, so that nothing computed in place in the output changes the record.
         return nested.clone(output)
+
+    def _without_gradients(self, input: Nested, output: Nested) -> Nested:
+        recorded = recording.RecordedPass(input, output)
+        recorded.gradients = False
+        self._keep(recorded)
+        return output
+
+    def _keep(self, recorded: recording.RecordedPass) -> None:
+        self._records.keep(recorded)
+        _recorders[id(self)] = self
 
     def _compute(self, input: Nested, apart: bool) -> Nested:
         """Return the output by `updateOutput`, with the module's own gradients if it has any.
@@ -235,7 +252,7 @@ class Passes(Base):
         """
         with repeat.repeated(self, self.place):
             recorded = recording.record(compute, input)
-        self._records.keep(recorded)
+        self._keep(recorded)
         return recorded
 
     # Torch7's fields
@@ -243,15 +260,28 @@ class Passes(Base):
     @property
     def recorded_pass(self) -> recording.RecordedPass | None:
         """The last `forward` of this thread; None before it and after `clearState`."""
-        return self._records.last()
+        recorded = self._records.last()
+        return recorded if recorded is not None and recorded.gradients else None
 
     @property
     def output(self) -> Nested:
-        """The output of the last `forward`, or what `updateOutput` assigned; None before it."""
+        """The output of the last `forward`, of this module or of a container that ran it.
+
+        It is outside autograd; None before any `forward`. If `updateOutput` assigned it, it is the
+        assigned value.
+
+        Raises:
+            GraphError: the last `forward` of a container ran this module and did not keep the value
+                (under `torch.no_grad`, or inside a module that is no container).
+        """
         if "_output" in self.__dict__:
             return self.__dict__["_output"]
-        recorded = self.recorded_pass
-        return None if recorded is None else recorded.detached_output()
+        recorded, top = self._last_run()
+        if recorded is None:
+            return None
+        if top is self:
+            return recorded.detached_output()
+        return nested.map_leaves(recording.detached, self._value_in(recorded, top))
 
     @output.setter
     def output(self, value: Nested) -> None:
@@ -259,15 +289,72 @@ class Passes(Base):
 
     @property
     def gradInput(self) -> Nested:
-        """The result of the last backward pass, or what `updateGradInput` assigned; None before."""
+        """The result of the last backward pass, or what `updateGradInput` assigned; None before.
+
+        Raises:
+            GraphError: a container ran this module since.
+        """
         if "_gradInput" in self.__dict__:
             return self.__dict__["_gradInput"]
-        recorded = self.recorded_pass
+        recorded = self.own_last_pass()
         return None if recorded is None else recorded.grad_input
 
     @gradInput.setter
     def gradInput(self, value: Nested) -> None:
         self.__dict__["_gradInput"] = value
+
+    def own_last_pass(self) -> recording.RecordedPass | None:
+        """Return the last `forward` of this module; None before it.
+
+        Raises:
+            GraphError: a container ran this module since.
+        """
+        recorded, top = self._last_run()
+        if recorded is not None and top is not self:
+            raise self._not_kept(top)
+        return recorded
+
+    def _last_run(self) -> tuple[recording.RecordedPass | None, Passes]:
+        """Return the last recorded pass in which this module may have run, and whose it is."""
+        last, owner = self._records.last(), self
+        for reference in _recorders.valuerefs():
+            top = reference()
+            recorded = None if top is None else top._records.last()
+            if top is None or recorded is None or (last and recorded.number < last.number):
+                continue
+            if any(inner is self for inner in top.modules()):
+                last, owner = recorded, top
+        return last, owner
+
+    def _value_in(self, recorded: recording.RecordedPass, top: Passes) -> Nested:
+        """Return the output of this module in a pass of `top`."""
+        for container in top.modules():
+            values = recorded.values.get(id(container))
+            if values is not None and isinstance(container, Passes):
+                for member, value in container.member_outputs(values):
+                    if member is self:
+                        return value
+        raise self._not_kept(top)
+
+    def _not_kept(self, top: Passes) -> GraphError:
+        return GraphError(
+            f"{self.place()}: the last forward of {top.place()} ran this module, or could have, "
+            "and did not keep this value. pygraph_nn.trace(g, input, gradOutput) shows all values "
+            "in a gModule; or call forward and backward of this module itself"
+        )
+
+    def member_outputs(
+        self, values: Sequence[Nested]
+    ) -> Iterator[tuple[torch.nn.Module | None, Nested]]:
+        """Yield members and their outputs, the last first, from what `recording.keep_values` kept.
+
+        `values` are the outputs in order of `members`.
+        """
+        yield from reversed(list(zip(self.members(), values, strict=False)))
+
+    def members(self) -> Iterator[torch.nn.Module]:
+        """Yield the modules directly inside; only a container has any."""
+        return iter(())
 
     def clearState(self) -> Passes:
         """Forget the last forward pass, in this module and all submodules."""

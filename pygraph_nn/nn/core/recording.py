@@ -37,10 +37,12 @@ class RecordedPass:
         output: the nested output, part of autograd.
         linked: whether autograd connects them. It does not for a layer that computes all its
             gradients itself.
+        gradients: whether backward can go through it, because it did not run under no_grad.
         inside: whether the pass is a part of another one, so that `input` is no leaf of autograd.
         call: a weak reference to the call of a layer with gradient methods of its own; else None.
         request: what the running backward pass asks for, for the layers inside.
-        members: for each container that ran, itself and the outputs of its members.
+        values: what each container that ran has kept of its members, by the container's id; see
+            `Module.member_outputs`.
         number: passes count up, so the larger one is the later.
         grad_output: the gradOutput of the last backward pass, not a copy; None before one.
         grad_input: its result; None before one.
@@ -50,10 +52,11 @@ class RecordedPass:
         self.input = input
         self.output = output
         self.linked = True
+        self.gradients = True
         self.inside = inside
         self.call: Callable[[], Any] | None = None
         self.request = Request()
-        self.members: list[tuple[torch.nn.Module, Sequence[Nested]]] = []
+        self.values: dict[int, Sequence[Nested]] = {}
         self.number = next(_numbers)
         self.grad_output: Nested = None
         self.grad_input: Nested = None
@@ -65,6 +68,12 @@ class RecordedPass:
 
 class _Recording(threading.local):
     recorded: RecordedPass | None = None
+
+
+def keep_values(container: torch.nn.Module, values: Sequence[Nested]) -> None:
+    """Keep `values` of the members of `container` in the pass being recorded, if there is one."""
+    if _recording.recorded is not None:
+        _recording.recorded.values[id(container)] = values
 
 
 _recording = _Recording()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 
 from ...errors import GraphError, type_name
 from ..core.module import Module, run_module, warn_of_ignored_backward
+from ..core.recording import keep_values
 from ..core.shapes import expect_table, sample_dimension
 
 
@@ -37,6 +39,13 @@ class Container(Module):
     def get(self, index: int) -> torch.nn.Module:
         """Return the module at `index`, from 0."""
         return list(self.members())[index]
+
+    def run_members(self, inputs: Iterable[Any]) -> list[Any]:
+        """Run each member on its own input, as part of autograd, and return the outputs."""
+        pairs = zip(self.members(), inputs, strict=False)
+        outputs = [run_module(module, x, apart=not self._calls_backward) for module, x in pairs]
+        keep_values(self, outputs)
+        return outputs
 
     def size(self) -> int:
         """Return the number of modules in the container."""
@@ -132,8 +141,11 @@ class Sequential(Container):
         return removed
 
     def updateOutput(self, input: Any) -> Any:
+        outputs = []
         for module in self.members():
             input = run_module(module, input)
+            outputs.append(input)
+        keep_values(self, outputs)
         return input
 
     def __repr__(self) -> str:
@@ -164,7 +176,7 @@ class ConcatTable(_Branches):
     """Applies all modules to the same input and returns a table of outputs (``nn.ConcatTable``)."""
 
     def updateOutput(self, input: Any) -> list[Any]:
-        return [run_module(module, input) for module in self.members()]
+        return self.run_members(itertools.repeat(input))
 
 
 class ParallelTable(_Branches):
@@ -180,8 +192,7 @@ class ParallelTable(_Branches):
 
     def updateOutput(self, input: Any) -> list[Any]:
         elements = expect_table(self.torch7_name(), input, self.size())
-        pairs = zip(self.members(), elements, strict=False)
-        return [run_module(module, x, apart=True) for module, x in pairs]
+        return self.run_members(elements)
 
 
 class Concat(_Branches):
@@ -198,7 +209,7 @@ class Concat(_Branches):
         self.dimension = dimension
 
     def updateOutput(self, input: Any) -> torch.Tensor:
-        outputs = [run_module(module, input) for module in self.members()]
+        outputs = self.run_members(itertools.repeat(input))
         if not outputs:
             raise GraphError(f"{self.torch7_name()} holds no modules: call add(module) first")
         return self.join(outputs, sample_dimension(self, self.dimension, None, outputs[0]))
@@ -254,8 +265,7 @@ class Parallel(_Branches):
                 f"{self.torch7_name()} holds {self.size()} modules, but an input of shape "
                 f"{tuple(input.shape)} has {len(slices)} slices"
             )
-        pairs = zip(self.members(), slices, strict=False)
-        outputs = [run_module(module, x, apart=True) for module, x in pairs]
+        outputs = self.run_members(slices)
         dimension = sample_dimension(self, self.outputDimension, None, outputs[0])
         return torch.cat(outputs, dimension)
 

@@ -9,6 +9,7 @@ import torch
 
 from ...errors import GraphError
 from ..core.module import run_module
+from ..core.recording import keep_values
 from ..core.shapes import expect_table
 from .containers import Container
 
@@ -23,7 +24,7 @@ class Decorator(Container):
         self.add(module)
 
     def updateOutput(self, input: Any) -> Any:
-        return run_module(self.get(0), input, apart=True)
+        return self.run_members([input])[0]
 
     def __repr__(self) -> str:
         return f"{self.torch7_name()} @ {self.get(0)}"
@@ -50,8 +51,8 @@ class Bottle(Decorator):
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         folded = input.dim() - self.nInputDim + 1  # dimensions to fold into one
         if folded < 2:
-            return run_module(self.get(0), input, apart=True)
-        output = run_module(self.get(0), input.flatten(0, folded - 1), apart=True)
+            return self.run_members([input])[0]
+        output: torch.Tensor = self.run_members([input.flatten(0, folded - 1)])[0]
         if output.dim() != self.nOutputDim:
             raise GraphError(
                 f"{self}: wrong number of output dims on module. Expected: {self.nOutputDim} but "
@@ -108,11 +109,12 @@ class MapTable(Container):
         if not self.size():
             raise GraphError(f"{self.torch7_name()} holds no module: call add(module) first")
         if self.shared:
-            return [run_module(self.get(0), x, apart=True) for x in elements]
+            outputs = [run_module(self.get(0), x, apart=True) for x in elements]
+            keep_values(self, outputs[-1:])
+            return outputs
         if self.size() < len(elements):
             self.resize(len(elements))
-        pairs = zip(self.members(), elements, strict=False)
-        return [run_module(module, x, apart=True) for module, x in pairs]
+        return self.run_members(elements)
 
     def __repr__(self) -> str:
         if not self.size():

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from ... import torch7_random
 from ...errors import GraphError
 from ..core.inplace import writable
-from ..core.module import Module
+from ..core.noise import NoiseLayer
 from ..core.reference import in_reference_mode
 from ..core.rows import elementwise
 from ..core.shapes import expect_image
@@ -25,7 +25,7 @@ def bernoulli(p: float, shape: torch.Size, like: torch.Tensor) -> torch.Tensor:
     return torch7_random.bernoulli_(torch.empty(shape, dtype=like.dtype), p).to(like.device)
 
 
-class Dropout(Module):
+class Dropout(NoiseLayer):
     """Zeroes elements with probability `p` during training (``nn.Dropout``); any shape.
 
     The remaining elements are scaled by 1 / (1 - p) during training.
@@ -37,7 +37,7 @@ class Dropout(Module):
         stochasticInference: Drop during evaluation too.
 
     Attributes:
-        noise: The last mask drawn in `reference_mode`.
+        noise: The last mask, if it was drawn in `reference_mode`, with `v1` or with `inplace`.
 
     Raises:
         GraphError: If `p` is not in [0, 1).
@@ -57,7 +57,6 @@ class Dropout(Module):
         self.v2 = not v1
         self.inplace = inplace
         self.stochastic_inference = stochasticInference
-        self.noise: torch.Tensor | None = None
 
     def setp(self, p: float) -> None:
         """Set the probability.
@@ -76,8 +75,9 @@ class Dropout(Module):
             return input
         if self.training or self.stochastic_inference:
             if self.v2 and not self.inplace and not in_reference_mode():
+                self.drop_noise()
                 return F.dropout(input, self.p)
-            noise = self._mask(input)
+            self.noise = noise = self._mask(input)
             return input.mul_(noise) if self.inplace else input * noise
         if not self.v2:
             return input.mul_(1 - self.p) if self.inplace else input * (1 - self.p)
@@ -85,8 +85,6 @@ class Dropout(Module):
 
     def _mask(self, input: torch.Tensor) -> torch.Tensor:
         noise = bernoulli(1 - self.p, input.shape, input)
-        if in_reference_mode():
-            self.noise = noise
         return noise.div_(1 - self.p) if self.v2 else noise
 
     def title(self) -> str:
@@ -97,7 +95,7 @@ class Dropout(Module):
         return f"nn.Dropout({self.p:f})"
 
 
-class SpatialDropout(Module):
+class SpatialDropout(NoiseLayer):
     """Zeroes whole planes with probability `p` during training (``nn.SpatialDropout``).
 
     The input is (planes, height, width) or (batch, planes, height, width). As in the first version
@@ -108,7 +106,7 @@ class SpatialDropout(Module):
         stochasticInference: Drop during evaluation too.
 
     Attributes:
-        noise: The last mask drawn in `reference_mode`, (planes, 1, 1) or (batch, planes, 1, 1).
+        noise: The last mask, (planes, 1, 1) or (batch, planes, 1, 1).
 
     Raises:
         GraphError: If `p` is not in [0, 1], or at run time if the input has another number of
@@ -119,7 +117,6 @@ class SpatialDropout(Module):
         super().__init__()
         self.setp(0.5 if p is None else p)
         self.stochastic_inference = bool(stochasticInference)
-        self.noise: torch.Tensor | None = None
 
     def setp(self, p: float) -> None:
         """Set the probability.
@@ -135,16 +132,14 @@ class SpatialDropout(Module):
         expect_image(self, input)
         if not (self.training or self.stochastic_inference):
             return input * (1 - self.p)
-        noise = bernoulli(1 - self.p, torch.Size((*input.shape[:-2], 1, 1)), input)
-        if in_reference_mode():
-            self.noise = noise
+        self.noise = noise = bernoulli(1 - self.p, torch.Size((*input.shape[:-2], 1, 1)), input)
         return input * noise
 
     def __repr__(self) -> str:
         return f"{self.torch7_name()}({self.p:f})"
 
 
-class WhiteNoise(Module):
+class WhiteNoise(NoiseLayer):
     """Adds normal noise during training and its mean during evaluation (``nn.WhiteNoise``).
 
     The input has any shape.
@@ -159,16 +154,16 @@ class WhiteNoise(Module):
         super().__init__()
         self.mean = 0 if mean is None else mean
         self.std = 0.1 if std is None else std
-        self.noise: torch.Tensor | None = None
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         if not self.training:
             return input + self.mean if self.mean else input
         if not in_reference_mode():
+            self.drop_noise()
             return input + torch.randn_like(input) * self.std + self.mean
         noise = torch.empty(input.shape, dtype=input.dtype)
-        self.noise = torch7_random.normal_(noise, self.mean, self.std).to(input.device)
-        return input + self.noise
+        self.noise = noise = torch7_random.normal_(noise, self.mean, self.std).to(input.device)
+        return input + noise
 
     def __repr__(self) -> str:
         return f"{self.torch7_name()} mean: {self.mean:f}, std: {self.std:f}"

@@ -115,7 +115,7 @@ class BatchNormalization(Module):
 
     def _last_batch(self) -> torch.Tensor | None:
         """Return the last batch by feature, (nOutput, values)."""
-        recorded = self.recorded_pass
+        recorded = self.own_last_pass()
         if recorded is None or recorded.input.dim() != self.n_dim:
             return None
         return recorded.input.detach().transpose(0, 1).flatten(1)

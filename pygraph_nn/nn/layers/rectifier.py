@@ -9,6 +9,7 @@ from ... import torch7_random
 from ...errors import GraphError
 from ..core.inplace import inplace_flag, writable
 from ..core.module import Module
+from ..core.noise import NoiseLayer
 from ..core.reference import in_reference_mode
 from ..core.rows import elementwise
 from .transfer import HardTanh
@@ -149,7 +150,7 @@ class PReLU(Module):
         return F.prelu(input, self.weight)
 
 
-class RReLU(Module):
+class RReLU(NoiseLayer):
     """Returns x where x > 0, else a random slope times x, element by element (``nn.RReLU``).
 
     During training each slope is uniform on [l, u), during evaluation it is (l + u) / 2.
@@ -168,14 +169,15 @@ class RReLU(Module):
         if not 0 <= self.lower <= self.upper:
             raise GraphError(f"nn.RReLU({l}, {u}): the slopes must satisfy 0 <= l <= u")
         self.inplace = inplace_flag("nn.RReLU", inplace)
-        self.noise: torch.Tensor | None = None
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         if self.inplace:
             input = writable(input)
         if self.training and in_reference_mode():
-            self.noise = self._slopes(input.detach())
-            return input.mul_(self.noise) if self.inplace else input * self.noise
+            self.noise = slopes = self._slopes(input.detach())
+            return input.mul_(slopes) if self.inplace else input * slopes
+        if self.training:
+            self.drop_noise()
         return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
     def _slopes(self, input: torch.Tensor) -> torch.Tensor:
