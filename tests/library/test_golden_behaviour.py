@@ -266,8 +266,8 @@ def test_verbose(capsys: pytest.CaptureFixture[str]) -> None:
 def test_fields() -> None:
     g = net()
     ours = {name for name in FACT["fields"] if hasattr(g, name)}
-    # `modules` is PyTorch's method, and `members()` returns Torch7's list; `_type` is `type()`.
-    assert ours == set(FACT["fields"]) - {"_type"}
+    # `modules` is PyTorch's method, and `members()` returns Torch7's list.
+    assert ours == set(FACT["fields"])
     assert len(list(g.members())) == len(g)
 
 

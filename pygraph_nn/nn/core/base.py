@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 
 from ...errors import GraphError, type_name
-from . import flat_parameters, overrides
+from . import assignment, flat_parameters, overrides
 
 
 class Base(torch.nn.Module):
@@ -20,6 +20,8 @@ class Base(torch.nn.Module):
     is noted when the class is defined or the object is assigned to, so that a plain layer does not
     have to look when it runs.
     """
+
+    torch7_parameters: frozenset[str] = frozenset()  # the fields that Torch7 trains
 
     _root: type[Base]  # Module or Criterion
     _overrides: frozenset[str] = frozenset()  # the names of overridden methods
@@ -38,6 +40,9 @@ class Base(torch.nn.Module):
             cls._root = cls
         if hasattr(cls, "_root"):
             cls._note_methods()
+        if assignment.of_a_user(cls):
+            for name in assignment.CHECKED.keys() & cls.__dict__.keys():
+                setattr(cls, name, assignment.CHECKED[name](cls.__dict__[name]))
 
     @classmethod
     def _note_methods(cls) -> None:
@@ -45,9 +50,12 @@ class Base(torch.nn.Module):
         cls._plain = cls._overrides.isdisjoint(overrides.OF_A_CALL)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
         if name in overrides.OVERRIDABLE:
+            super().__setattr__(name, value)
             self._note_own_methods()
+        else:
+            meant = assignment.registered(self, name, value, self.torch7_parameters)
+            super().__setattr__(name, meant)
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
@@ -96,7 +104,26 @@ class Base(torch.nn.Module):
             message = f"{self.place()}: {overrides.way_out(ignored)}"
             warnings.warn(message, RuntimeWarning, stacklevel=4)
 
+    @property
+    def train(self) -> assignment.Training:
+        """PyTorch's method ``train(mode)``, and Torch7's field ``if self.train``."""
+        return assignment.Training(self)
+
+    @train.setter
+    def train(self, value: bool) -> None:
+        self.training = bool(value)
+
     # Parameters
+
+    def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, Any]]:
+        """Yield the parameters with their names, as any PyTorch module.
+
+        Raises:
+            GraphError: a list of modules was changed after its assignment, so that the parameters
+                in it are unknown.
+        """
+        assignment.check_registered(self)
+        return super().named_parameters(*args, **kwargs)
 
     def zeroGradParameters(self) -> None:
         """Set all gradients to zero, in place; call members that override this method."""
@@ -145,14 +172,52 @@ class Base(torch.nn.Module):
         return (torch.empty(0) if first is None else first.detach()).type()
 
     @property
+    def _type(self) -> str:
+        """Torch7's field for `type`."""
+        name: str = self.type()
+        return name
+
+    @_type.setter
+    def _type(self, value: str) -> None:
+        if value != self._type:
+            raise GraphError(
+                f"{self.place()}._type = {value!r}: the parameters are {self._type}. To convert "
+                f"them, call type({value!r})"
+            )
+
+    @property
     def gradWeight(self) -> torch.Tensor | None:
         """The gradient of `weight`, Torch7's name for ``weight.grad``."""
         return self.weight.grad  # type: ignore[return-value]
+
+    @gradWeight.setter
+    def gradWeight(self, value: torch.Tensor | None) -> None:
+        self._set_gradient("weight", value)
 
     @property
     def gradBias(self) -> torch.Tensor | None:
         """The gradient of `bias`, Torch7's name for ``bias.grad``."""
         return self.bias.grad  # type: ignore[return-value]
+
+    @gradBias.setter
+    def gradBias(self, value: torch.Tensor | None) -> None:
+        self._set_gradient("bias", value)
+
+    def _set_gradient(self, name: str, value: torch.Tensor | None) -> None:
+        parameter = self._parameters.get(name)
+        field = f"{self.place()}.grad{name.capitalize()}"
+        if value is None or (parameter is None and not value.numel()):
+            if parameter is not None:
+                parameter.grad = None
+        elif parameter is None:
+            raise GraphError(f"{field}: there is no {name} yet. Assign self.{name} first")
+        elif value.shape != parameter.shape:
+            raise GraphError(
+                f"{field}: got shape {tuple(value.shape)} for a {name} of shape "
+                f"{tuple(parameter.shape)}"
+            )
+        else:
+            parameter.grad = value
 
     # Copies
 

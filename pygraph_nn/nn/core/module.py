@@ -39,6 +39,8 @@ class Module(Passes, root=True):
         commutative: whether the order of the inputs does not matter.
     """
 
+    torch7_parameters = frozenset({"weight", "bias"})
+
     sign: str | None = None
     commutative = False
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import torch
 
@@ -15,34 +13,24 @@ from ... import nested
 from ...errors import GraphError, type_name
 from ...nested import Nested
 from . import gradient_buffers, own_gradients, protocol, recording, repeat
-from .base import Base
 from .calling import all_plain
 from .overrides import GRADIENTS, HALVES, first_class
-
-_ASSIGNED = {"_output", "_gradInput"}  # what a user's methods assigned to Torch7's fields
-
-
-# The modules whose forward was called, by id.
-_recorders: weakref.WeakValueDictionary[int, Passes] = weakref.WeakValueDictionary()
+from .results import Results
 
 
 class _Calls(threading.local):
-    module: Base | None = None  # whose `forward` torch.nn.Module.__call__ is about to call
+    module: Passes | None = None  # whose `forward` torch.nn.Module.__call__ is about to call
     apart = False  # see `Module.run_as_member`
 
 
 _calls = _Calls()
 
 
-class Passes(Base):
+class Passes(Results):
     """A layer that runs forward and backward. A subclass computes in `updateOutput`."""
 
     # Whether the class that defines updateOutput, or a base of it, defines a gradient of it too.
     _has_own_gradient = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._records = recording.Records()
 
     @classmethod
     def _note_methods(cls) -> None:
@@ -103,10 +91,6 @@ class Passes(Base):
         recorded.gradients = False
         self._keep(recorded)
         return output
-
-    def _keep(self, recorded: recording.RecordedPass) -> None:
-        self._records.keep(recorded)
-        _recorders[id(self)] = self
 
     def _compute(self, input: Nested, apart: bool) -> Nested:
         """Return the output by `updateOutput`, with the module's own gradients if it has any.
@@ -254,127 +238,6 @@ class Passes(Base):
             recorded = recording.record(compute, input)
         self._keep(recorded)
         return recorded
-
-    # Torch7's fields
-
-    @property
-    def recorded_pass(self) -> recording.RecordedPass | None:
-        """The last `forward` of this thread; None before it and after `clearState`."""
-        recorded = self._records.last()
-        return recorded if recorded is not None and recorded.gradients else None
-
-    @property
-    def output(self) -> Nested:
-        """The output of the last `forward`, of this module or of a container that ran it.
-
-        It is outside autograd; None before any `forward`. If `updateOutput` assigned it, it is the
-        assigned value.
-
-        Raises:
-            GraphError: the last `forward` of a container ran this module and did not keep the value
-                (under `torch.no_grad`, or inside a module that is no container).
-        """
-        if "_output" in self.__dict__:
-            return self.__dict__["_output"]
-        recorded, top = self._last_run()
-        if recorded is None:
-            return None
-        if top is self:
-            return recorded.detached_output()
-        return nested.map_leaves(recording.detached, self._value_in(recorded, top))
-
-    @output.setter
-    def output(self, value: Nested) -> None:
-        self.__dict__["_output"] = value
-
-    @property
-    def gradInput(self) -> Nested:
-        """The result of the last backward pass, or what `updateGradInput` assigned; None before.
-
-        Raises:
-            GraphError: a container ran this module since.
-        """
-        if "_gradInput" in self.__dict__:
-            return self.__dict__["_gradInput"]
-        recorded = self.own_last_pass()
-        return None if recorded is None else recorded.grad_input
-
-    @gradInput.setter
-    def gradInput(self, value: Nested) -> None:
-        self.__dict__["_gradInput"] = value
-
-    def own_last_pass(self) -> recording.RecordedPass | None:
-        """Return the last `forward` of this module; None before it.
-
-        Raises:
-            GraphError: a container ran this module since.
-        """
-        recorded, top = self._last_run()
-        if recorded is not None and top is not self:
-            raise self._not_kept(top)
-        return recorded
-
-    def _last_run(self) -> tuple[recording.RecordedPass | None, Passes]:
-        """Return the last recorded pass in which this module may have run, and whose it is."""
-        last, owner = self._records.last(), self
-        for reference in _recorders.valuerefs():
-            top = reference()
-            recorded = None if top is None else top._records.last()
-            if top is None or recorded is None or (last and recorded.number < last.number):
-                continue
-            if any(inner is self for inner in top.modules()):
-                last, owner = recorded, top
-        return last, owner
-
-    def _value_in(self, recorded: recording.RecordedPass, top: Passes) -> Nested:
-        """Return the output of this module in a pass of `top`."""
-        for container in top.modules():
-            values = recorded.values.get(id(container))
-            if values is not None and isinstance(container, Passes):
-                for member, value in container.member_outputs(values):
-                    if member is self:
-                        return value
-        raise self._not_kept(top)
-
-    def _not_kept(self, top: Passes) -> GraphError:
-        return GraphError(
-            f"{self.place()}: the last forward of {top.place()} ran this module, or could have, "
-            "and did not keep this value. pygraph_nn.trace(g, input, gradOutput) shows all values "
-            "in a gModule; or call forward and backward of this module itself"
-        )
-
-    def member_outputs(
-        self, values: Sequence[Nested]
-    ) -> Iterator[tuple[torch.nn.Module | None, Nested]]:
-        """Yield members and their outputs, the last first, from what `recording.keep_values` kept.
-
-        `values` are the outputs in order of `members`.
-        """
-        yield from reversed(list(zip(self.members(), values, strict=False)))
-
-    def members(self) -> Iterator[torch.nn.Module]:
-        """Yield the modules directly inside; only a container has any."""
-        return iter(())
-
-    def clearState(self) -> Passes:
-        """Forget the last forward pass, in this module and all submodules."""
-        for module in self.modules():
-            if isinstance(module, Passes):
-                module._records.clear()
-                for name in _ASSIGNED & module.__dict__.keys():
-                    module.__dict__[name] = nested.map_leaves(_emptied, module.__dict__[name])
-        return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A recorded pass is tied to autograd and belongs to this object, not to its copies.
-        state = {**self.__dict__, "_records": recording.Records()}
-        for name in _ASSIGNED & state.keys():
-            state[name] = nested.map_leaves(recording.detached, state[name])
-        return state
-
-
-def _emptied(x: Nested) -> Nested:
-    return torch.empty(0, dtype=x.dtype, device=x.device) if isinstance(x, torch.Tensor) else None
 
 
 def _run_own() -> Callable[[Passes, Nested, bool], Nested]:
