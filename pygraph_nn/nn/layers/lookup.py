@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -124,11 +123,8 @@ class OneHot(Module):
         at_least_1("nn.OneHot", outputSize=outputSize)
         self.outputSize = outputSize
 
-    def forward(self, input: Any) -> Any:
-        """Return the vectors for `input`, a tensor or one Python number."""
-        return super().forward(torch.tensor(input) if isinstance(input, int) else input)
-
-    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+    def updateOutput(self, input: torch.Tensor | int) -> torch.Tensor:
+        input = torch.tensor(input) if isinstance(input, int) else input
         dtype = input.dtype if input.is_floating_point() else torch.get_default_dtype()
         classes = torch.arange(self.outputSize, device=input.device)
         return (input.detach().unsqueeze(-1) == classes).to(dtype)
