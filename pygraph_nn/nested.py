@@ -103,6 +103,11 @@ def pairs(a: Nested, b: Nested, what: str, place: str = "") -> Iterator[tuple[An
         yield a, b
 
 
+def as_table(value: Nested) -> Nested:
+    """Return `value` if it is a table, else a table of one element, `value`."""
+    return value if isinstance(value, (list, tuple, dict)) else [value]
+
+
 def describe(tree: Nested) -> str:
     """Return the shapes in `tree` for an error message: ``[(2, 3), [(4,), 5]]``."""
     if isinstance(tree, torch.Tensor):

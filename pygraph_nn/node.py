@@ -49,9 +49,12 @@ class Node:
         inputs: the nodes whose values it takes, in order.
         successors: the nodes declared to take its value (nngraph's reverseMap).
         annotations: name, description and graphAttributes, see `annotate`.
+        in_list: whether its only input was passed in a list, ``module([node])``.
         group: the names of the groups it was declared in, from the outside.
         declared_at: the ``file:line`` that declared it.
     """
+
+    in_list = False
 
     def __init__(
         self,
@@ -244,6 +247,7 @@ def make_node(module: torch.nn.Module, inputs: Any) -> Node:
             raise expecting_node(node, "inputs", i)
     node = Node(module)
     node.take(nodes)
+    node.in_list = len(nodes) == 1 and nodes[0] is not inputs
     return node
 
 

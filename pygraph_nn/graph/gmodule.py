@@ -111,11 +111,13 @@ class gModule(GraphStructure):
         value: Nested = None
         try:
             for step in self.steps:
-                slot, sources, name, _, _ = step
-                if len(sources) == 1:
+                slot, sources, name, _, _, table = step
+                if not table:
                     value = values[sources[0]]
                 else:
                     value = [values[source] for source in sources]
+                    if len(value) == 1:
+                        value = nested.as_table(value[0])
                 if watching:
                     value = self._run_watched(step, value, watching)
                 elif name is None:
@@ -256,6 +258,7 @@ class gModule(GraphStructure):
             self._modules[name] = as_layer(module)  # type: ignore[arg-type]
         for node, replaced in zip(self.forwardnodes, self.node_modules, strict=True):
             node.module = replaced
+        self.steps = self._make_steps()
         return replacement
 
 

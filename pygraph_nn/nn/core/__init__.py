@@ -15,6 +15,7 @@ from .module import Module, run_module
 from .protocol import cut_off, detached, differentiable, input_gradients
 from .reference import in_reference_mode, reference_mode
 from .routes import Element, Route, Slice, Whole, Wrapped
+from .rows import elementwise
 
 __all__ = [
     "Criterion",
@@ -35,6 +36,7 @@ __all__ = [
     "cut_off",
     "detached",
     "differentiable",
+    "elementwise",
     "function",
     "in_reference_mode",
     "input_gradients",

@@ -66,6 +66,8 @@ class ModuleFromCriterion(Module):
     Returns the loss, (1,). The gradient of the target is zero.
     """
 
+    takes_table = True
+
     def __init__(self, criterion: Criterion) -> None:
         super().__init__()
         self.criterion = criterion

@@ -17,6 +17,11 @@ class _Foreign(Module):
 
     table: bool
 
+    @property
+    def takes_table(self) -> bool:
+        """Whether a table arrives as one list."""
+        return self.table
+
     def _call(self, function: Callable[..., Any], input: Any) -> Any:
         if isinstance(input, (list, tuple)) and not self.table:
             return function(*input)

@@ -118,6 +118,15 @@ class Module(torch.nn.Module):
 
     # What a layer knows of itself
 
+    @property
+    def takes_table(self) -> bool:
+        """Whether the input is a table of any length, also of one element; by default False.
+
+        Called on a list of one Node, such a layer gets a table of one element, and any other layer
+        gets the element itself, as in nngraph. A subclass sets it as an attribute of the class.
+        """
+        return False
+
     def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
         """Return whether the layer may run all time steps as one larger batch.
 
@@ -417,3 +426,8 @@ def run_module(module: torch.nn.Module, input: Nested) -> Nested:
     A plain call would take a table without tensors for missing Nodes.
     """
     return module.run(input) if isinstance(module, Module) else module(input)
+
+
+def takes_table(module: torch.nn.Module | None) -> bool:
+    """Return whether `module` is a layer that takes a table; see `Module.takes_table`."""
+    return isinstance(module, Module) and module.takes_table

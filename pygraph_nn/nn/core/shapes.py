@@ -18,8 +18,10 @@ def expect_table(layer: object, input: Any, at_least: int = 1) -> list[Any]:
         GraphError: If `input` is not a table or has fewer than `at_least` elements.
     """
     if not isinstance(input, (list, tuple)) or len(input) < at_least:
+        at_least_elements = f" of at least {elements(at_least)}" if at_least else ""
+        hint = ". A table of one element is a list: [x]" * isinstance(input, torch.Tensor)
         raise GraphError(
-            f"{layer}: expecting a table of at least {at_least} elements, got {_size(input)}"
+            f"{layer}: expecting a table{at_least_elements}, got {size_of(input)}{hint}"
         )
     return list(input)
 
@@ -31,12 +33,18 @@ def expect_pair(layer: object, input: Any, what: str = "two tensors") -> tuple[A
         GraphError: If `input` is not a table of two elements.
     """
     if not isinstance(input, (list, tuple)) or len(input) != 2:
-        raise GraphError(f"{layer}: expecting a table of {what}, got {_size(input)}")
+        raise GraphError(f"{layer}: expecting a table of {what}, got {size_of(input)}")
     return input[0], input[1]
 
 
-def _size(input: Any) -> str:
-    return f"{len(input)} elements" if isinstance(input, (list, tuple)) else type_name(input)
+def size_of(input: Any) -> str:
+    """Return the number of elements of a table, or the type of what is no list."""
+    return elements(len(input)) if isinstance(input, (list, tuple)) else type_name(input)
+
+
+def elements(count: int) -> str:
+    """Return ``1 element``, ``2 elements`` and so on."""
+    return f"{count} element" + "s" * (count != 1)
 
 
 def expect_same_shape(

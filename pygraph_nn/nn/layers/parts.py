@@ -80,6 +80,8 @@ class Index(Module):
         GraphError: At run time, if the indices are not a vector.
     """
 
+    takes_table = True
+
     def __init__(self, dimension: int) -> None:
         super().__init__()
         self.dimension = dimension
@@ -94,6 +96,8 @@ class Index(Module):
 
 class MaskedSelect(Module):
     """Selects the elements where a mask is not 0 (``nn.MaskedSelect``): [tensor, mask] to (n,)."""
+
+    takes_table = True
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         tensor, mask = expect_pair(self, input, "a tensor and a mask")
