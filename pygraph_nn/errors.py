@@ -30,6 +30,11 @@ class GraphError(ValueError):
     _has_place = False
 
 
+def is_plain(error: BaseException) -> bool:
+    """Return whether `error` is of a type that modules raise for a wrong input, not a subclass."""
+    return type(error) is GraphError or type(error) in _WRONG_INPUT
+
+
 def with_place(error: Exception, place: str, node: object) -> Exception:
     """Add `place`, which says where in the graph `error` was raised, and return the error to raise.
 
@@ -41,7 +46,7 @@ def with_place(error: Exception, place: str, node: object) -> Exception:
     """
     if has_place(error):
         return error
-    if type(error) is GraphError or type(error) in _WRONG_INPUT:
+    if is_plain(error):
         located = GraphError(f"{error}\n{place}")
         located.node = node
         located._has_place = True

@@ -244,15 +244,24 @@ def make_node(module: torch.nn.Module, inputs: Any) -> Node:
         )
     for i, node in enumerate(nodes):
         if not isinstance(node, Node):
-            raise expecting_node(node, "inputs", i)
+            raise expecting_node(node, "inputs", i, module, inputs)
     node = Node(module)
     node.take(nodes)
     node.in_list = len(nodes) == 1 and nodes[0] is not inputs
     return node
 
 
-def expecting_node(value: object, array: str, index: int) -> GraphError:
-    """Return the error for `value` at ``array[index]``, where a Node is expected."""
+def expecting_node(
+    value: object,
+    array: str,
+    index: int,
+    called: torch.nn.Module | None = None,
+    inputs: object = None,
+) -> GraphError:
+    """Return the error for `value` at ``array[index]``, where a Node is expected.
+
+    It may be an element of the `inputs` on which the module `called` was called.
+    """
     place = f"at {caller_location()}"
     if value is None:
         return GraphError(f"{array}[{index}] is None (typo / bad index?), {place}")
@@ -263,7 +272,16 @@ def expecting_node(value: object, array: str, index: int) -> GraphError:
             f"can be passed, {place}. Did you forget the second parentheses, which make a Node of "
             f"a module: {kind}(...)()?"
         )
-    return GraphError(f"{array}[{index}] should be an nngraph.Node but is of type {kind}, {place}")
+    error = f"{array}[{index}] should be an nngraph.Node but is of type {kind}, {place}"
+    if called is not None:
+        error += f", in a call of {type_name(called)}"
+        leaves = nested.leaves(inputs)
+        if not any(isinstance(leaf, Node) for leaf in leaves):
+            reason = nested.not_tensors(inputs, "the input")
+            error += f". To run it on data, pass tensors: {reason}" if reason else ""
+        elif isinstance(value, torch.Tensor):
+            error += ". Nodes and tensors cannot be mixed: a gModule takes the tensor as an input"
+    return GraphError(error)
 
 
 def _same_input_twice(node: Node, first: int, second: int | None = None) -> GraphError:

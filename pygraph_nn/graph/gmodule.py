@@ -13,7 +13,7 @@ import torch
 from .. import nested
 from ..errors import GraphError, has_place, type_name, with_place
 from ..nested import Nested
-from ..nn.core import add_class, as_layer, calls_are_watched, run_module
+from ..nn.core import add_class, as_layer, calls_are_watched, explained, run_module
 from ..node import Node
 from . import fx, shape_inference
 from .node_shapes import NodeShapes
@@ -196,6 +196,8 @@ class gModule(GraphStructure):
     def _with_context(self, error: Exception, step: Step, input: Nested) -> Exception:
         """Return `error` with the node at which it was raised; see `with_place`."""
         node = self.forwardnodes[step.slot]
+        if step.module is not None:
+            error = explained(error, self._modules[step.module], input=input)  # type: ignore[arg-type]
         place = f"  at {node!r}\n  in {self}, which got {nested.describe(input)} there"
         return with_place(error, place, node)
 

@@ -16,6 +16,7 @@ from .protocol import cut_off, detached, differentiable, input_gradients
 from .reference import in_reference_mode, reference_mode
 from .routes import Element, Route, Slice, Whole, Wrapped
 from .rows import elementwise
+from .wrong_input import explained
 
 __all__ = [
     "Criterion",
@@ -37,6 +38,7 @@ __all__ = [
     "detached",
     "differentiable",
     "elementwise",
+    "explained",
     "function",
     "in_reference_mode",
     "input_gradients",

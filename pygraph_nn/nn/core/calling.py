@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -29,7 +29,8 @@ def calls_are_watched() -> bool:
 def is_value(input: Any) -> bool:
     """Return whether a module called on `input` should run, not build a graph or refuse.
 
-    It runs on tensors, on tables with tensors, and on the proxies of torch's tracers.
+    It runs on tensors, on tables with tensors, and on the proxies of torch's tracers, but not on
+    arrays of numpy and iterators.
     """
     if isinstance(input, torch.Tensor):
         return True
@@ -40,7 +41,12 @@ def is_value(input: Any) -> bool:
     if isinstance(input, (list, tuple, dict, str)):
         kinds = list(_leaf_kinds(input))
         return "node" not in kinds and "value" in kinds
-    return True
+    return hasattr(type(input), "__torch_function__") or not _is_foreign_data(input)
+
+
+def _is_foreign_data(x: Any) -> bool:
+    """Return whether `x` is an array of numpy, say, or an iterator or another collection."""
+    return hasattr(x, "__array__") or isinstance(x, Iterable)
 
 
 def _leaf_kinds(tree: Any) -> Iterator[str]:
@@ -52,11 +58,17 @@ def _leaf_kinds(tree: Any) -> Iterator[str]:
 
 
 def all_plain(input: Any) -> bool:
-    """Return whether `input` is data outside autograd, as a Torch7 caller passes it."""
+    """Return whether `input` is data outside autograd, as a Torch7 caller passes it.
+
+    Raises:
+        TypeError: it holds an array of numpy, or the like, through which no gradient would go.
+    """
     for leaf in nested.leaves(input):
         if isinstance(leaf, torch.Tensor):
             if leaf.requires_grad and torch.is_grad_enabled():
                 return False
         elif isinstance(leaf, torch.fx.Proxy):
             return False
+        elif hasattr(leaf, "__array__"):
+            raise TypeError("torch's operations take tensors")
     return True

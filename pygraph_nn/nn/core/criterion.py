@@ -13,6 +13,7 @@ from ...node import Node
 from .module import Module
 from .protocol import detached, or_zeros
 from .shapes import expect_pair
+from .wrong_input import raise_explained
 
 
 class Criterion(torch.nn.Module):
@@ -40,15 +41,21 @@ class Criterion(torch.nn.Module):
 
     def forward(self, input: Nested, target: Nested = None) -> torch.Tensor:
         """Return the loss of `input` against `target`, a tensor of no dimensions."""
-        return self.updateOutput(input, target)
+        try:
+            return self.updateOutput(input, target)
+        except Exception as error:
+            raise_explained(error, self, input=input, target=target)
 
     def updateGradInput(self, input: Nested, target: Nested = None) -> Nested:
         """Return the gradient of the loss with respect to `input`, shaped like it."""
-        with torch.enable_grad():
-            entered = nested.map_leaves(lambda x: x.detach().requires_grad_(), input)
-            leaves = nested.leaves(entered)
-            loss = self.updateOutput(entered, target)
-            grads = torch.autograd.grad(loss, leaves, allow_unused=True)
+        try:
+            with torch.enable_grad():
+                entered = nested.map_leaves(lambda x: x.detach().requires_grad_(), input)
+                leaves = nested.leaves(entered)
+                loss = self.updateOutput(entered, target)
+                grads = torch.autograd.grad(loss, leaves, allow_unused=True)
+        except Exception as error:
+            raise_explained(error, self, input=input, target=target)
         gradients = map(or_zeros, grads, leaves)
         return nested.rebuild(entered, gradients)
 
@@ -66,6 +73,7 @@ class ModuleFromCriterion(Module):
     Returns the loss, (1,). The gradient of the target is zero.
     """
 
+    takes_integers = True
     takes_table = True
 
     def __init__(self, criterion: Criterion) -> None:
@@ -76,6 +84,9 @@ class ModuleFromCriterion(Module):
         prediction, target = expect_pair(self.criterion, input, "[prediction, target]")
         target = nested.map_leaves(detached, target)
         return self.criterion.updateOutput(prediction, target).reshape(1)
+
+    def place(self) -> str:
+        return f"{type_name(self.criterion)} in {type_name(self)}"
 
     def title(self) -> str:
         return type(self.criterion).__name__

@@ -15,6 +15,8 @@ from .module import Module
 class _Foreign(Module):
     """Base of `ForeignModule` and `Function`: an input table becomes positional arguments."""
 
+    takes_integers = True
+
     table: bool
 
     @property

@@ -15,6 +15,7 @@ from ...node import Node, make_node
 from . import flat_parameters, protocol
 from .calling import all_plain, calls_are_watched, is_value
 from .routes import Route
+from .wrong_input import raise_explained
 
 Kind = str | type  # inside Module, `type` is its method
 
@@ -78,7 +79,10 @@ class Module(torch.nn.Module):
     def run(self, input: Nested) -> Nested:
         """Return ``module(input)`` for data, part of autograd, without checking for Nodes."""
         if self.runs_directly and not calls_are_watched():
-            return self.updateOutput(input)
+            try:
+                return self.updateOutput(input)
+            except Exception as error:
+                raise_explained(error, self, input=input)
         if torch.compiler.is_compiling():
             return super().__call__(input)
         _calls.depth += 1
@@ -127,6 +131,15 @@ class Module(torch.nn.Module):
         """
         return False
 
+    @property
+    def takes_integers(self) -> bool:
+        """Whether integers in the input are indices, classes or a mask; by default False.
+
+        Their gradient is zero. A layer of `nn` that computes with numbers has no gradient for
+        integers, and `backward` refuses them.
+        """
+        return False
+
     def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
         """Return whether the layer may run all time steps as one larger batch.
 
@@ -156,13 +169,16 @@ class Module(torch.nn.Module):
         The output is detached; call ``module(input)`` for one that is part of autograd. Under
         `torch.no_grad` nothing is recorded.
         """
-        if _calls.depth or torch.compiler.is_compiling() or not all_plain(input):
-            return self.updateOutput(input)
-        # Before the new pass, so that only one of them occupies memory.
-        self._records.forget()
-        if not torch.is_grad_enabled():
-            return self.updateOutput(input)
-        recorded = protocol.record(self.updateOutput, input)
+        try:
+            if _calls.depth or torch.compiler.is_compiling() or not all_plain(input):
+                return self.updateOutput(input)
+            # Before the new pass, so that only one of them occupies memory.
+            self._records.forget()
+            if not torch.is_grad_enabled():
+                return self.updateOutput(input)
+            recorded = protocol.record(self.updateOutput, input)
+        except Exception as error:
+            raise_explained(error, self, input=input)
         self._records.keep(recorded)
         return recorded.detached_output()
 

@@ -15,6 +15,7 @@ import torch
 from ... import nested
 from ...errors import GraphError, type_name
 from ...nested import Nested
+from .lost_gradients import check_integers, check_output
 
 
 class RecordedPass:
@@ -117,6 +118,8 @@ def run_backward(
     """
     _check_input(place, nested.leaves(recorded.input), nested.leaves(input))
     outputs, grads = differentiable(place, recorded.output, grad_output)
+    if not outputs and to_input:
+        check_integers(place, parameters_of, recorded.input, grad_output)
     recorded.grad_output = grad_output
     if not to_parameters:
         return input_gradients(outputs, recorded.input, grads, retain_graph=True)
@@ -202,10 +205,10 @@ def detached(x: Nested) -> Nested:
 
 
 def or_zeros(gradient: torch.Tensor | None, x: Nested) -> Nested:
-    """Return `gradient`, or zeros shaped like `x` where there is none."""
+    """Return `gradient`, or zeros shaped like `x` where there is none; None if `x` is no tensor."""
     if gradient is not None:
         return gradient
-    return torch.zeros_like(x, requires_grad=False) if isinstance(x, torch.Tensor) else 0
+    return torch.zeros_like(x, requires_grad=False) if isinstance(x, torch.Tensor) else None
 
 
 def _ensure_gradients(module: torch.nn.Module) -> None:
@@ -247,8 +250,8 @@ def _check_input(place: Callable[[], str], recorded: list[Nested], passed: list[
     )
     if shapes != passed_shapes:
         raise GraphError(
-            f"{place()}: backward got an input of shapes {passed_shapes}, but the last forward ran "
-            f"on {shapes}. Pass the input of that forward"
+            f"{place()}: backward got the input {nested.describe(passed)}, but the last forward "
+            f"ran on {nested.describe(recorded)}. Pass the input of that forward"
         )
 
 
@@ -257,7 +260,8 @@ def differentiable(
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Return the tensors of `output` that autograd can go back through, and their gradients.
 
-    A gradient that is a zero of one element means none: its tensor is left out.
+    A gradient that is a zero of one element, or in a table None, means none: its tensor is left
+    out.
 
     Raises:
         GraphError: `grad_output` is not shaped like `output`; the message starts with `place`.
@@ -269,14 +273,19 @@ def differentiable(
             raise GraphError(
                 f"{place()}: got {got} instead of {len(output)} gradOutputs, one for each output"
             )
+    elif grad_output is None:
+        raise GraphError(f"{place()}: gradOutput is None, not a tensor")
     outputs, grads = [], []
-    for y, grad in nested.pairs(output, grad_output, f"{place()}: gradOutput"):
+    for y, grad in nested.pairs(output, grad_output, f"{place()}: gradOutput", or_none=True):
         if not _requires_grad(y):
+            check_output(place, y, grad)
             continue
         if not isinstance(grad, torch.Tensor):
+            if grad is None:
+                continue
             raise GraphError(
                 f"{place()}: gradOutput holds {type_name(grad)} in place of the gradient of an "
-                f"output of shape {tuple(y.shape)}"
+                f"output of shape {tuple(y.shape)}: {nested.not_tensors(grad, 'it')}"
             )
         if grad.shape != y.shape:
             # nngraph's shorthand for "no gradient here": a zero of one element.

@@ -80,6 +80,7 @@ class Index(Module):
         GraphError: At run time, if the indices are not a vector.
     """
 
+    takes_integers = True
     takes_table = True
 
     def __init__(self, dimension: int) -> None:
@@ -97,6 +98,7 @@ class Index(Module):
 class MaskedSelect(Module):
     """Selects the elements where a mask is not 0 (``nn.MaskedSelect``): [tensor, mask] to (n,)."""
 
+    takes_integers = True
     takes_table = True
 
     def updateOutput(self, input: Any) -> torch.Tensor:

@@ -1,0 +1,83 @@
+"""Explains the errors that layers and criteria raise for values that are no tensors, or wrong ones.
+
+Nothing is checked before a layer has failed, so layers that run cost nothing more.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NoReturn
+
+import torch
+
+from ... import nested
+from ...errors import GraphError, is_plain, type_name
+from ...nested import Nested
+
+_OWN = ("pygraph_nn.nn.layers.", "pygraph_nn.nn.criteria.", "pygraph_nn.nn.core.criterion")
+_ABOUT_TYPES = re.compile(
+    r"dtype|scalar type|not implemented for|same type|complex|bool|floating|"
+    r"Float|Double|Half|Long|Int\b|Byte|Bool|Char|Short",
+)
+
+
+def explained(error: Exception, module: torch.nn.Module, **values: Nested) -> Exception:
+    """Return a `GraphError` that says what was wrong in `values`, or else `error` itself.
+
+    `module` is the layer or criterion that raised `error`, and `values` are its arguments. The
+    errors of a user's own layer, and of classes that are not raised for a wrong input, stay.
+    """
+    if type(error) is GraphError or not is_plain(error) or torch.compiler.is_compiling():
+        return error
+    place = getattr(module, "place", None)
+    name = place() if callable(place) else type_name(module)
+    own = is_own(module)
+    reasons = []
+    if isinstance(error, (AttributeError, TypeError)):
+        reasons = [nested.not_tensors(value, what, deep=own) for what, value in values.items()]
+        if own and not any(reasons):
+            reasons = [_table(value, what) for what, value in values.items()]
+    elif _ABOUT_TYPES.search(str(error)):
+        reasons = [_wrong_dtype(module, value, what) for what, value in values.items()]
+    reason = next(filter(None, reasons), None)
+    if reason:
+        return GraphError(f"{name}: {reason}\n  ({type(error).__name__}: {error})")
+    if not own:
+        return error
+    got = ", ".join(f"{what} {nested.describe(value)}" for what, value in values.items())
+    return GraphError(f"{name}: {error}\n  It got {got}")
+
+
+def is_own(module: torch.nn.Module) -> bool:
+    """Return whether the class of `module` is a layer or criterion of `nn`, not a user's."""
+    return type(module).__module__.startswith(_OWN)
+
+
+def raise_explained(error: Exception, module: torch.nn.Module, **values: Nested) -> NoReturn:
+    """Raise what `explained` returns, from within the handler of `error`."""
+    reason = explained(error, module, **values)
+    if reason is error:
+        raise
+    raise reason from error
+
+
+def _table(value: Nested, what: str) -> str | None:
+    """Return what to write for a table where a layer takes one tensor."""
+    if not isinstance(value, (list, tuple, dict)):
+        return None
+    hint = f": pass the tensor itself, {what}[0]" * (isinstance(value, list) and len(value) == 1)
+    return f"{what} is a table, {nested.describe(value)}, and the layer takes a tensor{hint}"
+
+
+def _wrong_dtype(module: torch.nn.Module, value: Nested, what: str) -> str | None:
+    """Return what to write for a tensor that is not of the dtype of the parameters."""
+    own = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+    tensors = [x for x in nested.leaves(value) if isinstance(x, torch.Tensor)]
+    wanted = own or next(
+        (x.dtype for x in tensors if x.is_floating_point()), torch.get_default_dtype()
+    )
+    wrong = next((x for x in tensors if x.dtype != wanted), None)
+    if wrong is None:
+        return None
+    whose = f"the parameters are {own}" if own else f"the layer computes in {wanted}"
+    return f"{what} holds a {type_name(wrong)}, and {whose}: write x.to({wanted})"
