@@ -113,7 +113,7 @@ def pairs(
 def not_tensors(tree: Nested, place: str, *, deep: bool = True) -> str | None:
     """Return what in `tree` is neither a tensor nor a table of tensors, and what to write instead.
 
-    Returns None if there is nothing. Without `deep`, tables are only read as a whole.
+    Returns None if there is nothing. Without `deep`, tables may hold anything but arrays of numpy.
     """
     if isinstance(tree, torch.Tensor):
         return None
@@ -122,9 +122,10 @@ def not_tensors(tree: Nested, place: str, *, deep: bool = True) -> str | None:
         if elements and not isinstance(tree, dict) and all(map(_is_number, elements)):
             return f"{place} is a list of numbers: write {_as_tensor_text(tree)}"
         items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        deep = deep or any(map(is_array, elements))
         found = (not_tensors(x, f"{place}[{key!r}]") for key, x in items if deep)
         return next(filter(None, found), None)
-    if hasattr(tree, "__array__"):
+    if is_array(tree):
         kind = "a numpy array" if type(tree).__module__ == "numpy" else f"a {type_name(tree)}"
         shape, dtype = tuple(getattr(tree, "shape", ())), getattr(tree, "dtype", "")
         is_float = getattr(dtype, "kind", "f") == "f"
@@ -137,6 +138,11 @@ def not_tensors(tree: Nested, place: str, *, deep: bool = True) -> str | None:
     if isinstance(tree, Iterable) and not isinstance(tree, (str, bytes)):
         return f"{place} is a {type_name(tree)}: write a list, [...] or list(...)"
     return f"{place} is a {type_name(tree)}, not a tensor"
+
+
+def is_array(x: object) -> bool:
+    """Return whether `x` is an array of numpy or the like, which gradients do not pass."""
+    return hasattr(type(x), "__array__") and not isinstance(x, torch.Tensor)
 
 
 def _is_number(value: object) -> bool:

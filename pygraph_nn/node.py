@@ -263,6 +263,8 @@ def expecting_node(
     It may be an element of the `inputs` on which the module `called` was called.
     """
     place = f"at {caller_location()}"
+    if called is not None:
+        place = f"in a call of {type_name(called)} {place}"
     if value is None:
         return GraphError(f"{array}[{index}] is None (typo / bad index?), {place}")
     kind = type_name(value)
@@ -274,7 +276,6 @@ def expecting_node(
         )
     error = f"{array}[{index}] should be an nngraph.Node but is of type {kind}, {place}"
     if called is not None:
-        error += f", in a call of {type_name(called)}"
         leaves = nested.leaves(inputs)
         if not any(isinstance(leaf, Node) for leaf in leaves):
             reason = nested.not_tensors(inputs, "the input")

@@ -39,20 +39,18 @@ def is_value(input: Any) -> bool:
     if isinstance(input, (list, tuple)) and all(isinstance(x, torch.Tensor) for x in input):
         return len(input) > 0
     if isinstance(input, (list, tuple, dict, str)):
-        kinds = list(_leaf_kinds(input))
-        return "node" not in kinds and "value" in kinds
-    return hasattr(type(input), "__torch_function__") or not _is_foreign_data(input)
-
-
-def _is_foreign_data(x: Any) -> bool:
-    """Return whether `x` is an array of numpy, say, or an iterator or another collection."""
-    return hasattr(x, "__array__") or isinstance(x, Iterable)
+        kinds = set(_leaf_kinds(input))
+        return "value" in kinds and kinds.isdisjoint(("node", "array"))
+    is_collection = nested.is_array(input) or isinstance(input, Iterable)
+    return hasattr(type(input), "__torch_function__") or not is_collection
 
 
 def _leaf_kinds(tree: Any) -> Iterator[str]:
     for leaf in nested.leaves(tree):
         if isinstance(leaf, Node):
             yield "node"
+        elif nested.is_array(leaf):
+            yield "array"
         elif leaf is not tree and is_value(leaf):
             yield "value"
 
@@ -69,6 +67,6 @@ def all_plain(input: Any) -> bool:
                 return False
         elif isinstance(leaf, torch.fx.Proxy):
             return False
-        elif hasattr(leaf, "__array__"):
+        elif nested.is_array(leaf):
             raise TypeError("torch's operations take tensors")
     return True

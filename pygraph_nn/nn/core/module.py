@@ -217,16 +217,19 @@ class Module(torch.nn.Module):
                 "forward(input) first (not module(input), not under torch.no_grad(), and not "
                 "before clearState)"
             )
-        return protocol.run_backward(
-            recorded,
-            input,
-            gradOutput,
-            self,
-            self.place,
-            to_input=to_input,
-            to_parameters=to_parameters,
-            scale=scale,
-        )
+        try:
+            return protocol.run_backward(
+                recorded,
+                input,
+                gradOutput,
+                self,
+                self.place,
+                to_input=to_input,
+                to_parameters=to_parameters,
+                scale=scale,
+            )
+        except Exception as error:
+            raise_explained(error, self, input=input, gradOutput=gradOutput)
 
     @property
     def recorded_pass(self) -> protocol.RecordedPass | None:

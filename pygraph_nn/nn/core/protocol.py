@@ -118,7 +118,7 @@ def run_backward(
     """
     _check_input(place, nested.leaves(recorded.input), nested.leaves(input))
     outputs, grads = differentiable(place, recorded.output, grad_output)
-    if not outputs and to_input:
+    if to_input and not _has_gradients(recorded.input):
         check_integers(place, parameters_of, recorded.input, grad_output)
     recorded.grad_output = grad_output
     if not to_parameters:
@@ -186,6 +186,12 @@ def _like(
     """Return the `gradients` of `inputs`, leaves of `input`, nested like it."""
     by_input = dict(zip(map(id, inputs), gradients, strict=True))
     return nested.map_leaves(lambda x: or_zeros(by_input.get(id(x)), x), input)
+
+
+def _has_gradients(input: Nested) -> bool:
+    if isinstance(input, torch.Tensor):
+        return input.requires_grad
+    return any(map(_requires_grad, nested.leaves(input)))
 
 
 def _trainable(leaves: Iterable[Nested]) -> list[torch.Tensor]:
@@ -276,7 +282,11 @@ def differentiable(
     elif grad_output is None:
         raise GraphError(f"{place()}: gradOutput is None, not a tensor")
     outputs, grads = [], []
-    for y, grad in nested.pairs(output, grad_output, f"{place()}: gradOutput", or_none=True):
+    if isinstance(output, torch.Tensor) and isinstance(grad_output, torch.Tensor):
+        pairs: Iterable[tuple[Nested, Nested]] = ((output, grad_output),)
+    else:
+        pairs = nested.pairs(output, grad_output, f"{place()}: gradOutput", or_none=True)
+    for y, grad in pairs:
         if not _requires_grad(y):
             check_output(place, y, grad)
             continue

@@ -105,6 +105,12 @@ def sample_dimension(
     return dimension % input.dim()
 
 
+def needs_floats(layer: object, input: torch.Tensor) -> GraphError:
+    """Return the error for an `input` of integers with which PyTorch would compute in integers."""
+    dtype = torch.get_default_dtype()
+    return GraphError(f"{layer}: got a {type_name(input)}, not of floats: write x.to({dtype})")
+
+
 def at_least_1d(output: torch.Tensor) -> torch.Tensor:
     """Reshape a tensor without dimensions, which Torch7 does not have, to (1,)."""
     return output if output.dim() else output.reshape(1)

@@ -27,7 +27,11 @@ def explained(error: Exception, module: torch.nn.Module, **values: Nested) -> Ex
     `module` is the layer or criterion that raised `error`, and `values` are its arguments. The
     errors of a user's own layer, and of classes that are not raised for a wrong input, stay.
     """
-    if type(error) is GraphError or not is_plain(error) or torch.compiler.is_compiling():
+    # torch raises NotImplementedError where an operation has no version for a dtype.
+    by_torch = type(error) is NotImplementedError and _ABOUT_TYPES.search(str(error))
+    if type(error) is GraphError or not (is_plain(error) or by_torch):
+        return error
+    if torch.compiler.is_compiling():
         return error
     place = getattr(module, "place", None)
     name = place() if callable(place) else type_name(module)

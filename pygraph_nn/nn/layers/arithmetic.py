@@ -12,7 +12,7 @@ from ...errors import GraphError
 from ..core.inplace import inplace_flag, writable
 from ..core.module import Module
 from ..core.rows import elementwise
-from ..core.shapes import expect_pair, expect_table
+from ..core.shapes import expect_pair, expect_table, needs_floats
 
 
 def _like_first(layer: Module, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -47,6 +47,8 @@ class CAddTable(Module):
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         first, *others = _like_first(self, expect_table(self, input))
+        if first.dtype is torch.bool:
+            raise needs_floats(self, first)
         if not self.inplace:
             return reduce(operator.add, others, first) if others else first.clone()
         total = writable(first)
@@ -138,4 +140,6 @@ class CAddTensorTable(Module):
 
     def updateOutput(self, input: Any) -> list[torch.Tensor]:
         tensor, table = expect_pair(self, input, "a tensor and a table of tensors")
+        if tensor.dtype is torch.bool:
+            raise needs_floats(self, tensor)
         return [_like_first(self, [x, tensor])[1] + x for x in expect_table(self, table)]

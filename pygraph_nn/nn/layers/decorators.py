@@ -56,7 +56,7 @@ class Bottle(Decorator):
         folded = input.dim() - self.nInputDim + 1  # dimensions to fold into one
         if folded < 2:
             return run_module(self.get(0), input)
-        output = self.get(0)(input.flatten(0, folded - 1))
+        output = run_module(self.get(0), input.flatten(0, folded - 1))
         if output.dim() != self.nOutputDim:
             raise GraphError(
                 f"{self}: wrong number of output dims on module. Expected: {self.nOutputDim} but "
@@ -113,7 +113,7 @@ class MapTable(Container):
         if not self.size():
             raise GraphError(f"{self.torch7_name()} holds no module: call add(module) first")
         if self.shared:
-            return [self.get(0)(x) for x in elements]
+            return [run_module(self.get(0), x) for x in elements]
         if self.size() < len(elements):
             self.resize(len(elements))
         return [run_module(module, x) for module, x in zip(self.members(), elements, strict=False)]

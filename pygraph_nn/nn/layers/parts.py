@@ -8,7 +8,7 @@ import torch
 
 from ...errors import GraphError
 from ..core.module import Module
-from ..core.shapes import expect_pair, sample_dimension
+from ..core.shapes import expect_pair, needs_floats, sample_dimension
 
 
 class Select(Module):
@@ -137,6 +137,9 @@ class Padding(Module):
         self.index = 0 if index is None else index
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        is_integer = not input.is_floating_point() and not input.is_complex()
+        if is_integer and (self.value % 1 or input.dtype is torch.bool):
+            raise needs_floats(self, input)
         batched = self.dim >= 0 and self.nInputDim and input.dim() != self.nInputDim
         dim = sample_dimension(self, self.dim + bool(batched), None, input)
         size = input.shape[dim]
