@@ -82,6 +82,12 @@ def caller_location() -> str:
     return "unknown"
 
 
+def place_of(module: torch.nn.Module) -> str:
+    """Return the name of `module` for an error message: its `place()` if it is a layer."""
+    place = getattr(module, "place", None)
+    return str(place()) if callable(place) else type_name(module)
+
+
 def type_name(value: object) -> str:
     """Return the type of `value` for an error message; this package's layers are ``nn.Linear``, ...
 

@@ -101,7 +101,7 @@ def pairs(
     elif b is None and or_none:
         yield from ((leaf, None) for leaf in leaves(a))
     elif isinstance(a, (list, tuple, dict)) or isinstance(b, (list, tuple, dict)):
-        reason = not_tensors(b, place or "the other")
+        reason = not_tensors(b, f"the other{place}")
         raise GraphError(
             f"{what}: {place or 'the table'} is {type_name(a)} on one side and {type_name(b)} on "
             "the other" + (f"; {reason}" if reason else "")
@@ -152,9 +152,10 @@ def _is_number(value: object) -> bool:
 def _as_tensor_text(numbers: Any) -> str:
     text = repr(numbers)
     text = text if len(text) <= 40 else "..."
-    is_float = any(isinstance(number, float) for number in leaves(numbers))
-    hint = "" if is_float else f", or with dtype={torch.get_default_dtype()} unless it is an index"
-    return f"torch.tensor({text}){hint}"
+    if any(isinstance(number, (float, complex)) for number in leaves(numbers)):
+        return f"torch.tensor({text})"
+    as_float = f"torch.tensor({text}, dtype={torch.get_default_dtype()})"
+    return f"{as_float}, or for indices torch.tensor({text})"
 
 
 def as_table(value: Nested) -> Nested:

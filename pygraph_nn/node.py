@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from . import nested
-from .errors import GraphError, caller_location, type_name
+from .errors import GraphError, caller_location, place_of, type_name
 
 
 class _Groups(threading.local):
@@ -264,7 +264,7 @@ def expecting_node(
     """
     place = f"at {caller_location()}"
     if called is not None:
-        place = f"in a call of {type_name(called)} {place}"
+        place = f"in a call of {place_of(called)}, {place}"
     if value is None:
         return GraphError(f"{array}[{index}] is None (typo / bad index?), {place}")
     kind = type_name(value)

@@ -181,8 +181,10 @@ class gModule(GraphStructure):
                 raise GraphError(f"{self.place()}: Got 0 inputs instead of 1: the input is None")
             return input
         if not isinstance(input, (list, tuple)):
+            reason = nested.not_tensors(input, "the input")
             raise GraphError(
                 f"{self.place()}: expecting table of {self.nInputs} inputs, got {type_name(input)}"
+                + (f"; {reason}" if reason else "")
             )
         if len(input) != self.nInputs:
             raise GraphError(f"{self.place()}: Got {len(input)} inputs instead of {self.nInputs}")

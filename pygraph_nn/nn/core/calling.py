@@ -14,6 +14,10 @@ _torch_call = torch.nn.Module.__call__
 _torch_module = torch.nn.modules.module
 
 
+class ArrayError(TypeError):
+    """An array of numpy, or the like, is in the place of a tensor."""
+
+
 def calls_are_watched() -> bool:
     """Return whether torch watches all module calls: global hooks, torch.compile, torch.fx."""
     return bool(
@@ -59,7 +63,7 @@ def all_plain(input: Any) -> bool:
     """Return whether `input` is data outside autograd, as a Torch7 caller passes it.
 
     Raises:
-        TypeError: it holds an array of numpy, or the like, through which no gradient would go.
+        ArrayError: it holds an array of numpy, or the like, through which no gradient would go.
     """
     for leaf in nested.leaves(input):
         if isinstance(leaf, torch.Tensor):
@@ -68,5 +72,5 @@ def all_plain(input: Any) -> bool:
         elif isinstance(leaf, torch.fx.Proxy):
             return False
         elif nested.is_array(leaf):
-            raise TypeError("torch's operations take tensors")
+            raise ArrayError
     return True

@@ -279,12 +279,11 @@ def differentiable(
             raise GraphError(
                 f"{place()}: got {got} instead of {len(output)} gradOutputs, one for each output"
             )
-    elif grad_output is None:
-        raise GraphError(f"{place()}: gradOutput is None, not a tensor")
     outputs, grads = [], []
     if isinstance(output, torch.Tensor) and isinstance(grad_output, torch.Tensor):
         pairs: Iterable[tuple[Nested, Nested]] = ((output, grad_output),)
     else:
+        _check_kind(place, output, grad_output)
         pairs = nested.pairs(output, grad_output, f"{place()}: gradOutput", or_none=True)
     for y, grad in pairs:
         if not _requires_grad(y):
@@ -293,10 +292,7 @@ def differentiable(
         if not isinstance(grad, torch.Tensor):
             if grad is None:
                 continue
-            raise GraphError(
-                f"{place()}: gradOutput holds {type_name(grad)} in place of the gradient of an "
-                f"output of shape {tuple(y.shape)}: {nested.not_tensors(grad, 'it')}"
-            )
+            _check_kind(place, y, grad)
         if grad.shape != y.shape:
             # nngraph's shorthand for "no gradient here": a zero of one element.
             if grad.numel() == 1 and grad.item() == 0:
@@ -310,3 +306,17 @@ def differentiable(
         outputs.append(y)
         grads.append(grad)
     return outputs, grads
+
+
+def _check_kind(place: Callable[[], str], output: Nested, grad_output: Nested) -> None:
+    """Raise `GraphError` for anything but a tensor as the gradient of the tensor `output`."""
+    if not isinstance(output, torch.Tensor) or isinstance(grad_output, torch.Tensor):
+        return
+    shape = tuple(output.shape)
+    if isinstance(grad_output, (int, float)):
+        reason = f"gradOutput is the number {grad_output}: write torch.full({shape}, {grad_output})"
+    else:
+        reason = nested.not_tensors(grad_output, "gradOutput") or (
+            f"gradOutput is a table, {nested.describe(grad_output)}: pass a tensor"
+        )
+    raise GraphError(f"{place()}: the output is a tensor of shape {shape}, and {reason}")

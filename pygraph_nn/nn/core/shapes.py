@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ... import nested
 from ...errors import GraphError, type_name
 
 
@@ -19,10 +20,7 @@ def expect_table(layer: object, input: Any, at_least: int = 1) -> list[Any]:
     """
     if not isinstance(input, (list, tuple)) or len(input) < at_least:
         at_least_elements = f" of at least {elements(at_least)}" if at_least else ""
-        hint = ". A table of one element is a list: [x]" * isinstance(input, torch.Tensor)
-        raise GraphError(
-            f"{layer}: expecting a table{at_least_elements}, got {size_of(input)}{hint}"
-        )
+        raise GraphError(f"{layer}: expecting a table{at_least_elements}, got {size_of(input)}")
     return list(input)
 
 
@@ -38,8 +36,13 @@ def expect_pair(layer: object, input: Any, what: str = "two tensors") -> tuple[A
 
 
 def size_of(input: Any) -> str:
-    """Return the number of elements of a table, or the type of what is no list."""
-    return elements(len(input)) if isinstance(input, (list, tuple)) else type_name(input)
+    """Return the number of elements of a list, or the type of anything else, and what to write."""
+    if isinstance(input, (list, tuple)):
+        return elements(len(input))
+    if isinstance(input, torch.Tensor):
+        return f"{type_name(input)}. A table of one element is a list: [x]"
+    reason = nested.not_tensors(input, "It") or "A table is a list"
+    return f"{type_name(input)}. {reason}"
 
 
 def elements(count: int) -> str:

@@ -11,8 +11,9 @@ from typing import NoReturn
 import torch
 
 from ... import nested
-from ...errors import GraphError, is_plain, type_name
+from ...errors import GraphError, is_plain, place_of, type_name
 from ...nested import Nested
+from .calling import ArrayError
 
 _OWN = ("pygraph_nn.nn.layers.", "pygraph_nn.nn.criteria.", "pygraph_nn.nn.core.criterion")
 _ABOUT_TYPES = re.compile(
@@ -29,15 +30,15 @@ def explained(error: Exception, module: torch.nn.Module, **values: Nested) -> Ex
     """
     # torch raises NotImplementedError where an operation has no version for a dtype.
     by_torch = type(error) is NotImplementedError and _ABOUT_TYPES.search(str(error))
-    if type(error) is GraphError or not (is_plain(error) or by_torch):
+    is_array = isinstance(error, ArrayError)
+    if type(error) is GraphError or not (is_plain(error) or by_torch or is_array):
         return error
     if torch.compiler.is_compiling():
         return error
-    place = getattr(module, "place", None)
-    name = place() if callable(place) else type_name(module)
+    name = place_of(module)
     own = is_own(module)
     reasons = []
-    if isinstance(error, (AttributeError, TypeError)):
+    if isinstance(error, (AttributeError, TypeError)) or "NoneType" in str(error):
         reasons = [nested.not_tensors(value, what, deep=own) for what, value in values.items()]
         if own and not any(reasons):
             reasons = [_table(value, what) for what, value in values.items()]
@@ -45,8 +46,9 @@ def explained(error: Exception, module: torch.nn.Module, **values: Nested) -> Ex
         reasons = [_wrong_dtype(module, value, what) for what, value in values.items()]
     reason = next(filter(None, reasons), None)
     if reason:
-        return GraphError(f"{name}: {reason}\n  ({type(error).__name__}: {error})")
-    if not own:
+        detail = "" if is_array else f"\n  ({type(error).__name__}: {error})"
+        return GraphError(f"{name}: {reason}{detail}")
+    if not all(map(_is_known, module.modules())):
         return error
     got = ", ".join(f"{what} {nested.describe(value)}" for what, value in values.items())
     return GraphError(f"{name}: {error}\n  It got {got}")
@@ -55,6 +57,10 @@ def explained(error: Exception, module: torch.nn.Module, **values: Nested) -> Ex
 def is_own(module: torch.nn.Module) -> bool:
     """Return whether the class of `module` is a layer or criterion of `nn`, not a user's."""
     return type(module).__module__.startswith(_OWN)
+
+
+def _is_known(module: torch.nn.Module) -> bool:
+    return is_own(module) or type(module).__module__.startswith("torch.nn.")
 
 
 def raise_explained(error: Exception, module: torch.nn.Module, **values: Nested) -> NoReturn:

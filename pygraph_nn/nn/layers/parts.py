@@ -96,13 +96,22 @@ class Index(Module):
 
 
 class MaskedSelect(Module):
-    """Selects the elements where a mask is not 0 (``nn.MaskedSelect``): [tensor, mask] to (n,)."""
+    """Selects the elements where a mask is not 0 (``nn.MaskedSelect``): [tensor, mask] to (n,).
+
+    Raises:
+        GraphError: At run time, if the mask has another number of elements than the tensor.
+    """
 
     takes_integers = True
     takes_table = True
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         tensor, mask = expect_pair(self, input, "a tensor and a mask")
+        if mask.shape != tensor.shape:  # Torch7 compares only their numbers of elements
+            if mask.numel() != tensor.numel():
+                shapes = f"{tuple(mask.shape)} for a tensor of shape {tuple(tensor.shape)}"
+                raise GraphError(f"{self}: the mask has shape {shapes}")
+            mask = mask.reshape(tensor.shape)
         return torch.masked_select(tensor, mask.bool())
 
 
