@@ -118,11 +118,11 @@ class GraphStructure(nn.Container):
         """Whether it has several inputs, or all nodes that its only input reaches take a table."""
         nodes = self.input_nodes[:1]
         for node in nodes:
-            if any(node is output for output in self.outnode.inputs):
-                return self.nInputs > 1
-            if _passes_on(node):
+            if _passes_on(node) and not any(node is output for output in self.outnode.inputs):
                 nodes += node.successors
-        return self.nInputs > 1 or all(_passes_on(node) or _takes_table(node) for node in nodes)
+            elif self.nInputs == 1 and not _takes_table(node):
+                return False
+        return True
 
     @property
     def innode_slot(self) -> int:
@@ -159,7 +159,9 @@ class GraphStructure(nn.Container):
 
 
 def _passes_on(node: Node) -> bool:
-    return isinstance(node.module, nn.Module) and isinstance(node.module.route(), Whole)
+    module = node.module
+    is_identity = isinstance(module, nn.Module) and isinstance(module.route(), Whole)
+    return is_identity and len(node.inputs) == 1
 
 
 def _takes_table(node: Node) -> bool:

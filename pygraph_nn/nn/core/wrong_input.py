@@ -25,8 +25,9 @@ _ABOUT_TYPES = re.compile(
 def explained(error: Exception, module: torch.nn.Module, **values: Nested) -> Exception:
     """Return a `GraphError` that says what was wrong in `values`, or else `error` itself.
 
-    `module` is the layer or criterion that raised `error`, and `values` are its arguments. The
-    errors of a user's own layer, and of classes that are not raised for a wrong input, stay.
+    `module` is the layer or criterion that raised `error`, and `values` are its arguments. Errors
+    of types that are not raised for a wrong input stay. So do those of a user's own layer, unless
+    it got no tensors at all.
     """
     # torch raises NotImplementedError where an operation has no version for a dtype.
     by_torch = type(error) is NotImplementedError and _ABOUT_TYPES.search(str(error))
@@ -36,27 +37,31 @@ def explained(error: Exception, module: torch.nn.Module, **values: Nested) -> Ex
     if torch.compiler.is_compiling():
         return error
     name = place_of(module)
-    own = is_own(module)
+    known = all(map(_is_known, module.modules()))
     reasons = []
     if isinstance(error, (AttributeError, TypeError)) or "NoneType" in str(error):
-        reasons = [nested.not_tensors(value, what, deep=own) for what, value in values.items()]
-        if own and not any(reasons):
+        reasons = [nested.not_tensors(value, what, deep=known) for what, value in values.items()]
+        if known and not any(reasons):
             reasons = [_table(value, what) for what, value in values.items()]
-    elif _ABOUT_TYPES.search(str(error)):
+    elif known and _ABOUT_TYPES.search(str(error)):
         reasons = [_wrong_dtype(module, value, what) for what, value in values.items()]
     reason = next(filter(None, reasons), None)
     if reason:
         detail = "" if is_array else f"\n  ({type(error).__name__}: {error})"
         return GraphError(f"{name}: {reason}{detail}")
-    if not all(map(_is_known, module.modules())):
+    if not known:
         return error
     got = ", ".join(f"{what} {nested.describe(value)}" for what, value in values.items())
     return GraphError(f"{name}: {error}\n  It got {got}")
 
 
 def is_own(module: torch.nn.Module) -> bool:
-    """Return whether the class of `module` is a layer or criterion of `nn`, not a user's."""
-    return type(module).__module__.startswith(_OWN)
+    """Return whether `module` computes as a layer or criterion of `nn`, not as a user's."""
+    if "updateOutput" in module.__dict__:
+        return False
+    mro = type(module).__mro__
+    computes = next((cls for cls in mro if "updateOutput" in cls.__dict__), mro[0])
+    return computes.__module__.startswith(_OWN)
 
 
 def _is_known(module: torch.nn.Module) -> bool:
