@@ -50,6 +50,24 @@ def check_integers(
     )
 
 
+def check_kind(place: Callable[[], str], output: Nested, grad_output: Nested) -> None:
+    """Check the gradient of `output`, if that is a tensor.
+
+    Raises:
+        GraphError: `grad_output` is not a tensor, too.
+    """
+    if not isinstance(output, torch.Tensor) or isinstance(grad_output, torch.Tensor):
+        return
+    shape = tuple(output.shape)
+    if isinstance(grad_output, (int, float)):
+        reason = f"gradOutput is the number {grad_output}: write torch.full({shape}, {grad_output})"
+    else:
+        reason = nested.not_tensors(grad_output, "gradOutput") or (
+            f"gradOutput is a table, {nested.describe(grad_output)}: pass a tensor"
+        )
+    raise GraphError(f"{place()}: the output is a tensor of shape {shape}, and {reason}")
+
+
 def has_gradient(x: Nested) -> bool:
     """Return whether autograd computes gradients of values like `x`: of numbers with fractions."""
     return isinstance(x, torch.Tensor) and (x.is_floating_point() or x.is_complex())

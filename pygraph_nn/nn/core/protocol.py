@@ -15,7 +15,7 @@ import torch
 from ... import nested
 from ...errors import GraphError, type_name
 from ...nested import Nested
-from .lost_gradients import check_integers, check_output
+from .lost_gradients import check_integers, check_kind, check_output
 
 
 class RecordedPass:
@@ -283,7 +283,7 @@ def differentiable(
     if isinstance(output, torch.Tensor) and isinstance(grad_output, torch.Tensor):
         pairs: Iterable[tuple[Nested, Nested]] = ((output, grad_output),)
     else:
-        _check_kind(place, output, grad_output)
+        check_kind(place, output, grad_output)
         pairs = nested.pairs(output, grad_output, f"{place()}: gradOutput", or_none=True)
     for y, grad in pairs:
         if not _requires_grad(y):
@@ -292,7 +292,7 @@ def differentiable(
         if not isinstance(grad, torch.Tensor):
             if grad is None:
                 continue
-            _check_kind(place, y, grad)
+            check_kind(place, y, grad)
         if grad.shape != y.shape:
             # nngraph's shorthand for "no gradient here": a zero of one element.
             if grad.numel() == 1 and grad.item() == 0:
@@ -306,17 +306,3 @@ def differentiable(
         outputs.append(y)
         grads.append(grad)
     return outputs, grads
-
-
-def _check_kind(place: Callable[[], str], output: Nested, grad_output: Nested) -> None:
-    """Raise `GraphError` for anything but a tensor as the gradient of the tensor `output`."""
-    if not isinstance(output, torch.Tensor) or isinstance(grad_output, torch.Tensor):
-        return
-    shape = tuple(output.shape)
-    if isinstance(grad_output, (int, float)):
-        reason = f"gradOutput is the number {grad_output}: write torch.full({shape}, {grad_output})"
-    else:
-        reason = nested.not_tensors(grad_output, "gradOutput") or (
-            f"gradOutput is a table, {nested.describe(grad_output)}: pass a tensor"
-        )
-    raise GraphError(f"{place()}: the output is a tensor of shape {shape}, and {reason}")
