@@ -162,6 +162,9 @@ def test_a_tensor_is_no_table() -> None:
             layer.forward(X)
         with pytest.raises(GraphError, match=rf"{name}.*: expecting .*tensor \(2, 3\)"):
             inner(layer).forward(X)  # called on a Node, not in a list
+    for wrong in ("ab", 5, None):
+        with pytest.raises(GraphError, match=r"nn.SelectTable\(0\): .* table"):
+            nn.SelectTable(0).forward(wrong)
     with pytest.raises(GraphError, match="expecting one element, got 0 elements"):
         nn.JustElement().forward([])
 
@@ -226,3 +229,9 @@ def test_layers_that_refuse_a_tensor_declare_it() -> None:
         assert layer.takes_table == refuses, layer
         declared += refuses
     assert declared > 20
+
+
+def test_a_tracer_selects_from_a_table_that_it_does_not_know() -> None:
+    graph = torch.fx.Graph()
+    graph.output(nn.SelectTable(1)(torch.fx.Proxy(graph.placeholder("table"))).node)
+    assert torch.equal(torch.fx.GraphModule(torch.nn.Module(), graph)([X, 2 * X]), 2 * X)

@@ -93,18 +93,17 @@ class SelectTable(Module):
         return Element(self.index)
 
     def updateOutput(self, input: Any) -> Any:
-        # Of a tensor, [index] would select a row.
-        if not isinstance(input, (list, tuple, dict)):
+        is_table = isinstance(input, (list, tuple, dict))
+        if not is_table and isinstance(input, (torch.Tensor, str)):  # [index] would select a part
             raise GraphError(
                 f"{self}: expecting a table, got {type_name(input)}. nn.Select selects a row of a "
                 "tensor; nngraph.nest([node]) is a table of one element"
             )
         try:
-            return input[self.index]  # type: ignore[index]
+            return input[self.index]
         except (IndexError, KeyError, TypeError) as error:
-            raise GraphError(
-                f"{self}: index does not exist in the input table of {elements(len(input))}"
-            ) from error
+            size = f"of {elements(len(input))}" if is_table else type_name(input)
+            raise GraphError(f"{self}: index does not exist in the input table {size}") from error
 
     def __repr__(self) -> str:
         return f"nn.SelectTable({self.index})"
