@@ -30,6 +30,11 @@ class GraphError(ValueError):
     _has_place = False
 
 
+def is_plain(error: BaseException) -> bool:
+    """Return whether `error` is of a type that modules raise for a wrong input, not a subclass."""
+    return type(error) is GraphError or type(error) in _WRONG_INPUT
+
+
 def with_place(error: Exception, place: str, node: object) -> Exception:
     """Add `place`, which says where in the graph `error` was raised, and return the error to raise.
 
@@ -41,7 +46,7 @@ def with_place(error: Exception, place: str, node: object) -> Exception:
     """
     if has_place(error):
         return error
-    if type(error) is GraphError or type(error) in _WRONG_INPUT:
+    if is_plain(error):
         located = GraphError(f"{error}\n{place}")
         located.node = node
         located._has_place = True
@@ -75,6 +80,12 @@ def caller_location() -> str:
             return f"{filename}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return "unknown"
+
+
+def place_of(module: torch.nn.Module) -> str:
+    """Return the name of `module` for an error message: its `place()` if it is a layer."""
+    place = getattr(module, "place", None)
+    return str(place()) if callable(place) else type_name(module)
 
 
 def type_name(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -71,8 +71,12 @@ def add(to: Nested, source: Nested) -> None:
             a.add_(b)
 
 
-def pairs(a: Nested, b: Nested, what: str, place: str = "") -> Iterator[tuple[Any, Any]]:
+def pairs(
+    a: Nested, b: Nested, what: str, place: str = "", *, or_none: bool = False
+) -> Iterator[tuple[Any, Any]]:
     """Iterate over pairs of corresponding leaves of two tables.
+
+    With `or_none`, a None in `b` corresponds to every leaf at its place in `a`.
 
     Raises:
         GraphError: If the tables differ in structure. The message names the operation, `what`, and
@@ -85,7 +89,7 @@ def pairs(a: Nested, b: Nested, what: str, place: str = "") -> Iterator[tuple[An
                 f"and {len(b)} on the other"
             )
         for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            yield from pairs(x, y, what, f"{place}[{i}]")
+            yield from pairs(x, y, what, f"{place}[{i}]", or_none=or_none)
     elif isinstance(a, dict) and isinstance(b, dict):
         if a.keys() != b.keys():
             raise GraphError(
@@ -93,14 +97,70 @@ def pairs(a: Nested, b: Nested, what: str, place: str = "") -> Iterator[tuple[An
                 f"and {list(b)} on the other"
             )
         for key in a:
-            yield from pairs(a[key], b[key], what, f"{place}[{key!r}]")
+            yield from pairs(a[key], b[key], what, f"{place}[{key!r}]", or_none=or_none)
+    elif b is None and or_none:
+        yield from ((leaf, None) for leaf in leaves(a))
     elif isinstance(a, (list, tuple, dict)) or isinstance(b, (list, tuple, dict)):
+        reason = not_tensors(b, f"the other{place}")
         raise GraphError(
             f"{what}: {place or 'the table'} is {type_name(a)} on one side and {type_name(b)} on "
-            "the other"
+            "the other" + (f"; {reason}" if reason else "")
         )
     else:
         yield a, b
+
+
+def not_tensors(tree: Nested, place: str, *, deep: bool = True) -> str | None:
+    """Return what in `tree` is neither a tensor nor a table of tensors, and what to write instead.
+
+    Returns None if there is nothing. Without `deep`, tables may hold anything but arrays of numpy.
+    """
+    if isinstance(tree, torch.Tensor):
+        return None
+    if isinstance(tree, (list, tuple, dict)):
+        elements = leaves(tree)
+        if elements and not isinstance(tree, dict) and all(map(_is_number, elements)):
+            return f"{place} is a list of numbers: write {_as_tensor_text(tree)}"
+        items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        deep = deep or any(map(is_array, elements))
+        found = (not_tensors(x, f"{place}[{key!r}]") for key, x in items if deep)
+        return next(filter(None, found), None)
+    if is_array(tree):
+        kind = "a numpy array" if type(tree).__module__ == "numpy" else f"a {type_name(tree)}"
+        shape, dtype = tuple(getattr(tree, "shape", ())), getattr(tree, "dtype", "")
+        is_float = getattr(dtype, "kind", "f") == "f"
+        more = f", dtype={torch.get_default_dtype()}" * is_float
+        return f"{place} is {kind} {shape} of {dtype}: write torch.as_tensor(array{more})"
+    if _is_number(tree):
+        return f"{place} is the number {tree!r}: write {_as_tensor_text([tree])}"
+    if tree is None:
+        return f"{place} is None, not a tensor"
+    if isinstance(tree, Iterable) and not isinstance(tree, (str, bytes)):
+        return f"{place} is a {type_name(tree)}: write a list, [...] or list(...)"
+    return f"{place} is a {type_name(tree)}, not a tensor"
+
+
+def is_array(x: object) -> bool:
+    """Return whether `x` is an array of numpy or the like, which gradients do not pass."""
+    return hasattr(type(x), "__array__") and not isinstance(x, torch.Tensor)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, complex))
+
+
+def _as_tensor_text(numbers: Any) -> str:
+    text = repr(numbers)
+    text = text if len(text) <= 40 else "..."
+    if any(isinstance(number, (float, complex)) for number in leaves(numbers)):
+        return f"torch.tensor({text})"
+    as_float = f"torch.tensor({text}, dtype={torch.get_default_dtype()})"
+    return f"{as_float}, or for indices torch.tensor({text})"
+
+
+def as_table(value: Nested) -> Nested:
+    """Return `value` if it is a table, else a table of one element, `value`."""
+    return value if isinstance(value, (list, tuple, dict)) else [value]
 
 
 def describe(tree: Nested) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from . import nested
-from .errors import GraphError, caller_location, type_name
+from .errors import GraphError, caller_location, place_of, type_name
 
 
 class _Groups(threading.local):
@@ -49,9 +49,12 @@ class Node:
         inputs: the nodes whose values it takes, in order.
         successors: the nodes declared to take its value (nngraph's reverseMap).
         annotations: name, description and graphAttributes, see `annotate`.
+        in_list: whether its only input was passed in a list, ``module([node])``.
         group: the names of the groups it was declared in, from the outside.
         declared_at: the ``file:line`` that declared it.
     """
+
+    in_list = False
 
     def __init__(
         self,
@@ -241,15 +244,27 @@ def make_node(module: torch.nn.Module, inputs: Any) -> Node:
         )
     for i, node in enumerate(nodes):
         if not isinstance(node, Node):
-            raise expecting_node(node, "inputs", i)
+            raise expecting_node(node, "inputs", i, module, inputs)
     node = Node(module)
     node.take(nodes)
+    node.in_list = len(nodes) == 1 and nodes[0] is not inputs
     return node
 
 
-def expecting_node(value: object, array: str, index: int) -> GraphError:
-    """Return the error for `value` at ``array[index]``, where a Node is expected."""
+def expecting_node(
+    value: object,
+    array: str,
+    index: int,
+    called: torch.nn.Module | None = None,
+    inputs: object = None,
+) -> GraphError:
+    """Return the error for `value` at ``array[index]``, where a Node is expected.
+
+    It may be an element of the `inputs` on which the module `called` was called.
+    """
     place = f"at {caller_location()}"
+    if called is not None:
+        place = f"in a call of {place_of(called)}, {place}"
     if value is None:
         return GraphError(f"{array}[{index}] is None (typo / bad index?), {place}")
     kind = type_name(value)
@@ -259,7 +274,15 @@ def expecting_node(value: object, array: str, index: int) -> GraphError:
             f"can be passed, {place}. Did you forget the second parentheses, which make a Node of "
             f"a module: {kind}(...)()?"
         )
-    return GraphError(f"{array}[{index}] should be an nngraph.Node but is of type {kind}, {place}")
+    error = f"{array}[{index}] should be an nngraph.Node but is of type {kind}, {place}"
+    if called is not None:
+        leaves = nested.leaves(inputs)
+        if not any(isinstance(leaf, Node) for leaf in leaves):
+            reason = nested.not_tensors(inputs, "the input")
+            error += f". To run it on data, pass tensors: {reason}" if reason else ""
+        elif isinstance(value, torch.Tensor):
+            error += ". Nodes and tensors cannot be mixed: a gModule takes the tensor as an input"
+    return GraphError(error)
 
 
 def _same_input_twice(node: Node, first: int, second: int | None = None) -> GraphError:

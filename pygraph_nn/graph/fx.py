@@ -6,6 +6,7 @@ import operator
 
 import torch
 
+from .. import nested
 from ..nested import Nested
 from .structure import GraphStructure
 
@@ -22,7 +23,9 @@ def to_fx(g: GraphStructure) -> torch.fx.GraphModule:
     values[g.innode_slot] = graph.placeholder("input")
     for step in g.steps:
         sources = [values[source] for source in step.sources]
-        value: Nested = sources[0] if len(sources) == 1 else sources
+        value: Nested = sources if step.table else sources[0]
+        if step.table and len(sources) == 1:
+            value = graph.call_function(nested.as_table, (sources[0],))
         node = g.forwardnodes[step.slot]
         if step.module is not None and sources:
             value = graph.create_node(

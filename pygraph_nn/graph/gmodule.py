@@ -13,7 +13,7 @@ import torch
 from .. import nested
 from ..errors import GraphError, has_place, type_name, with_place
 from ..nested import Nested
-from ..nn.core import add_class, as_layer, calls_are_watched, keep_values, run_module
+from ..nn.core import add_class, as_layer, calls_are_watched, explained, keep_values, run_module
 from ..node import Node
 from . import fx, shape_inference
 from .node_shapes import NodeShapes
@@ -111,11 +111,13 @@ class gModule(GraphStructure):
         value: Nested = None
         try:
             for step in self.steps:
-                slot, sources, name, _, _ = step
-                if len(sources) == 1:
+                slot, sources, name, _, _, table = step
+                if not table:
                     value = values[sources[0]]
                 else:
                     value = [values[source] for source in sources]
+                    if len(value) == 1:
+                        value = nested.as_table(value[0])
                 if watching:
                     value = self._run_watched(step, value, watching)
                 elif name is None:
@@ -189,8 +191,10 @@ class gModule(GraphStructure):
                 raise GraphError(f"{self.place()}: Got 0 inputs instead of 1: the input is None")
             return input
         if not isinstance(input, (list, tuple)):
+            reason = nested.not_tensors(input, "the input")
             raise GraphError(
                 f"{self.place()}: expecting table of {self.nInputs} inputs, got {type_name(input)}"
+                + (f"; {reason}" if reason else "")
             )
         if len(input) != self.nInputs:
             raise GraphError(f"{self.place()}: Got {len(input)} inputs instead of {self.nInputs}")
@@ -204,6 +208,8 @@ class gModule(GraphStructure):
     def _with_context(self, error: Exception, step: Step, input: Nested) -> Exception:
         """Return `error` with the node at which it was raised; see `with_place`."""
         node = self.forwardnodes[step.slot]
+        if step.module is not None:
+            error = explained(error, self._modules[step.module], input=input)  # type: ignore[arg-type]
         place = f"  at {node!r}\n  in {self}, which got {nested.describe(input)} there"
         return with_place(error, place, node)
 
@@ -266,6 +272,7 @@ class gModule(GraphStructure):
             self._modules[name] = as_layer(module)  # type: ignore[arg-type]
         for node, replaced in zip(self.forwardnodes, self.node_modules, strict=True):
             node.module = replaced
+        self.steps = self._make_steps()
         return replacement
 
 

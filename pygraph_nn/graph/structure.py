@@ -11,7 +11,7 @@ import torch
 
 from .. import nn
 from ..errors import GraphError, caller_location
-from ..nn.core import as_layer, check_overrides
+from ..nn.core import Whole, as_layer, check_overrides
 from ..node import Node
 from .checks import check_complete, checked_nodes, feed
 from .node_shapes import NodeShapes
@@ -27,6 +27,8 @@ class Step(NamedTuple):
         module: the name of its module among the gModule's submodules; None if it passes values on.
         select: for a part of a split, the index of the element.
         split: for a split, the number of elements that the table must have.
+        table: whether the input is a table of the values, not the only value itself. A table of one
+            element is made of the value of a Node passed in a list, unless it is a table already.
     """
 
     slot: int
@@ -34,6 +36,7 @@ class Step(NamedTuple):
     module: str | None
     select: int | None
     split: int | None
+    table: bool
 
 
 class GraphStructure(nn.Container):
@@ -105,10 +108,22 @@ class GraphStructure(nn.Container):
                 self._module_names[slot],
                 node.selectindex,
                 node.nSplitOutputs,
+                len(node.inputs) != 1 or (_takes_table(node) and _in_list(node)),
             )
             for slot, node in enumerate(self.forwardnodes)
             if node is not self.innode
         ]
+
+    @property
+    def takes_table(self) -> bool:
+        """Whether it has several inputs, or all nodes that its only input reaches take a table."""
+        nodes = self.input_nodes[:1]
+        for node in nodes:
+            if _passes_on(node) and not any(node is output for output in self.outnode.inputs):
+                nodes += node.successors
+            elif self.nInputs == 1 and not _takes_table(node):
+                return False
+        return True
 
     @property
     def innode_slot(self) -> int:
@@ -142,6 +157,23 @@ class GraphStructure(nn.Container):
                 indented = str(module).replace("\n", "\n  ")
                 lines.append(f"  ({node.name or self.fg.id(node)}): {indented}")
         return "\n".join([*lines, "}"])
+
+
+def _passes_on(node: Node) -> bool:
+    module = node.module
+    is_identity = isinstance(module, nn.Module) and isinstance(module.route(), Whole)
+    return is_identity and len(node.inputs) == 1
+
+
+def _takes_table(node: Node) -> bool:
+    return node.nSplitOutputs is not None or getattr(node.module, "takes_table", False)
+
+
+def _in_list(node: Node) -> bool:
+    """Return whether the only input of `node` was passed in a list, there or to an Identity."""
+    while not node.in_list and len(node.inputs) == 1 and _passes_on(node.inputs[0]):
+        node = node.inputs[0]
+    return node.in_list
 
 
 def _child_name(node: Node) -> str:

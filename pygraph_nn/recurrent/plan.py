@@ -18,7 +18,7 @@ from .. import nested, nn
 from ..errors import GraphError, type_name
 from ..graph import gModule
 from ..nested import Nested
-from ..nn.core import Element, Route, Slice, Whole, Wrapped
+from ..nn.core import Element, Route, Slice, Whole, Wrapped, elementwise
 from ..node import Node
 from .operations import Operation, ValueRef, referenced
 from .overrides import computes_as_its_class, runs_plainly
@@ -133,6 +133,15 @@ def _index(nodes: list[Node], key: str | int, role: str) -> int:
     return matches[0]
 
 
+class _AsTable(nn.Module):
+    """Wraps what is no table in a table of one element."""
+
+    row_wise = elementwise
+
+    def updateOutput(self, input: Nested) -> Nested:
+        return nested.as_table(input)
+
+
 class _UnknownState:
     """A state whose structure is still unknown, or an element of one."""
 
@@ -193,17 +202,25 @@ class _StepTracer:
 
     def _graph(self, graph: gModule, input: Nested) -> Nested:
         values: dict[Node, Nested] = {graph.innode: input}
-        for node, module in zip(graph.forwardnodes, graph.node_modules, strict=True):
-            if node is graph.innode:
-                continue
+        modules = graph.node_modules
+        for step in graph.steps:
+            node, module = graph.forwardnodes[step.slot], modules[step.slot]
             inputs = [values[source] for source in node.inputs]
-            value = inputs[0] if len(inputs) == 1 else inputs
+            value = inputs if step.table else inputs[0]
+            if step.table and len(inputs) == 1:
+                value = self._as_table(node, inputs[0])
             if node.selectindex is not None:
                 value = self._part(node, value, node.selectindex)
             elif module is not None:
                 value = self._module(node, module, value)
             values[node] = value
         return values[graph.outnode]
+
+    def _as_table(self, node: Node, value: Nested) -> Nested:
+        """Trace `nested.as_table`; whether the value of an operation is a table, its run shows."""
+        if isinstance(value, ValueRef):
+            return self._add(Operation("module", node, _AsTable(), value))
+        return value
 
     def _module(self, node: Node, module: torch.nn.Module, value: Nested) -> Nested:
         """Trace a module: take tables apart here, and add an operation for everything else."""

@@ -303,7 +303,7 @@ def test_modules_replaced_by_pytorchs_means(before: Any, after: Any) -> None:
         (torch.ones(2), "instead of 2 gradOutputs"),
         ([torch.ones(2)], "1 gradOutputs instead of 2"),
         ([torch.ones(2), torch.ones(7)], r"gradOutput of shape \(7,\) for an output of shape \(2"),
-        ([torch.ones(2), 1.0], "gradOutput holds float"),
+        ([torch.ones(2), 1.0], "gradOutput is the number 1.0"),
     ],
 )
 def test_gradients_that_do_not_fit_are_refused(gradOutput: Any, message: str) -> None:

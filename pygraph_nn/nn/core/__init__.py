@@ -18,6 +18,8 @@ from .protocol import differentiable, input_gradients
 from .recording import cut_off, detached, is_recording, keep_values
 from .reference import in_reference_mode, reference_mode
 from .routes import Element, Route, Slice, Whole, Wrapped
+from .rows import elementwise
+from .wrong_input import explained
 
 __all__ = [
     "Criterion",
@@ -39,6 +41,8 @@ __all__ = [
     "cut_off",
     "detached",
     "differentiable",
+    "elementwise",
+    "explained",
     "function",
     "in_reference_mode",
     "input_gradients",

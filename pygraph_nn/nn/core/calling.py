@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -12,6 +12,10 @@ from ...node import Node
 
 _torch_call = torch.nn.Module.__call__
 _torch_module = torch.nn.modules.module
+
+
+class ArrayError(TypeError):
+    """An array of numpy, or the like, is in the place of a tensor."""
 
 
 def calls_are_watched() -> bool:
@@ -29,7 +33,8 @@ def calls_are_watched() -> bool:
 def is_value(input: Any) -> bool:
     """Return whether a module called on `input` should run, not build a graph or refuse.
 
-    It runs on tensors, on tables with tensors, and on the proxies of torch's tracers.
+    It runs on tensors, on tables with tensors, and on the proxies of torch's tracers, but not on
+    arrays of numpy and iterators.
     """
     if isinstance(input, torch.Tensor):
         return True
@@ -38,25 +43,34 @@ def is_value(input: Any) -> bool:
     if isinstance(input, (list, tuple)) and all(isinstance(x, torch.Tensor) for x in input):
         return len(input) > 0
     if isinstance(input, (list, tuple, dict, str)):
-        kinds = list(_leaf_kinds(input))
-        return "node" not in kinds and "value" in kinds
-    return True
+        kinds = set(_leaf_kinds(input))
+        return "value" in kinds and kinds.isdisjoint(("node", "array"))
+    is_collection = nested.is_array(input) or isinstance(input, Iterable)
+    return hasattr(type(input), "__torch_function__") or not is_collection
 
 
 def _leaf_kinds(tree: Any) -> Iterator[str]:
     for leaf in nested.leaves(tree):
         if isinstance(leaf, Node):
             yield "node"
+        elif nested.is_array(leaf):
+            yield "array"
         elif leaf is not tree and is_value(leaf):
             yield "value"
 
 
 def all_plain(input: Any) -> bool:
-    """Return whether `input` is data outside autograd, as a Torch7 caller passes it."""
+    """Return whether `input` is data outside autograd, as a Torch7 caller passes it.
+
+    Raises:
+        ArrayError: it holds an array of numpy, or the like, through which no gradient would go.
+    """
     for leaf in nested.leaves(input):
         if isinstance(leaf, torch.Tensor):
             if leaf.requires_grad and torch.is_grad_enabled():
                 return False
         elif isinstance(leaf, torch.fx.Proxy):
             return False
+        elif nested.is_array(leaf):
+            raise ArrayError
     return True

@@ -17,6 +17,7 @@ from .module import Module
 from .protocol import or_zeros
 from .recording import cut_off, detached
 from .shapes import expect_pair
+from .wrong_input import raise_explained
 
 
 class Criterion(Base, root=True):
@@ -70,18 +71,24 @@ class Criterion(Base, root=True):
 
     def forward(self, input: Nested, target: Nested = None) -> torch.Tensor:
         """Return the loss of `input` against `target`, a tensor of no dimensions."""
-        loss = self._loss(input, target)
+        try:
+            loss = self._loss(input, target)
+        except Exception as error:
+            raise_explained(error, self, input=input, target=target)
         if not torch.compiler.is_compiling():
             self.__dict__["output"] = nested.map_leaves(detached, loss)
         return loss
 
     def updateGradInput(self, input: Nested, target: Nested = None) -> Nested:
         """Return the gradient of the loss with respect to `input`, shaped like it."""
-        with torch.enable_grad():
-            entered = nested.map_leaves(cut_off, input)
-            leaves = nested.leaves(entered)
-            loss = self.updateOutput(entered, target)
-            grads = torch.autograd.grad(loss, leaves, allow_unused=True)
+        try:
+            with torch.enable_grad():
+                entered = nested.map_leaves(cut_off, input)
+                leaves = nested.leaves(entered)
+                loss = self.updateOutput(entered, target)
+                grads = torch.autograd.grad(loss, leaves, allow_unused=True)
+        except Exception as error:
+            raise_explained(error, self, input=input, target=target)
         gradients = map(or_zeros, grads, leaves)
         return nested.rebuild(entered, gradients)
 
@@ -113,6 +120,9 @@ class ModuleFromCriterion(Module):
     Returns the loss, (1,). The gradient of the target is zero.
     """
 
+    takes_integers = True
+    takes_table = True
+
     def __init__(self, criterion: Criterion) -> None:
         super().__init__()
         self.criterion = criterion
@@ -121,6 +131,9 @@ class ModuleFromCriterion(Module):
         prediction, target = expect_pair(self.criterion, input, "[prediction, target]")
         target = nested.map_leaves(detached, target)
         return self.criterion.run_as_member(prediction, target).reshape(1)
+
+    def place(self) -> str:
+        return f"{type_name(self.criterion)} in {type_name(self)}"
 
     def title(self) -> str:
         return type(self.criterion).__name__

@@ -15,7 +15,14 @@ from .module import Module
 class _Foreign(Module):
     """Base of `ForeignModule` and `Function`: an input table becomes positional arguments."""
 
+    takes_integers = True
+
     table: bool
+
+    @property
+    def takes_table(self) -> bool:
+        """Whether a table arrives as one list."""
+        return self.table
 
     def _call(self, function: Callable[..., Any], input: Any) -> Any:
         if isinstance(input, (list, tuple)) and not self.table:

@@ -15,6 +15,7 @@ from .calling import calls_are_watched, is_value
 from .passes import Passes
 from .recording import marks_a_call
 from .routes import Route
+from .wrong_input import raise_explained
 
 Kind = str | type  # inside Module, `type` is its method
 
@@ -70,7 +71,10 @@ class Module(Passes, root=True):
     def run(self, input: Nested) -> Nested:
         """Return ``module(input)`` for data, part of autograd, without checking for Nodes."""
         if self.runs_directly and not calls_are_watched():
-            return self.updateOutput(input)
+            try:
+                return self.updateOutput(input)
+            except Exception as error:
+                raise_explained(error, self, input=input)
         if self.is_hooked or "forward" in self._overrides or calls_are_watched():
             return self.run_by_torch(input, apart=False)
         return self._compute(input, apart=False)
@@ -83,7 +87,10 @@ class Module(Passes, root=True):
         not call `backward`.
         """
         if self.runs_directly and not calls_are_watched():
-            return self.updateOutput(input)
+            try:
+                return self.updateOutput(input)
+            except Exception as error:
+                raise_explained(error, self, input=input)
         if not self._plain:
             self._warn_of(self._ignored_overrides(apart))
         if "forward" in self._overrides and self._has_updateOutput():
@@ -118,6 +125,24 @@ class Module(Passes, root=True):
         return make_node(self, inputs)
 
     # What a layer knows of itself
+
+    @property
+    def takes_table(self) -> bool:
+        """Whether the input is a table of any length, also of one element; by default False.
+
+        Called on a list of one Node, such a layer gets a table of one element, and any other layer
+        gets the element itself, as in nngraph. A subclass sets it as an attribute of the class.
+        """
+        return False
+
+    @property
+    def takes_integers(self) -> bool:
+        """Whether integers in the input are indices, classes or a mask; by default False.
+
+        Their gradient is zero. A layer of `nn` that computes with numbers has no gradient for
+        integers, and `backward` refuses them.
+        """
+        return False
 
     def row_wise(self, shapes: Sequence[torch.Size]) -> bool:
         """Return whether the layer may run all time steps as one larger batch.
@@ -208,6 +233,7 @@ def run_module(module: torch.nn.Module, input: Nested, *, apart: bool = False) -
     A plain call would take a table without tensors for missing Nodes. `Module.run_as_member`
     explains `apart`.
     """
+
     return module.run_as_member(input, apart) if isinstance(module, Module) else module(input)
 
 
@@ -230,3 +256,8 @@ def warn_of_ignored_backward(module: torch.nn.Module) -> None:
     for inner in module.modules():
         if isinstance(inner, Module) and "backward" in inner._overrides:
             inner._warn_of(["backward"])
+
+
+def takes_table(module: torch.nn.Module | None) -> bool:
+    """Return whether `module` is a layer that takes a table; see `Module.takes_table`."""
+    return isinstance(module, Module) and module.takes_table

@@ -21,7 +21,7 @@ from ...errors import GraphError, type_name
 from ...nested import Nested
 from .fields import copies, fields_of, set_fields, set_unchanged_fields, unaliased
 from .gradient_buffers import zero_gradients
-from .recording import RecordedPass, Records, Request, current_pass, detached
+from .recording import RecordedPass, Records, Request, current_pass, detached, has_gradient
 
 
 class _Layer(Protocol):
@@ -250,8 +250,3 @@ def _fitting(gradient: Nested, x: torch.Tensor, place: str) -> torch.Tensor | No
 def _equal(a: Nested, b: Nested) -> bool:
     pairs = nested.pairs(a, b, "gradOutput")
     return all(torch.equal(x, y) if isinstance(x, torch.Tensor) else x == y for x, y in pairs)
-
-
-def has_gradient(x: Any) -> bool:
-    """Return whether `x` is a tensor that a gradient may belong to."""
-    return isinstance(x, torch.Tensor) and (x.is_floating_point() or x.is_complex())

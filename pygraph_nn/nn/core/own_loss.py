@@ -12,8 +12,8 @@ from ... import nested
 from ...errors import type_name
 from ...nested import Nested
 from .fields import copies, fields_of, set_fields, set_unchanged_fields
-from .own_gradients import has_gradient, of_input, own_backward
-from .recording import current_pass, detached
+from .own_gradients import of_input, own_backward
+from .recording import current_pass, detached, has_gradient
 
 
 class _Loss(Protocol):

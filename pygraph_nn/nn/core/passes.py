@@ -16,6 +16,7 @@ from . import gradient_buffers, own_gradients, protocol, recording, repeat
 from .calling import all_plain
 from .overrides import GRADIENTS, HALVES, first_class
 from .results import Results
+from .wrong_input import raise_explained
 
 
 class _Calls(threading.local):
@@ -54,6 +55,12 @@ class Passes(Results):
         another module's run, `forward` is part of that run. Under `torch.no_grad` there is nothing
         to go back through.
         """
+        try:
+            return self._forward(input)
+        except Exception as error:
+            raise_explained(error, self, input=input)
+
+    def _forward(self, input: Nested) -> Nested:
         if torch.compiler.is_compiling():
             return self._compute(input, apart=False)
         if _calls.module is self:
@@ -193,16 +200,20 @@ class Passes(Results):
         scale: float = 1.0,
         after_forward: bool = False,
     ) -> Nested:
-        return protocol.run_backward(
-            self._pass_of(input, after_forward),
-            input,
-            gradOutput,
-            self,
-            self.place,
-            to_input=to_input,
-            to_parameters=to_parameters,
-            scale=scale,
-        )
+        recorded = self._pass_of(input, after_forward)
+        try:
+            return protocol.run_backward(
+                recorded,
+                input,
+                gradOutput,
+                self,
+                self.place,
+                to_input=to_input,
+                to_parameters=to_parameters,
+                scale=scale,
+            )
+        except Exception as error:
+            raise_explained(error, self, input=input, gradOutput=gradOutput)
 
     def _pass_of(self, input: Nested, after_forward: bool) -> recording.RecordedPass:
         """Return the recorded pass of `input`; repeat it if the last one is of another input.

@@ -10,6 +10,7 @@ from ... import nested
 from ...errors import GraphError, type_name
 from ...nested import Nested
 from .gradient_buffers import ensure_gradients
+from .lost_gradients import check_integers, check_kind, check_output
 from .recording import RecordedPass
 
 
@@ -34,8 +35,10 @@ def run_backward(
     Raises:
         GraphError: `input` or `grad_output` does not fit the recorded pass.
     """
-    _check_input(place, shapes(recorded.input), shapes(input))
+    _check_input(place, recorded.input, input)
     outputs, grads = differentiable(place, recorded.output, grad_output)
+    if to_input and not _has_gradients(recorded.input):
+        check_integers(place, parameters_of, recorded.input, grad_output)
     recorded.grad_output = grad_output
     recorded.request.to_input, recorded.request.to_parameters = to_input, to_parameters
     try:
@@ -125,15 +128,21 @@ def _like(
     return nested.map_leaves(lambda x: or_zeros(by_input.get(id(x)), x), input)
 
 
+def _has_gradients(input: Nested) -> bool:
+    if isinstance(input, torch.Tensor):
+        return input.requires_grad
+    return any(map(_requires_grad, nested.leaves(input)))
+
+
 def _trainable(leaves: Iterable[Nested]) -> list[torch.Tensor]:
     return [x for x in leaves if _requires_grad(x)]
 
 
 def or_zeros(gradient: torch.Tensor | None, x: Nested) -> Nested:
-    """Return `gradient`, or zeros shaped like `x` where there is none."""
+    """Return `gradient`, or zeros shaped like `x` where there is none; None if `x` is no tensor."""
     if gradient is not None:
         return gradient
-    return torch.zeros_like(x, requires_grad=False) if isinstance(x, torch.Tensor) else 0
+    return torch.zeros_like(x, requires_grad=False) if isinstance(x, torch.Tensor) else None
 
 
 def _requires_grad(x: Nested) -> bool:
@@ -157,13 +166,11 @@ def shapes(tree: Nested) -> list[tuple[int, ...]]:
     return [tuple(x.shape) if isinstance(x, torch.Tensor) else () for x in nested.leaves(tree)]
 
 
-def _check_input(
-    place: Callable[[], str], recorded: list[tuple[int, ...]], passed: list[tuple[int, ...]]
-) -> None:
-    if recorded != passed:
+def _check_input(place: Callable[[], str], recorded: Nested, passed: Nested) -> None:
+    if shapes(recorded) != shapes(passed):
         raise GraphError(
-            f"{place()}: backward got an input of shapes {passed}, but the last forward ran "
-            f"on {recorded}. Pass the input of that forward"
+            f"{place()}: backward got the input {nested.describe(passed)}, but the last forward "
+            f"ran on {nested.describe(recorded)}. Pass the input of that forward"
         )
 
 
@@ -172,7 +179,8 @@ def differentiable(
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Return the tensors of `output` that autograd can go back through, and their gradients.
 
-    A gradient that is a zero of one element means none: its tensor is left out.
+    A gradient that is a zero of one element, or in a table None, means none: its tensor is left
+    out.
 
     Raises:
         GraphError: `grad_output` is not shaped like `output`; the message starts with `place`.
@@ -185,14 +193,19 @@ def differentiable(
                 f"{place()}: got {got} instead of {len(output)} gradOutputs, one for each output"
             )
     outputs, grads = [], []
-    for y, grad in nested.pairs(output, grad_output, f"{place()}: gradOutput"):
+    if isinstance(output, torch.Tensor) and isinstance(grad_output, torch.Tensor):
+        pairs: Iterable[tuple[Nested, Nested]] = ((output, grad_output),)
+    else:
+        check_kind(place, output, grad_output)
+        pairs = nested.pairs(output, grad_output, f"{place()}: gradOutput", or_none=True)
+    for y, grad in pairs:
         if not _requires_grad(y):
+            check_output(place, y, grad)
             continue
         if not isinstance(grad, torch.Tensor):
-            raise GraphError(
-                f"{place()}: gradOutput holds {type_name(grad)} in place of the gradient of an "
-                f"output of shape {tuple(y.shape)}"
-            )
+            if grad is None:
+                continue
+            check_kind(place, y, grad)
         if grad.shape != y.shape:
             # nngraph's shorthand for "no gradient here": a zero of one element.
             if grad.numel() == 1 and grad.item() == 0:

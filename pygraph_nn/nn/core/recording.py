@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from types import CodeType
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 
@@ -178,9 +178,12 @@ def inside_a_call() -> bool:
 
 def cut_off(x: Nested) -> Nested:
     """Return `x` as a leaf of autograd that requires gradients, if it is a tensor of floats."""
-    if isinstance(x, torch.Tensor) and (x.is_floating_point() or x.is_complex()):
-        return x.detach().requires_grad_()
-    return x
+    return x.detach().requires_grad_() if has_gradient(x) else x
+
+
+def has_gradient(x: Nested) -> TypeGuard[torch.Tensor]:
+    """Return whether autograd computes gradients of values like `x`: of numbers with fractions."""
+    return isinstance(x, torch.Tensor) and (x.is_floating_point() or x.is_complex())
 
 
 def detached(x: Nested) -> Nested:

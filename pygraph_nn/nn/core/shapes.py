@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ... import nested
 from ...errors import GraphError, type_name
 
 
@@ -18,9 +19,8 @@ def expect_table(layer: object, input: Any, at_least: int = 1) -> list[Any]:
         GraphError: If `input` is not a table or has fewer than `at_least` elements.
     """
     if not isinstance(input, (list, tuple)) or len(input) < at_least:
-        raise GraphError(
-            f"{layer}: expecting a table of at least {at_least} elements, got {_size(input)}"
-        )
+        at_least_elements = f" of at least {elements(at_least)}" if at_least else ""
+        raise GraphError(f"{layer}: expecting a table{at_least_elements}, got {size_of(input)}")
     return list(input)
 
 
@@ -31,12 +31,23 @@ def expect_pair(layer: object, input: Any, what: str = "two tensors") -> tuple[A
         GraphError: If `input` is not a table of two elements.
     """
     if not isinstance(input, (list, tuple)) or len(input) != 2:
-        raise GraphError(f"{layer}: expecting a table of {what}, got {_size(input)}")
+        raise GraphError(f"{layer}: expecting a table of {what}, got {size_of(input)}")
     return input[0], input[1]
 
 
-def _size(input: Any) -> str:
-    return f"{len(input)} elements" if isinstance(input, (list, tuple)) else type_name(input)
+def size_of(input: Any) -> str:
+    """Return the number of elements of a list, or the type of anything else, and what to write."""
+    if isinstance(input, (list, tuple)):
+        return elements(len(input))
+    if isinstance(input, torch.Tensor):
+        return f"{type_name(input)}. A table of one element is a list: [x]"
+    reason = nested.not_tensors(input, "It") or "A table is a list"
+    return f"{type_name(input)}. {reason}"
+
+
+def elements(count: int) -> str:
+    """Return ``1 element``, ``2 elements`` and so on."""
+    return f"{count} element" + "s" * (count != 1)
 
 
 def expect_same_shape(
@@ -95,6 +106,12 @@ def sample_dimension(
             "dimensions count from 0"
         )
     return dimension % input.dim()
+
+
+def needs_floats(layer: object, input: torch.Tensor) -> GraphError:
+    """Return the error for an `input` of integers with which PyTorch would compute in integers."""
+    dtype = torch.get_default_dtype()
+    return GraphError(f"{layer}: got a {type_name(input)}, not of floats: write x.to({dtype})")
 
 
 def at_least_1d(output: torch.Tensor) -> torch.Tensor:

@@ -12,13 +12,17 @@ from ...errors import GraphError
 from ..core.inplace import inplace_flag, writable
 from ..core.module import Module
 from ..core.rows import elementwise
-from ..core.shapes import expect_pair, expect_table
+from ..core.shapes import expect_pair, expect_table, needs_floats
 
 
 def _like_first(layer: Module, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
     """Reshape `tensors` like the first one; Torch7 compares only their numbers of elements."""
     first = tensors[0]
-    if all(x.shape == first.shape for x in tensors):
+    shape = first.shape
+    for x in tensors:
+        if x.shape != shape:
+            break
+    else:
         return tensors
     if any(x.numel() != first.numel() for x in tensors):
         shapes = [tuple(x.shape) for x in tensors]
@@ -32,6 +36,7 @@ class CAddTable(Module):
     With `inplace` the sum overwrites the first tensor.
     """
 
+    takes_table = True
     sign = "+"
     commutative = True
     row_wise = elementwise
@@ -42,8 +47,10 @@ class CAddTable(Module):
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         first, *others = _like_first(self, expect_table(self, input))
+        if first.dtype is torch.bool:
+            raise needs_floats(self, first)
         if not self.inplace:
-            return reduce(operator.add, others, first)
+            return reduce(operator.add, others, first) if others else first.clone()
         total = writable(first)
         for x in others:
             total.add_(x)
@@ -53,12 +60,14 @@ class CAddTable(Module):
 class CMulTable(Module):
     """Multiplies a table of tensors of one shape, element by element (``nn.CMulTable``)."""
 
+    takes_table = True
     sign = "×"
     commutative = True
     row_wise = elementwise
 
     def updateOutput(self, input: Any) -> torch.Tensor:
-        return reduce(operator.mul, _like_first(self, expect_table(self, input)))
+        first, *others = _like_first(self, expect_table(self, input))
+        return reduce(operator.mul, others, first) if others else first.clone()
 
 
 class CMaxTable(Module):
@@ -67,12 +76,15 @@ class CMaxTable(Module):
     Of equal values the first gets the gradient.
     """
 
+    takes_table = True
     sign = "max"
     commutative = True
     row_wise = elementwise
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         first, *others = _like_first(self, expect_table(self, input))
+        if not others:
+            return first.clone()
         return reduce(lambda x, y: torch.where(y > x, y, x), others, first)
 
 
@@ -82,18 +94,22 @@ class CMinTable(Module):
     Of equal values the first gets the gradient.
     """
 
+    takes_table = True
     sign = "min"
     commutative = True
     row_wise = elementwise
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         first, *others = _like_first(self, expect_table(self, input))
+        if not others:
+            return first.clone()
         return reduce(lambda x, y: torch.where(y < x, y, x), others, first)
 
 
 class CSubTable(Module):
     """Subtracts the second of two tensors of one shape from the first (``nn.CSubTable``)."""
 
+    takes_table = True
     sign = "−"
     row_wise = elementwise
 
@@ -105,6 +121,7 @@ class CSubTable(Module):
 class CDivTable(Module):
     """Divides the first of two tensors of one shape by the second (``nn.CDivTable``)."""
 
+    takes_table = True
     sign = "÷"
     row_wise = elementwise
 
@@ -119,6 +136,10 @@ class CAddTensorTable(Module):
     All tensors have one shape.
     """
 
+    takes_table = True
+
     def updateOutput(self, input: Any) -> list[torch.Tensor]:
         tensor, table = expect_pair(self, input, "a tensor and a table of tensors")
+        if tensor.dtype is torch.bool:
+            raise needs_floats(self, tensor)
         return [_like_first(self, [x, tensor])[1] + x for x in expect_table(self, table)]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from ...errors import GraphError, type_name
-from ..core.module import Module, run_module, warn_of_ignored_backward
+from ..core.module import Module, run_module, takes_table, warn_of_ignored_backward
 from ..core.recording import keep_values
 from ..core.shapes import expect_table, sample_dimension
 
@@ -107,6 +107,11 @@ class Sequential(Container):
         for module in modules:
             self.add(module)
 
+    @property
+    def takes_table(self) -> bool:
+        """Whether the first module takes a table."""
+        return takes_table(next(self.members(), None))
+
     def insert(self, module: torch.nn.Module, index: int | None = None) -> Any:
         """Insert `module` at `index`, from 0, or at the end, and return the container.
 
@@ -172,7 +177,16 @@ class _Branches(Container):
         return "\n".join([*lines, "     ... -> output", "}"])
 
 
-class ConcatTable(_Branches):
+class _OfOneInput(_Branches):
+    """Base of the containers whose modules all have the same input."""
+
+    @property
+    def takes_table(self) -> bool:
+        """Whether all modules take a table."""
+        return self.size() > 0 and all(map(takes_table, self.members()))
+
+
+class ConcatTable(_OfOneInput):
     """Applies all modules to the same input and returns a table of outputs (``nn.ConcatTable``)."""
 
     def updateOutput(self, input: Any) -> list[Any]:
@@ -188,6 +202,8 @@ class ParallelTable(_Branches):
         GraphError: At run time, if there are fewer elements than modules.
     """
 
+    takes_table = True
+
     _calls_backward = False
 
     def updateOutput(self, input: Any) -> list[Any]:
@@ -195,7 +211,7 @@ class ParallelTable(_Branches):
         return self.run_members(elements)
 
 
-class Concat(_Branches):
+class Concat(_OfOneInput):
     """Applies all modules to the same input and concatenates the outputs (``nn.Concat``).
 
     The outputs are joined along `dimension`, from 0; a negative one counts from the end.

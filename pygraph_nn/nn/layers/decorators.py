@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ...errors import GraphError
-from ..core.module import run_module
+from ..core.module import run_module, takes_table
 from ..core.recording import keep_values
 from ..core.shapes import expect_table
 from .containers import Container
@@ -22,6 +22,11 @@ class Decorator(Container):
     def __init__(self, module: torch.nn.Module) -> None:
         super().__init__()
         self.add(module)
+
+    @property
+    def takes_table(self) -> bool:
+        """Whether the module takes a table."""
+        return takes_table(self.get(0))
 
     def updateOutput(self, input: Any) -> Any:
         return self.run_members([input])[0]
@@ -40,6 +45,8 @@ class Bottle(Decorator):
     Raises:
         GraphError: At run time, if the module's output has another number of dimensions.
     """
+
+    takes_table = False
 
     def __init__(
         self, module: torch.nn.Module, nInputDim: int = 2, nOutputDim: int | None = None
@@ -70,6 +77,8 @@ class MapTable(Container):
     Raises:
         GraphError: If a second module is added, or at run time if there is no module.
     """
+
+    takes_table = True
 
     _calls_backward = False
 

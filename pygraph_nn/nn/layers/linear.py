@@ -75,6 +75,7 @@ class Bilinear(Module):
         GraphError: If a size is not positive, or at run time if the input has other shapes.
     """
 
+    takes_table = True
     row_wise = rows_of_matrices
 
     bias: torch.nn.Parameter | None

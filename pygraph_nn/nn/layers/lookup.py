@@ -33,6 +33,8 @@ class LookupTable(Module):
             input is not a vector or a matrix.
     """
 
+    takes_integers = True
+
     def __init__(
         self,
         nIndex: int,
@@ -118,6 +120,8 @@ class OneHot(Module):
         GraphError: If `outputSize` is not positive.
     """
 
+    takes_integers = True
+
     def __init__(self, outputSize: int) -> None:
         super().__init__()
         at_least_1("nn.OneHot", outputSize=outputSize)
@@ -139,6 +143,8 @@ class Constant(Module):
     Raises:
         GraphError: If `value` is neither a number nor a tensor.
     """
+
+    takes_integers = True
 
     def __init__(self, value: float | torch.Tensor, nInputDim: int | None = None) -> None:
         super().__init__()

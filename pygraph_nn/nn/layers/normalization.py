@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from ... import torch7_random
 from ...errors import GraphError
 from ..core.module import Module
-from ..core.shapes import at_least_1, expect_dims, expect_image
+from ..core.shapes import at_least_1, expect_dims, expect_image, needs_floats
 from .roots import absolute_power
 
 
@@ -239,6 +239,8 @@ class SpatialCrossMapLRN(Module):
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         expect_image(self, input)
+        if not input.is_floating_point():
+            raise needs_floats(self, input)
         batch = input if input.dim() == 4 else input.unsqueeze(0)
         output = F.local_response_norm(batch, self.size, self.alpha, self.beta, self.k)
         return output if input.dim() == 4 else output.squeeze(0)

@@ -22,6 +22,7 @@ class MM(Module):
         GraphError: At run time, if the shapes do not fit.
     """
 
+    takes_table = True
     sign = "A B"
 
     def __init__(self, transA: bool = False, transB: bool = False) -> None:
@@ -57,6 +58,7 @@ class MV(Module):
         GraphError: If `trans` is not a bool, or at run time if the shapes do not fit.
     """
 
+    takes_table = True
     sign = "A x"
 
     def __init__(self, trans: bool = False) -> None:
@@ -79,6 +81,8 @@ class MV(Module):
 
 class _OfVectors(Module):
     """Base of the layers that compute one number for each pair of vectors."""
+
+    takes_table = True
 
     def pairs(self, input: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Return two vectors, or two batches of vectors, as two batches, (batch, n)."""

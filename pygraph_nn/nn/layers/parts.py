@@ -8,7 +8,7 @@ import torch
 
 from ...errors import GraphError
 from ..core.module import Module
-from ..core.shapes import expect_pair, sample_dimension
+from ..core.shapes import expect_pair, needs_floats, sample_dimension
 
 
 class Select(Module):
@@ -80,6 +80,9 @@ class Index(Module):
         GraphError: At run time, if the indices are not a vector.
     """
 
+    takes_integers = True
+    takes_table = True
+
     def __init__(self, dimension: int) -> None:
         super().__init__()
         self.dimension = dimension
@@ -93,10 +96,22 @@ class Index(Module):
 
 
 class MaskedSelect(Module):
-    """Selects the elements where a mask is not 0 (``nn.MaskedSelect``): [tensor, mask] to (n,)."""
+    """Selects the elements where a mask is not 0 (``nn.MaskedSelect``): [tensor, mask] to (n,).
+
+    Raises:
+        GraphError: At run time, if the mask has another number of elements than the tensor.
+    """
+
+    takes_integers = True
+    takes_table = True
 
     def updateOutput(self, input: Any) -> torch.Tensor:
         tensor, mask = expect_pair(self, input, "a tensor and a mask")
+        if mask.shape != tensor.shape:  # Torch7 compares only their numbers of elements
+            if mask.numel() != tensor.numel():
+                shapes = f"{tuple(mask.shape)} for a tensor of shape {tuple(tensor.shape)}"
+                raise GraphError(f"{self}: the mask has shape {shapes}")
+            mask = mask.reshape(tensor.shape)
         return torch.masked_select(tensor, mask.bool())
 
 
@@ -131,6 +146,9 @@ class Padding(Module):
         self.index = 0 if index is None else index
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        is_integer = not input.is_floating_point() and not input.is_complex()
+        if is_integer and (self.value % 1 or input.dtype is torch.bool):
+            raise needs_floats(self, input)
         batched = self.dim >= 0 and self.nInputDim and input.dim() != self.nInputDim
         dim = sample_dimension(self, self.dim + bool(batched), None, input)
         size = input.shape[dim]

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from ...errors import GraphError
 from ..core.initial import draw_uniform, new_parameter
 from ..core.module import Module
-from ..core.shapes import at_least_1, expect_image
+from ..core.shapes import at_least_1, expect_image, needs_floats
 from .containers import Sequential
 from .pointwise import MulConstant, Power, Sqrt, Square
 from .windows import Windowed
@@ -144,6 +144,8 @@ class SpatialAveragePooling(_Pooling):
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         self.check_image(input)
+        if not input.is_floating_point():
+            raise needs_floats(self, input)
         means = F.avg_pool2d(
             input, self.kernel, self.step, self.padding, self.ceil_mode, self.count_include_pad
         )

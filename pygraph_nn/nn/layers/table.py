@@ -12,7 +12,7 @@ from ...errors import GraphError, type_name
 from ..core.module import Module
 from ..core.routes import Element, Slice, Whole, Wrapped
 from ..core.rows import elementwise
-from ..core.shapes import expect_pair, expect_table
+from ..core.shapes import elements, expect_pair, expect_table, size_of
 from .dimension import AlongDimension
 
 
@@ -64,6 +64,7 @@ class JoinTable(AlongDimension):
         GraphError: At run time, if the tensors do not have this dimension.
     """
 
+    takes_table = True
     row_wise = _along_samples
 
     def updateOutput(self, input: Any) -> torch.Tensor:
@@ -81,6 +82,8 @@ class SelectTable(Module):
         GraphError: At run time, if the table does not have this element.
     """
 
+    takes_table = True
+
     def __init__(self, index: int | str) -> None:
         super().__init__()
         self.index = index
@@ -90,10 +93,16 @@ class SelectTable(Module):
         return Element(self.index)
 
     def updateOutput(self, input: Any) -> Any:
+        is_table = isinstance(input, (list, tuple, dict))
+        if not is_table and isinstance(input, (torch.Tensor, str)):  # [index] would select a part
+            raise GraphError(
+                f"{self}: expecting a table, got {type_name(input)}. nn.Select selects a row of a "
+                "tensor; nngraph.nest([node]) is a table of one element"
+            )
         try:
             return input[self.index]
         except (IndexError, KeyError, TypeError) as error:
-            size = f"of {len(input)} elements" if hasattr(input, "__len__") else type_name(input)
+            size = f"of {elements(len(input))}" if is_table else type_name(input)
             raise GraphError(f"{self}: index does not exist in the input table {size}") from error
 
     def __repr__(self) -> str:
@@ -106,6 +115,8 @@ class NarrowTable(Module):
     Raises:
         GraphError: At run time, if the table has too few elements.
     """
+
+    takes_table = True
 
     def __init__(self, offset: int, length: int | None = 1) -> None:
         super().__init__()
@@ -129,6 +140,8 @@ class NarrowTable(Module):
 class FlattenTable(Module):
     """Flattens nested tables, of any depth, to one table of their tensors (``nn.FlattenTable``)."""
 
+    takes_table = True
+
     def updateOutput(self, input: Any) -> list[Any]:
         return nested.leaves(expect_table(self, input, 0))
 
@@ -139,6 +152,8 @@ class ZipTable(Module):
     Raises:
         GraphError: At run time, if the inner tables differ in length.
     """
+
+    takes_table = True
 
     def updateOutput(self, input: Any) -> list[list[Any]]:
         rows = [expect_table(self, row, 0) for row in expect_table(self, input)]
@@ -155,6 +170,8 @@ class ZipTableOneToMany(Module):
     Torch7's ``nn.ZipTableOneToMany``.
     """
 
+    takes_table = True
+
     def updateOutput(self, input: Any) -> list[list[Any]]:
         one, many = expect_pair(self, input, "an element and a table")
         return [[one, element] for element in expect_table(self, many, 0)]
@@ -170,6 +187,8 @@ class MixtureTable(Module):
     Raises:
         GraphError: At run time, if the gate does not have one value for each expert.
     """
+
+    takes_table = True
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -216,13 +235,15 @@ class JustElement(Module):
         GraphError: At run time, if the table does not have exactly one element.
     """
 
+    takes_table = True
+
     def route(self) -> Element:
         """Return the route to the only element."""
         return Element(0, only=True)
 
     def updateOutput(self, input: Any) -> Any:
-        if len(expect_table(self, input)) != 1:
-            raise GraphError(f"{self}: expecting one element, got a table of {len(input)}")
+        if not isinstance(input, (list, tuple)) or len(input) != 1:
+            raise GraphError(f"{self}: expecting one element, got {size_of(input)}")
         return input[0]
 
     def torch7_name(self) -> str:

@@ -9,7 +9,7 @@ from ...errors import GraphError
 from ..core.inplace import inplace_flag, writable
 from ..core.module import Module
 from ..core.rows import elementwise
-from ..core.shapes import sample_dimension
+from ..core.shapes import needs_floats, sample_dimension
 
 
 class Sigmoid(Module):
@@ -145,6 +145,8 @@ class HardTanh(Module):
             )
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        if not input.is_floating_point() and (self.min_val % 1 or self.max_val % 1):
+            raise needs_floats(self, input)
         if self.inplace:
             return F.hardtanh(writable(input), self.min_val, self.max_val, inplace=True)
         return F.hardtanh(input, self.min_val, self.max_val)
