@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import graphviz
-import networkx
 import torch
 
 from .. import nested
@@ -19,6 +17,10 @@ from . import fx, shape_inference
 from .node_shapes import NodeShapes
 from .observer import Observer, observed_alone, observers
 from .structure import GraphStructure, Step
+
+if TYPE_CHECKING:
+    import graphviz
+    import networkx
 
 
 @add_class

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
-
-import networkx
+from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError, caller_location, type_name
 from ..node import Node
 from .node_shapes import NodeShapes
+
+if TYPE_CHECKING:
+    import networkx  # imported where it is used: its import takes as long as this library's
 
 
 class Graph:
@@ -111,6 +112,8 @@ class Graph:
         source its target is). With `shapes`, nodes also have `input_shape` and `output_shape`, and
         edges the `shape` of the value that they carry.
         """
+        import networkx
+
         view = networkx.DiGraph()
         for index, node in enumerate(self.nodes):
             view.add_node(index, node=node, module=node.module, name=node.name, kind=node.kind())

@@ -7,8 +7,10 @@ import graphlib
 import posixpath
 import re
 from importlib import resources
+from typing import TYPE_CHECKING
 
-import jinja2
+if TYPE_CHECKING:
+    import jinja2  # imported where it is used, so that importing this library does not load it
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "([^"]+)";\n+', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:const|let|function) )", re.MULTILINE)
@@ -55,6 +57,8 @@ def _bare(source: str) -> str:
 
 @functools.cache
 def _template() -> jinja2.Template:
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pygraph_nn.pictures", "assets"),
         autoescape=True,

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-
-import networkx
+from typing import TYPE_CHECKING
 
 from .operations import Operation
+
+if TYPE_CHECKING:
+    import networkx  # imported where it is used: its import takes as long as this library's
 
 
 @dataclass
@@ -36,6 +38,8 @@ def make_stages(ops: list[Operation]) -> list[Stage]:
 
     Operations outside loops run as early as the loops that they need allow.
     """
+    import networkx
+
     graph = networkx.DiGraph()
     graph.add_nodes_from(range(len(ops)))
     for i, op in enumerate(ops):
@@ -68,6 +72,8 @@ def _loops_before(components: networkx.DiGraph, loops: set[int]) -> dict[int, in
 
     Components that no loop separates have the same number, and run together.
     """
+    import networkx
+
     levels: dict[int, int] = {}
     for c in networkx.topological_sort(components):
         before = [levels[b] + (b in loops) for b in components.predecessors(c)]
@@ -81,6 +87,8 @@ def _in_order(ops: list[Operation], inside: Iterable[int], delays: bool = False)
     A state needs none in the same step. Outside loops, with `delays`, it comes after the operation
     whose delayed value it is.
     """
+    import networkx
+
     chosen = set(inside)
     graph = networkx.DiGraph()
     graph.add_nodes_from(sorted(chosen))
@@ -92,6 +100,8 @@ def _in_order(ops: list[Operation], inside: Iterable[int], delays: bool = False)
 
 def _why_loop(ops: list[Operation], graph: networkx.DiGraph, inside: list[int]) -> str:
     """Describe one way round the loop."""
+    import networkx
+
     cycle = networkx.find_cycle(graph.subgraph(inside))
     around = [ops[source] for source, _ in cycle]
     start = next((i for i, op in enumerate(around) if op.kind == "state"), 0)
