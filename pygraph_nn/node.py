@@ -51,7 +51,13 @@ class Node:
         annotations: name, description and graphAttributes, see `annotate`.
         group: the names of the groups it was declared in, from the outside.
         declared_at: the ``file:line`` that declared it.
+        in_graph: whether a gModule has been built over it. Its inputs are then fixed.
+        is_fed: whether `inputs` holds only what the first gModule feeds it, as an input, and no
+            node that the user passed.
     """
+
+    in_graph = False
+    is_fed = False
 
     def __init__(
         self,
@@ -107,14 +113,12 @@ class Node:
         """Take `other` as the next input, as calling a module on nodes does.
 
         Raises:
-            GraphError: `other` is already an input; a second use needs an `nn.Identity`.
+            GraphError: `other` is already an input, and a second use needs an `nn.Identity`; or
+                this node is part of a gModule already.
         """
         if not isinstance(other, Node):
             raise expecting_node(other, "inputs", len(self.inputs))
-        for i, node in enumerate(self.inputs):
-            if node is other:
-                raise _same_input_twice(other, i)
-        self._take(other, domap)
+        self.take([other], domap)
 
     def _take(self, other: Node, domap: bool = True) -> None:
         self.inputs.append(other)
@@ -125,8 +129,14 @@ class Node:
         """Take several nodes as the next inputs, in time linear in their number.
 
         Raises:
-            GraphError: a node is among them twice, or is already an input.
+            GraphError: a node is among them twice, or is already an input; or this node is part of
+                a gModule already, which would not see the new inputs.
         """
+        if self.in_graph:
+            raise GraphError(
+                f"{self!r} is part of a gModule already: its inputs are fixed, at "
+                f"{caller_location()}. Make a new node of the module: module(node)"
+            )
         places = {id(node): i for i, node in enumerate(self.inputs)}
         for i, other in enumerate(others, len(places)):
             if places.setdefault(id(other), i) != i:

@@ -69,11 +69,13 @@ class gModule(GraphStructure):
         self.verbose = False
         if input_shapes is not None:
             self.infer_shapes(input_shapes)
+        self._claim_nodes()
 
     def infer_shapes(self, input_shapes: Nested) -> dict[Node, NodeShapes]:
         """Return the shapes at each node, computed without data, and keep them as `shapes`.
 
-        The result has an entry for every node but `innode`, and for the nodes of nested gModules.
+        The result has an entry for every node but `innode`, and for the nodes of nested gModules
+        (unless a nested node gets different shapes at different places).
         `input_shapes` is nested like the input, with a shape, a pair (shape, dtype) or a meta
         tensor in place of each tensor. By default tensors have the dtype of the parameters::
 

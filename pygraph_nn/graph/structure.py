@@ -15,7 +15,7 @@ from ..nn.core import as_layer
 from ..node import Node
 from .checks import check_complete, checked_nodes, feed
 from .node_shapes import NodeShapes
-from .order import Graph, against_inputs
+from .order import Graph, against_inputs, depth_first
 
 
 class Step(NamedTuple):
@@ -50,18 +50,10 @@ class GraphStructure(nn.Container):
         self.outnode = Node()
         self.outnode.take(outputs, domap=False)
         self.innode, feeds = feed(inputs)
-        try:
-            for node, source in zip(inputs, feeds, strict=True):
-                node.add(source)
-            self.bg: Graph = against_inputs(self.outnode)
-            self.fg: Graph = self.bg.reverse()
-            self.forwardnodes: list[Node] = self.fg.topsort()
-            check_complete(self.forwardnodes, self.innode, inputs)
-        except GraphError:
-            # Leave the nodes as they were, for another attempt without the mistake.
-            for node in inputs:
-                node.inputs.clear()
-            raise
+        self.bg: Graph = against_inputs(self.outnode, feeds)
+        self.fg: Graph = self.bg.reverse()
+        self.forwardnodes: list[Node] = self.fg.topsort()
+        check_complete(self.fg, self.forwardnodes, self.innode, inputs)
         self.backwardnodes: list[Node] = self.bg.topsort()
         self._module_names = self._adopt_modules()
         self.steps: list[Step] = self._make_steps()
@@ -79,7 +71,7 @@ class GraphStructure(nn.Container):
         for node in self.forwardnodes:
             if node.is_only_element and node.module is None:
                 node.module = nn.JustElement()
-            if node.module is None:
+            if node.module is None or self.fg.is_given(node):
                 continue
             node.module = layers.setdefault(id(node.module), as_layer(node.module))
             if id(node.module) in names:
@@ -100,14 +92,23 @@ class GraphStructure(nn.Container):
         return [
             Step(
                 slot,
-                tuple(slots[id(source)] for source in node.inputs),
+                tuple(slots[id(source)] for source in self.fg.inputs(node)),
                 self._module_names[slot],
-                node.selectindex,
-                node.nSplitOutputs,
+                None if self.fg.is_given(node) else node.selectindex,
+                None if self.fg.is_given(node) else node.nSplitOutputs,
             )
             for slot, node in enumerate(self.forwardnodes)
             if node is not self.innode
         ]
+
+    def _claim_nodes(self) -> None:
+        """Mark the nodes as part of a gModule: others may use them, and their inputs are fixed."""
+        for node, source in self.fg.feeds.items():
+            if not node.inputs:
+                node.inputs.append(source)
+                node.is_fed = True
+        for node in self.forwardnodes:
+            node.in_graph = True
 
     @property
     def innode_slot(self) -> int:
@@ -127,9 +128,9 @@ class GraphStructure(nn.Container):
         return f"{self}, built at {self.declared_at}"
 
     def __getstate__(self) -> dict[str, Any]:
-        # The nodes come first and in topological order, so that pickling a long chain does not
-        # follow it recursively.
-        return {"forwardnodes": self.forwardnodes, **super().__getstate__()}
+        # The graph comes first, with its nodes in topological order, so that pickling a long chain
+        # does not follow it recursively.
+        return {"fg": self.fg, **super().__getstate__()}
 
     def __str__(self) -> str:
         return self.name or "nn.gModule"
@@ -141,6 +142,23 @@ class GraphStructure(nn.Container):
                 indented = str(module).replace("\n", "\n  ")
                 lines.append(f"  ({node.name or self.fg.id(node)}): {indented}")
         return "\n".join([*lines, "}"])
+
+
+def outside(net: torch.nn.Module) -> dict[int, object]:
+    """Return a memo for `copy.deepcopy` of `net`, by which copies refer to what is outside of it.
+
+    That is what computes the nodes whose values are passed to a gModule, see `Graph.is_given`.
+    """
+    modules = {id(module) for module in net.modules()}
+    graphs = [module for module in net.modules() if isinstance(module, GraphStructure)]
+    nodes = [node for graph in graphs for node in graph.forwardnodes]
+    inside = {id(node) for node in nodes}
+    reached = depth_first(nodes, lambda node: node.inputs, allow_cycles=True)
+    memo: dict[int, object] = {id(node): node for node in reached if id(node) not in inside}
+    for node in reached:
+        if node.module is not None and id(node.module) not in modules:
+            memo[id(node.module)] = node.module
+    return memo
 
 
 def _child_name(node: Node) -> str:

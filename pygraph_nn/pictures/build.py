@@ -58,6 +58,7 @@ class _Builder:
         self.prefix = prefix
         self.picture = Picture(g)
         self.plumbing = Plumbing(g)
+        self.feeding = set(g.fg.feeds.values())
 
     def build(self) -> Picture:
         """Return the Picture, after adding inputs, nodes in forward order, and outputs."""
@@ -80,17 +81,14 @@ class _Builder:
 
     def _feeds_inputs(self, node: Node) -> bool:
         """Return whether `node` is part of the split that distributes the value of the innode."""
-        if self.g.nInputs == 1 or node.module is not None or not node.inputs:
-            return False
-        source = node.inputs[0]
-        return source is self.g.innode or (
-            node.selectindex is not None and source.inputs[0] is self.g.innode
+        return node not in self.g.fg.feeds and (
+            node in self.feeding or self.g.innode in self.g.fg.inputs(node)
         )
 
     def _add_input(self, i: int, node: Node) -> None:
         plain = self.plumbing.passes_whole(node)
         name = (node.name if plain else None) or ("input" if self.g.nInputs == 1 else f"input {i}")
-        source = node.inputs[0]
+        source = self.g.fg.feeds[node]
         box = Box(
             id=self._id(node) if plain else f"{self.prefix}in{i}",
             kind="input",
@@ -162,7 +160,7 @@ class _Builder:
             inner=inner,
         )
         self._add(box)
-        self._add_input_wires(box, negated[0].inputs if negated else node.inputs)
+        self._add_input_wires(box, self.g.fg.inputs(negated[0] if negated else node))
         outputs = len(module.outnode.inputs) if isinstance(module, GraphStructure) else 0
         return Source(box.id, output=0 if outputs == 1 else None)
 
@@ -175,10 +173,11 @@ class _Builder:
     def _one_minus(self, node: Node) -> tuple[Node, ...]:
         """Return the node of ``x * -1`` if `node` adds 1 to it, its only use: one box, 1 - x."""
         modules, sources = self.plumbing.modules, self.plumbing.sources
-        if not _is_constant(modules.get(node), nn.AddConstant, 1) or len(node.inputs) != 1:
+        inputs = self.g.fg.inputs(node)
+        if not _is_constant(modules.get(node), nn.AddConstant, 1) or len(inputs) != 1:
             return ()
-        negated = node.inputs[0]
-        if not _is_constant(modules.get(negated), nn.MulConstant, -1) or not negated.inputs:
+        negated = inputs[0]
+        if not _is_constant(modules.get(negated), nn.MulConstant, -1) or not self.g.fg.inputs(negated):
             return ()
         if len(self.g.fg.children(negated)) != 1:
             return ()

@@ -58,22 +58,25 @@ class Plumbing:
 
     def passes_whole(self, node: Node) -> bool:
         """Return whether the value of `node` is its input."""
+        if self.g.fg.is_given(node):
+            return True
         return isinstance(self._route(node), Whole)
 
     def fold(self, node: Node) -> Source | None:
         """Return the source of the value of `node` if `node` is plumbing, else None."""
-        if not node.inputs:
+        inputs = self.g.fg.inputs(node)
+        if not inputs:
             return None
-        first = self.sources[node.inputs[0]]
+        first = self.sources[inputs[0]]
         module, route = self.modules.get(node), self._route(node)
         if node.selectindex is not None:
             return self._part(first, node, node.selectindex)
         if module is None:
             return self._through(first, node)
-        if isinstance(route, Whole) and len(node.inputs) > 1:
-            parts = tuple(self.sources[input] for input in node.inputs)
+        if isinstance(route, Whole) and len(inputs) > 1:
+            parts = tuple(self.sources[input] for input in inputs)
             return Source(parts=parts, via=(node,))
-        if len(node.inputs) > 1:
+        if len(inputs) > 1:
             return None
         if route is not None:
             return self._along(route, first, node)

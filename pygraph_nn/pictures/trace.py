@@ -139,23 +139,25 @@ class _Run:
         differentiable(self.g.place, trace.outputs[outnode], gradOutput)
         trace.gradOutputs = {node: [] for node in self.g.forwardnodes}
         trace.gradOutputs[outnode].append(gradOutput)
-        # For each split the gradients of its parts, which the backward pass reaches first.
+        # For each split the gradients of its parts, which the backward pass reaches first. They stay
+        # zero for parts that only other graphs use.
         of_parts: dict[Node, list[Nested]] = {
-            node: [None] * node.nSplitOutputs
+            node: nested.map_leaves(_zero, trace.outputs[node])
             for node in self.g.forwardnodes
-            if node.nSplitOutputs is not None
+            if node.nSplitOutputs is not None and not self.g.fg.is_given(node)
         }
         for node in self.g.backwardnodes:
             if node in of_parts:
                 trace.gradOutputs[node].append(of_parts[node])
             gradient = trace.gradOutput(node)
-            if node.selectindex is not None:
-                of_parts[node.inputs[0]][node.selectindex] = gradient
-            elif len(node.inputs) == 1:
-                trace.gradOutputs[node.inputs[0]].append(self._gradInput(node, gradient))
-            elif node.inputs:
+            sources = self.g.fg.inputs(node)
+            if node.selectindex is not None and not self.g.fg.is_given(node):
+                of_parts[sources[0]][node.selectindex] = gradient
+            elif len(sources) == 1:
+                trace.gradOutputs[sources[0]].append(self._gradInput(node, gradient))
+            elif sources:
                 gradients = self._gradInput(node, gradient)
-                for source, part in zip(node.inputs, gradients, strict=True):
+                for source, part in zip(sources, gradients, strict=True):
                     trace.gradOutputs[source].append(part)
 
     def _gradInput(self, node: Node, gradient: Nested) -> Nested:
@@ -183,8 +185,9 @@ class _Recorder(Observer):
         if graph is not run.g:
             return input  # another module runs this gModule: a Trace does not show what is inside
         input = nested.map_leaves(detached, input)
-        values = [input] if len(node.inputs) == 1 else list(input)
-        if node.inputs and node.inputs[0] is graph.innode:
+        sources = graph.fg.inputs(node)
+        values = [input] if len(sources) == 1 else list(input)
+        if sources and sources[0] is graph.innode:
             run.trace.inputs[graph.innode] = list(input) if graph.nInputs > 1 else [input]
             run.trace.outputs[graph.innode] = input
         run.trace.inputs[node] = values
@@ -254,6 +257,10 @@ def _generators_restored(g: GraphStructure, input: Nested) -> Iterator[None]:
             yield
     finally:
         torch7_random.setRNGState(torch7_state)
+
+
+def _zero(x: Nested) -> Nested:
+    return torch.zeros_like(x) if isinstance(x, torch.Tensor) else 0
 
 
 def _copied(x: Nested) -> Nested:

@@ -195,9 +195,9 @@ class _StepTracer:
         for node, module in zip(graph.forwardnodes, graph.node_modules, strict=True):
             if node is graph.innode:
                 continue
-            inputs = [values[source] for source in node.inputs]
+            inputs = [values[source] for source in graph.fg.inputs(node)]
             value = inputs[0] if len(inputs) == 1 else inputs
-            if node.selectindex is not None:
+            if node.selectindex is not None and not graph.fg.is_given(node):
                 value = self._part(node, value, node.selectindex)
             elif module is not None:
                 value = self._module(node, module, value)
