@@ -9,9 +9,7 @@ from ..errors import GraphError, caller_location, type_name
 from ..node import Node, expecting_node
 from .order import Graph
 
-_WAY_OUT = (
-    ". If it belongs to another gModule, build that one first, or first one with the outputs of both"
-)
+_WAY_OUT = ". If it belongs to another gModule, build that one first, or one with both outputs"
 
 
 def checked_nodes(nodes: object, array: str) -> list[Node]:

@@ -251,13 +251,15 @@ class gModule(GraphStructure):
     def replace(self, callback: Callable[[torch.nn.Module], torch.nn.Module]) -> Any:
         """Replace every module inside by ``callback(module)``, outer ones first.
 
-        Nodes show the new modules. Returns ``callback(self)``.
+        Nodes show the new modules, which gModules built over them later run, too. Other gModules
+        over the same nodes keep the modules that they have. Returns ``callback(self)``.
         """
         replacement = super().replace(callback)
         for name, module in self._modules.items():
             self._modules[name] = as_layer(module)  # type: ignore[arg-type]
         for node, replaced in zip(self.forwardnodes, self.node_modules, strict=True):
-            node.module = replaced
+            if replaced is not None:
+                node.module = replaced
         return replacement
 
 

@@ -134,7 +134,10 @@ class Graph:
         """
         view = networkx.DiGraph()
         for index, node in enumerate(self.nodes):
-            view.add_node(index, node=node, module=node.module, name=node.name, kind=node.kind())
+            module, kind = node.module, node.kind()
+            if self.is_given(node):
+                module, kind = None, "pass on"
+            view.add_node(index, node=node, module=module, name=node.name, kind=kind)
             if shapes and node in shapes:
                 view.add_node(
                     index, input_shape=shapes[node].input, output_shape=shapes[node].output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from .. import nn
-from ..errors import GraphError, caller_location
+from ..errors import caller_location
 from ..nn.core import as_layer
 from ..node import Node
 from .checks import check_complete, checked_nodes, feed
@@ -84,15 +85,18 @@ class GraphStructure(nn.Container):
                 name = f"{wanted}_{taken[wanted]}"
             names[id(node.module)] = name
             self.add_module(name, node.module)
-        return [names.get(id(node.module)) for node in self.forwardnodes]
+        return [
+            None if self.fg.is_given(node) else names.get(id(node.module))
+            for node in self.forwardnodes
+        ]
 
     def _make_steps(self) -> list[Step]:
-        slots = {id(node): i for i, node in enumerate(self.forwardnodes)}
-        self._innode_slot = slots[id(self.innode)]
+        slots = self._slots
+        self._innode_slot = slots[self.innode]
         return [
             Step(
                 slot,
-                tuple(slots[id(source)] for source in self.fg.inputs(node)),
+                tuple(slots[source] for source in self.fg.inputs(node)),
                 self._module_names[slot],
                 None if self.fg.is_given(node) else node.selectindex,
                 None if self.fg.is_given(node) else node.nSplitOutputs,
@@ -122,6 +126,18 @@ class GraphStructure(nn.Container):
         A copy of the gModule for another device has modules that its nodes do not refer to.
         """
         return [None if name is None else self._modules[name] for name in self._module_names]
+
+    def module_at(self, node: Node) -> torch.nn.Module | None:
+        """Return the module that this gModule runs at `node`; None if it only passes values on.
+
+        It differs from ``node.module`` if another gModule with this node replaced its module.
+        """
+        name = self._module_names[self._slots[node]]
+        return None if name is None else self._modules[name]
+
+    @functools.cached_property
+    def _slots(self) -> dict[Node, int]:
+        return {node: slot for slot, node in enumerate(self.forwardnodes)}
 
     def place(self) -> str:
         """Return the name of the gModule for error messages, and where it was built."""

@@ -177,7 +177,9 @@ class _Builder:
         if not _is_constant(modules.get(node), nn.AddConstant, 1) or len(inputs) != 1:
             return ()
         negated = inputs[0]
-        if not _is_constant(modules.get(negated), nn.MulConstant, -1) or not self.g.fg.inputs(negated):
+        if not _is_constant(modules.get(negated), nn.MulConstant, -1):
+            return ()
+        if not self.g.fg.inputs(negated):
             return ()
         if len(self.g.fg.children(negated)) != 1:
             return ()

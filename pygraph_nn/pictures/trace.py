@@ -139,8 +139,8 @@ class _Run:
         differentiable(self.g.place, trace.outputs[outnode], gradOutput)
         trace.gradOutputs = {node: [] for node in self.g.forwardnodes}
         trace.gradOutputs[outnode].append(gradOutput)
-        # For each split the gradients of its parts, which the backward pass reaches first. They stay
-        # zero for parts that only other graphs use.
+        # For each split the gradients of its parts, which the backward pass reaches first. A part
+        # that only another gModule uses keeps its zeros.
         of_parts: dict[Node, list[Nested]] = {
             node: nested.map_leaves(_zero, trace.outputs[node])
             for node in self.g.forwardnodes
