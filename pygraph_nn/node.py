@@ -29,7 +29,11 @@ def group(name: str) -> Iterator[None]:
 
         with nngraph.group("lstm 1"):
             next_c, next_h = lstm(x, prev_c, prev_h)
+
+    Raises:
+        GraphError: the name is no string.
     """
+    checked_name(name, "group")
     before = _groups.names
     _groups.names = (*before, name)
     try:
@@ -173,14 +177,23 @@ class Node:
         Takes keywords, or a dict as in Lua. Returns the node, for chaining.
 
         Raises:
-            GraphError: the annotations are not a dict.
+            GraphError: the annotations are not a dict, or the name is no string, or
+                graphAttributes are not a dict.
         """
         if annotations is not None and not isinstance(annotations, dict):
             raise GraphError(
                 f"annotate: expecting a dict or keywords such as name=, got "
                 f"{type_name(annotations)}, at {self!r}"
             )
-        self.annotations.update(annotations or {}, **more)
+        merged = {**(annotations or {}), **more}
+        if "name" in merged:
+            checked_name(merged["name"], self)
+        if not isinstance(merged.get("graphAttributes", {}), dict):
+            raise GraphError(
+                f"annotate: graphAttributes are a dict such as {{'color': 'red'}}, got "
+                f"{type_name(merged['graphAttributes'])}, at {self!r}"
+            )
+        self.annotations.update(merged)
         return self
 
     def __sub__(self, module: Any) -> Node:
@@ -230,6 +243,20 @@ class Node:
     def __getstate__(self) -> dict[str, Any]:
         # Following successors would pickle the graph forward, node by node and recursively.
         return {**self.__dict__, "successors": []}
+
+
+def checked_name(name: object, what: object) -> str:
+    """Return `name`, the name of `what`: a Node, or text for something else.
+
+    Raises:
+        GraphError: it is no string.
+    """
+    if isinstance(name, str):
+        return name
+    raise GraphError(
+        f"{what}: a name should be a string but is of type {type_name(name)}: {name!r}, at "
+        f"{caller_location()}"
+    )
 
 
 def make_node(module: torch.nn.Module, inputs: Any) -> Node:

@@ -66,7 +66,6 @@ class gModule(GraphStructure):
     ) -> None:
         super().__init__(inputs, outputs)
         self.name = name
-        self.verbose = False
         if input_shapes is not None:
             self.infer_shapes(input_shapes)
         self._claim_nodes()

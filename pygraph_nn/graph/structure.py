@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,8 +11,9 @@ import torch
 from .. import nn
 from ..errors import caller_location
 from ..nn.core import as_layer
-from ..node import Node
+from ..node import Node, checked_name
 from .checks import check_complete, checked_nodes, feed
+from .names import Names, NodeName, is_reserved_everywhere, node_name, wanted_key
 from .node_shapes import NodeShapes
 from .order import Graph, against_inputs, depth_first
 
@@ -42,7 +41,11 @@ class GraphStructure(nn.Container):
 
     def __init__(self, inputs: Sequence[Node] | None, outputs: Sequence[Node] | None) -> None:
         super().__init__()
-        self.name: str | None = None
+        # Attributes come before the modules, which may not have their names.
+        self.name = None
+        self.verbose = False
+        self.shapes: dict[Node, NodeShapes] = {}
+        self.steps: list[Step] = []
         self.declared_at = caller_location()
         inputs = checked_nodes(inputs, "inputs")
         outputs = checked_nodes(outputs, "outputs")
@@ -57,8 +60,16 @@ class GraphStructure(nn.Container):
         check_complete(self.fg, self.forwardnodes, self.innode, inputs)
         self.backwardnodes: list[Node] = self.bg.topsort()
         self._module_names = self._adopt_modules()
-        self.steps: list[Step] = self._make_steps()
-        self.shapes: dict[Node, NodeShapes] = {}
+        self.steps = self._make_steps()
+
+    @property
+    def name(self) -> str | None:
+        """The text that `str` returns, or None."""
+        return self.__dict__.get("name")
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        self.__dict__["name"] = None if name is None else checked_name(name, "gModule")
 
     def _adopt_modules(self) -> list[str | None]:
         """Register the nodes' modules in forward order under readable, unique names.
@@ -68,7 +79,8 @@ class GraphStructure(nn.Container):
         """
         layers: dict[int, nn.Module] = {}
         names: dict[int, str] = {}
-        taken: Counter[str] = Counter()
+        keys = Names(self._is_reserved)
+        self._named_modules: dict[Node, tuple[str, str]] = {}
         for node in self.forwardnodes:
             if node.is_only_element and node.module is None:
                 node.module = nn.JustElement()
@@ -77,18 +89,36 @@ class GraphStructure(nn.Container):
             node.module = layers.setdefault(id(node.module), as_layer(node.module))
             if id(node.module) in names:
                 continue
-            wanted = _child_name(node) or str(len(self._modules))
-            taken[wanted] += 1
-            name = wanted if taken[wanted] == 1 else f"{wanted}_{taken[wanted]}"
-            while name in self._modules or hasattr(self, name):
-                taken[wanted] += 1
-                name = f"{wanted}_{taken[wanted]}"
+            wanted = wanted_key(node)
+            name = keys.new(wanted or str(len(self._modules)))
+            if wanted:
+                self._named_modules[node] = wanted, name
             names[id(node.module)] = name
             self.add_module(name, node.module)
         return [
             None if self.fg.is_given(node) else names.get(id(node.module))
             for node in self.forwardnodes
         ]
+
+    def node_names(self) -> dict[Node, NodeName]:
+        """Return the names of the nodes that have one, each different from the others.
+
+        They are made of the nodes' annotations. The key of a node with a module is the name of this
+        module in `state_dict`, unless the node was annotated after the gModule was built.
+        """
+        names: dict[Node, NodeName] = {}
+        keys = Names(lambda key: key in self._modules or self._is_reserved(key))
+        for node in self.forwardnodes:
+            wanted = wanted_key(node)
+            if not wanted:
+                continue
+            at_build, key = self._named_modules.get(node, ("", ""))
+            names[node] = node_name(node, key if at_build == wanted else keys.new(wanted))
+        return names
+
+    def _is_reserved(self, key: str) -> bool:
+        # Some of the properties have no value yet.
+        return hasattr(type(self), key) or key in self.__dict__ or is_reserved_everywhere(key)
 
     def _make_steps(self) -> list[Step]:
         slots = self._slots
@@ -152,11 +182,12 @@ class GraphStructure(nn.Container):
         return self.name or "nn.gModule"
 
     def __repr__(self) -> str:
-        lines = [f"{self} {{"]
+        lines, names = [f"{self} {{"], self.node_names()
         for node, module in zip(self.forwardnodes, self.node_modules, strict=True):
             if module is not None:
                 indented = str(module).replace("\n", "\n  ")
-                lines.append(f"  ({node.name or self.fg.id(node)}): {indented}")
+                name = names[node].key if node in names else self.fg.id(node)
+                lines.append(f"  ({name}): {indented}")
         return "\n".join([*lines, "}"])
 
 
@@ -175,10 +206,3 @@ def outside(net: torch.nn.Module) -> dict[int, object]:
         if node.module is not None and id(node.module) not in modules:
             memo[id(node.module)] = node.module
     return memo
-
-
-def _child_name(node: Node) -> str:
-    """Return a submodule name from the groups and the name of `node`; empty if it has no name."""
-    if not node.name:
-        return ""
-    return re.sub(r"\W+", "_", "_".join([*node.group, node.name])).strip("_")

@@ -12,7 +12,7 @@ import torch
 
 from .. import nn
 from ..errors import GraphError
-from ..graph import GraphStructure, NodeShapes, infer_shapes
+from ..graph import GraphStructure, NodeName, NodeShapes, infer_shapes
 from ..nested import Nested
 from ..node import Node
 from . import symbols
@@ -87,17 +87,20 @@ class _Builder:
 
     def _add_input(self, i: int, node: Node) -> None:
         plain = self.plumbing.passes_whole(node)
-        name = (node.name if plain else None) or ("input" if self.g.nInputs == 1 else f"input {i}")
+        named = self.plumbing.shown(node) if plain else ""
+        name = named or ("input" if self.g.nInputs == 1 else f"input {i}")
         source = self.g.fg.feeds[node]
         box = Box(
             id=self._id(node) if plain else f"{self.prefix}in{i}",
             kind="input",
             text=name,
             name=node.name or "" if plain else "",
+            shown=named,
             details=self._shape(node if plain else source),
             nodes=(source, node) if plain else (source,),
             module=self.plumbing.modules.get(node) if plain else None,
             is_state=node.annotations.get("is_state", name.startswith("prev")),
+            described=self._described((node,)) if plain else (),
         )
         self._add(box)
         self.plumbing.sources[node if plain else source] = Source(box.id)
@@ -106,24 +109,27 @@ class _Builder:
         several = len(outnode.inputs) > 1
         for i, node in enumerate(outnode.inputs):
             source = self.plumbing.sources[node]
-            name = node.name or (f"output {i}" if several else "output")
+            named = self.plumbing.shown(node)
+            name = named or (f"output {i}" if several else "output")
             folded = (node,) if source.parts is not None else ()
             box = Box(
                 id=f"{self.prefix}out{i}",
                 kind="output",
                 text=name,
                 name=node.name or "",
+                shown=named,
                 details=self._shape(node),
                 nodes=(*folded, outnode),
                 is_state=node.annotations.get("is_state", name.startswith("next")),
                 output=i,
+                described=self._described(folded),
             )
             self._add(box)
-            if source.parts is None and node.name:
+            if source.parts is None and named:
                 # The output shows the name: neither its wire nor its source needs to.
-                source = replace(source, label="" if source.label == node.name else source.label)
+                source = replace(source, label="" if source.label == named else source.label)
                 computing = self.plumbing.boxes[source.box]
-                if computing.name == node.name:
+                if computing.shown == named:
                     computing.caption = ""
             self._wire(source, box.id)
 
@@ -135,6 +141,14 @@ class _Builder:
     def _add(self, box: Box) -> None:
         self.picture.boxes.append(box)
         self.plumbing.boxes[box.id] = box
+
+    def _described(self, nodes: tuple[Node, ...]) -> tuple[str, ...]:
+        """Describe each node with a module in one line: its name, its module, its source line."""
+        return tuple(
+            described(node, self.plumbing.names.get(node))
+            for node in nodes
+            if node.module is not None
+        )
 
     def _shape(self, node: Node) -> tuple[str, ...]:
         return (symbols.shape_text(self.outputs[node]),) if node in self.outputs else ()
@@ -152,12 +166,14 @@ class _Builder:
             kind="graph" if inner else "symbol" if sign else "module",
             text=text,
             name=node.name or "",
-            caption=node.name or "",
+            shown=self.plumbing.shown(node),
+            caption=self.plumbing.shown(node),
             details=(() if sign else _details(module)) + self._shape(node),
             frame=node.group,
             nodes=(*negated, node),
             module=module,
             inner=inner,
+            described=self._described((*negated, node)),
         )
         self._add(box)
         self._add_input_wires(box, self.g.fg.inputs(negated[0] if negated else node))
@@ -233,6 +249,14 @@ class _Builder:
             for depth in range(1, len(box.frame) + 1):
                 frames[box.frame[:depth]] = None
         self.picture.frames = list(frames)
+
+
+def described(node: Node, name: NodeName | None) -> str:
+    """Return a node in one line: its name, its key if it differs, its module, its source line."""
+    named = ""
+    if name is not None:
+        named = f"{name.shown}: " if name.shown == name.key else f"{name.shown} ({name.key}): "
+    return f"{named}{node.kind().partition(chr(10))[0]}, {node.debug_label.rstrip('_')}"
 
 
 def _last_shapes(g: GraphStructure) -> Values:

@@ -9,7 +9,6 @@ from ..node import Node
 from .build import Values, outputs_of
 from .model import Box, Picture, Wire
 from .statistics import statistics
-from .styles import described
 from .symbols import shape_text
 from .trace import Trace
 from .unrolled import alike
@@ -116,12 +115,12 @@ def _description(box: Box) -> dict[str, object]:
     place = box.node.declared_at if box.node is not None and box.kind != "output" else ""
     return {
         "caption": box.caption,
-        "name": box.name,
+        "name": box.shown,
         "details": list(box.details),
         "state": box.is_state,
         "module": "" if module is None or box.inner is not None else str(module),
         "source": _short_place(place),
-        "nodes": [described(node) for node in box.nodes if node.module is not None],
+        "nodes": list(box.described),
         "parameters": [
             [name, " × ".join(map(str, p.shape)), p.numel()]
             for name, p in (module.named_parameters() if module is not None else ())

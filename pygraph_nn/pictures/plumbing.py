@@ -41,6 +41,7 @@ class Plumbing:
     """Folds the nodes of `g` that pass values on.
 
     Attributes:
+        names: the names of the nodes.
         modules: the module that runs at each node with a module.
         sources: the source of the value of each node visited so far.
         boxes: the boxes drawn so far, by id.
@@ -53,8 +54,13 @@ class Plumbing:
             for node, module in zip(g.forwardnodes, g.node_modules, strict=True)
             if module is not None
         }
+        self.names = g.node_names()
         self.sources: dict[Node, Source] = {}
         self.boxes: dict[str, Box] = {}
+
+    def shown(self, node: Node) -> str:
+        """Return the text for the name of `node`; empty if it has none."""
+        return self.names[node].shown if node in self.names else ""
 
     def passes_whole(self, node: Node) -> bool:
         """Return whether the value of `node` is its input."""
@@ -106,7 +112,7 @@ class Plumbing:
         return self._through(source, node)
 
     def _through(self, source: Source, node: Node) -> Source:
-        named = node.name if self.passes_whole(node) else None
+        named = self.shown(node) if self.passes_whole(node) else ""
         if source.parts is None and named:
             source = replace(source, label=named)
         return replace(source, via=(*source.via, node))
@@ -115,13 +121,13 @@ class Plumbing:
         if source.parts is not None and isinstance(key, int) and abs(key) < len(source.parts):
             part = source.parts[key]
             via = (*part.via, *source.via, node)
-            return replace(part, label=node.name or part.label, via=via)
+            return replace(part, label=self.shown(node) or part.label, via=via)
         box = self.boxes.get(source.box)
         output, shown = source.output, f"part {key}"
         if box is not None and box.inner is not None and output is None and isinstance(key, int):
             output = key
             shown = [b for b in box.inner.boxes if b.kind == "output"][key].text
-        label = node.name or " · ".join(filter(None, [source.label, shown]))
+        label = self.shown(node) or " · ".join(filter(None, [source.label, shown]))
         return replace(source, label=label, via=(*source.via, node), output=output)
 
     def _all_users(self, node: Node, test: Callable[[Node], bool]) -> bool:

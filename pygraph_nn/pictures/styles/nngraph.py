@@ -33,7 +33,7 @@ def todot(
     graph = label.graph
     lines = [*_head(title), "node [shape = oval]; "]
     for i, node in enumerate(graph.nodes, 1):
-        name = f"{_escaped(node.name)} ({i})" if node.name else f"Node{i}"
+        name = f"{_escaped(label.names[node])} ({i})" if node in label.names else f"Node{i}"
         attributes = {"tooltip": _tooltip(node), **node.annotations.get("graphAttributes", {})}
         if node is highlight:
             attributes |= _RED
@@ -135,10 +135,14 @@ class _Labels:
 
     def __init__(self, graph: gModule | Graph, values: Trace | Values | None) -> None:
         self.own_modules: dict[Node, torch.nn.Module | None] = {}
+        self.names: dict[Node, str] = {}
         if isinstance(graph, gModule):
             # Another gModule may have replaced the modules of nodes that both have.
             self.own_modules = dict(zip(graph.forwardnodes, graph.node_modules, strict=True))
+            self.names = {node: name.shown for node, name in graph.node_names().items()}
             graph = graph.fg
+        else:
+            self.names = {node: node.name for node in graph.nodes if node.name}
         self.graph = graph
         source, target = graph.edges[0]
         # A backward graph, too, numbers its nodes by their places in the forward graph.
