@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -21,8 +21,7 @@ class _Groups(threading.local):
 _groups = _Groups()
 
 
-@contextmanager
-def group(name: str) -> Iterator[None]:
+def group(name: str) -> AbstractContextManager[None]:
     """Put the nodes declared inside into the group `name`, which pictures show as a frame.
 
     Groups nest::
@@ -33,7 +32,11 @@ def group(name: str) -> Iterator[None]:
     Raises:
         GraphError: the name is no string.
     """
-    checked_name(name, "group")
+    return _inside(checked_name(name, "group"))
+
+
+@contextmanager
+def _inside(name: str) -> Iterator[None]:
     before = _groups.names
     _groups.names = (*before, name)
     try:
