@@ -14,7 +14,7 @@ from .. import nested
 from ..errors import GraphError, has_place, type_name, with_place
 from ..nested import Nested
 from ..nn.core import add_class, as_layer, calls_are_watched, run_module
-from ..node import Node
+from ..node import Node, checked_name
 from . import fx, shape_inference
 from .node_shapes import NodeShapes
 from .observer import Observer, observed_alone, observers
@@ -65,7 +65,7 @@ class gModule(GraphStructure):
         input_shapes: Nested = None,
     ) -> None:
         super().__init__(inputs, outputs)
-        self.name = name
+        self.name = name if name is None else checked_name(name, "gModule")
         if input_shapes is not None:
             self.infer_shapes(input_shapes)
         self._claim_nodes()

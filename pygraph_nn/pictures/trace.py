@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -61,10 +63,10 @@ def trace(g: gModule, input: Nested = None, gradOutput: Nested = None) -> Trace:
         input = recorded.input
         gradOutput = recorded.grad_output if gradOutput is None else gradOutput
     run = _Run(g)
-    # The backward pass comes before buffers are restored: autograd may need their present values.
+    # The backward pass comes before buffers are put back: autograd may need those of the run.
     with (
         _generators_restored(g, input),
-        _tensors_restored(g),
+        _tensors_kept(g),
         observing(_Recorder(run), alone=True),
         torch.enable_grad(),
     ):
@@ -226,24 +228,30 @@ def _is_traced_inside(graph: GraphStructure, module: torch.nn.Module) -> bool:
 
 
 @contextlib.contextmanager
-def _tensors_restored(g: GraphStructure) -> Iterator[None]:
-    """Restore, after the block, the tensors that a run of `g` overwrites.
+def _tensors_kept(g: GraphStructure) -> Iterator[None]:
+    """Let runs of `g` inside the block overwrite copies of its tensors.
 
-    These are buffers, and the parameters of a LookupTable with maxNorm, which scales its rows.
+    Runs overwrite buffers, and the weights of a LookupTable with maxNorm, which scales its rows.
+    The tensors themselves stay untouched: autograd would refuse to go back through a recorded pass
+    that used them.
     """
-    overwritten = [
-        parameter
-        for module in g.modules()
-        if getattr(module, "maxNorm", None) is not None
-        for parameter in module.parameters()
-    ]
-    before = [(tensor, tensor.detach().clone()) for tensor in (*g.buffers(), *overwritten)]
+    copies: dict[int, torch.Tensor] = {}
+    kept: list[tuple[dict[str, Any], str, torch.Tensor]] = []
+    for module in g.modules():
+        tables: list[dict[str, Any]] = [module._buffers]
+        if any(getattr(module, name, None) is not None for name in ("maxNorm", "max_norm")):
+            tables.append(module._parameters)
+        for tensors in tables:
+            kept += [(tensors, name, x) for name, x in tensors.items() if x is not None]
+    for tensors, name, tensor in kept:
+        if id(tensor) not in copies:
+            copies[id(tensor)] = copy.deepcopy(tensor.detach()).requires_grad_(tensor.requires_grad)
+        tensors[name] = copies[id(tensor)]
     try:
         yield
     finally:
-        with torch.no_grad():
-            for tensor, value in before:
-                tensor.copy_(value)
+        for tensors, name, tensor in kept:
+            tensors[name] = tensor
 
 
 @contextlib.contextmanager

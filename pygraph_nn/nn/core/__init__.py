@@ -6,6 +6,7 @@ wraps PyTorch modules and functions; the rest are helpers that several layers sh
 """
 
 from .additions import add_class, added_classes
+from .backward_failures import explain_failures_with
 from .calling import calls_are_watched
 from .criterion import Criterion, CriterionTable, ModuleFromCriterion
 from .flat_parameters import blocked_norm
@@ -35,6 +36,7 @@ __all__ = [
     "cut_off",
     "detached",
     "differentiable",
+    "explain_failures_with",
     "function",
     "in_reference_mode",
     "input_gradients",

@@ -15,6 +15,7 @@ import torch
 from ... import nested
 from ...errors import GraphError, type_name
 from ...nested import Nested
+from .backward_failures import explains_failures
 
 
 class RecordedPass:
@@ -94,6 +95,7 @@ def record(compute: Callable[[Nested], Nested], input: Nested) -> RecordedPass:
         _recording.active = False
 
 
+@explains_failures
 def run_backward(
     recorded: RecordedPass,
     input: Nested,
