@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from . import nested
-from .errors import GraphError, caller_location, type_name
+from .errors import GraphError, caller_location, checked_name, type_name
 
 
 class _Groups(threading.local):
@@ -246,20 +246,6 @@ class Node:
     def __getstate__(self) -> dict[str, Any]:
         # Following successors would pickle the graph forward, node by node and recursively.
         return {**self.__dict__, "successors": []}
-
-
-def checked_name(name: object, what: object) -> str:
-    """Return `name`, the name of `what`: a Node, or text for something else.
-
-    Raises:
-        GraphError: it is no string.
-    """
-    if isinstance(name, str):
-        return name
-    raise GraphError(
-        f"{what}: a name should be a string but is of type {type_name(name)}: {name!r}, at "
-        f"{caller_location()}"
-    )
 
 
 def make_node(module: torch.nn.Module, inputs: Any) -> Node:

@@ -11,10 +11,10 @@ import networkx
 import torch
 
 from .. import nested
-from ..errors import GraphError, has_place, type_name, with_place
+from ..errors import GraphError, checked_name, has_place, type_name, with_place
 from ..nested import Nested
 from ..nn.core import add_class, as_layer, calls_are_watched, run_module
-from ..node import Node, checked_name
+from ..node import Node
 from . import fx, shape_inference
 from .node_shapes import NodeShapes
 from .observer import Observer, observed_alone, observers
@@ -65,6 +65,7 @@ class gModule(GraphStructure):
         input_shapes: Nested = None,
     ) -> None:
         super().__init__(inputs, outputs)
+        # Checked before torch would make a child of a module.
         self.name = name if name is None else checked_name(name, "gModule")
         if input_shapes is not None:
             self.infer_shapes(input_shapes)

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import torch
 
-from ..node import Node, checked_name
+from ..errors import checked_name
+from ..node import Node
 
 
 class NodeName(NamedTuple):

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import torch
 
 from .. import nn
-from ..errors import caller_location
+from ..errors import caller_location, checked_name
 from ..nn.core import as_layer
-from ..node import Node, checked_name
+from ..node import Node
 from .checks import check_complete, checked_nodes, feed
 from .names import Names, NodeName, is_reserved_everywhere, node_name, wanted_key
 from .node_shapes import NodeShapes

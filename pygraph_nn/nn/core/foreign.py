@@ -7,8 +7,7 @@ from typing import Any
 
 import torch
 
-from ...errors import GraphError, caller_location, type_name
-from ...node import checked_name
+from ...errors import GraphError, caller_location, checked_name, type_name
 from .criterion import Criterion, ModuleFromCriterion
 from .module import Module
 
