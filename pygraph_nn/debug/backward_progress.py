@@ -50,7 +50,7 @@ class BackwardProgress:
         while waiting:
             operation = waiting.pop()
             # A parameter's accumulation belongs to all nodes that use the parameter.
-            if operation.metadata.get(_MARK) or hasattr(operation, "variable"):
+            if operation.metadata.get(_MARK) or operation.name().endswith("AccumulateGrad"):
                 continue
             operation.metadata[_MARK] = True
             operation.register_prehook(hook)

@@ -30,7 +30,7 @@ class _FailurePictures(Observer):
     def __init__(self) -> None:
         self.draw: Draw | None = draw_failure
         self.progress = BackwardProgress()
-        self._drawing = threading.Lock()
+        self._drawing = threading.RLock()  # a drawing may run graphs that fail
 
     def before(self, graph: GraphStructure, node: Node, input: Nested) -> Nested:
         """Let the backward pass, too, know where `node` begins."""

@@ -145,7 +145,7 @@ class _Builder:
     def _described(self, nodes: tuple[Node, ...]) -> tuple[str, ...]:
         """Describe each node with a module in one line: its name, its module, its source line."""
         return tuple(
-            described(node, self.plumbing.names.get(node))
+            described(node, self.plumbing.names.get(node), self.g.fg.is_given(node))
             for node in nodes
             if node.module is not None
         )
@@ -251,12 +251,16 @@ class _Builder:
         self.picture.frames = list(frames)
 
 
-def described(node: Node, name: NodeName | None) -> str:
-    """Return a node in one line: its name, its key if it differs, its module, its source line."""
+def described(node: Node, name: NodeName | None, is_given: bool) -> str:
+    """Return a node in one line: its name, its key if it differs, its module, its source line.
+
+    If `is_given`, its value is passed in place of the module's.
+    """
     named = ""
     if name is not None:
         named = f"{name.shown}: " if name.shown == name.key else f"{name.shown} ({name.key}): "
-    return f"{named}{node.kind().partition(chr(10))[0]}, {node.debug_label.rstrip('_')}"
+    kind = "passed in place of " * is_given + node.kind().partition("\n")[0]
+    return f"{named}{kind}, {node.debug_label.rstrip('_')}"
 
 
 def _last_shapes(g: GraphStructure) -> Values:

@@ -209,6 +209,7 @@ def test_pictures(net: Net) -> None:
     for text in (upper.dot(style="nngraph").source, nngraph.todot(upper.fg)):
         assert "nn.Linear(2 -> 5)" in text
         assert "nn.Linear(3 -> 4)" not in text
+    assert "h: passed in place of nn.Linear(3 -> 4), [test_shared_nodes.py]" in upper.dot().source
     assert "Linear(3 -> 4)" not in repr(upper)
     assert upper.to_networkx().nodes[upper.fg.id(net.h)]["module"] is None
     first = nngraph.gModule([net.x], [net.a])
