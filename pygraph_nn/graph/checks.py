@@ -64,7 +64,8 @@ def check_complete(graph: Graph, nodes: list[Node], innode: Node, inputs: Sequen
     What is part of another gModule leads to an output there.
 
     Raises:
-        GraphError: something does not, or an `nn.Identity` without inputs is not among `inputs`.
+        GraphError: something does not; or a node without inputs is not among `inputs`, but is an
+            `nn.Identity` or an input of another gModule.
     """
     inside = {id(node) for node in nodes}
     for i, node in enumerate(inputs):
@@ -72,7 +73,7 @@ def check_complete(graph: Graph, nodes: list[Node], innode: Node, inputs: Sequen
             raise GraphError(f"gModule: inputs[{i}] is unused: {node!r} leads to no output")
     for node in nodes:
         is_root = not graph.inputs(node) and node is not innode
-        if is_root and isinstance(node.module, nn.Identity):
+        if is_root and (isinstance(node.module, nn.Identity) or node.is_fed):
             raise GraphError(
                 f"gModule: {node!r} has no inputs but is not among the inputs of the gModule. "
                 "Add it to them"

@@ -308,6 +308,14 @@ def test_an_inner_node_of_no_graph_is_no_input() -> None:
     assert nngraph.gModule([h], [y]).forward(torch.zeros(1, 4)).tolist() == [[0, 0, 0, 0]]
 
 
+def test_an_input_of_one_graph_is_no_parameter_node_of_another() -> None:
+    x, z = nn.Linear(3, 4)(), nn.Identity()()
+    y = nn.CAddTable()([x, z])
+    nngraph.gModule([x, z], [y])
+    with pytest.raises(GraphError, match=r"nn\.Linear.*not among the inputs of the gModule"):
+        nngraph.gModule([z], [y])
+
+
 def test_a_failed_graph_leaves_its_nodes_as_they_were() -> None:
     x = nn.Identity()()
     h = nn.Linear(3, 4)(x)
