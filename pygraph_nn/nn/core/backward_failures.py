@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import Any
+from typing import NoReturn
 
 import torch
 
@@ -20,19 +19,9 @@ def explain_failures_with(explain: Explain | None) -> None:
     _explain = explain
 
 
-def explains_failures(run: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate ``run(recorded, input, grad_output, module, ...)``, which runs a backward pass."""
-
-    @functools.wraps(run)
-    def explained(
-        recorded: Any, input: Any, grad: Any, module: torch.nn.Module, *rest: Any, **more: Any
-    ) -> Any:
-        try:
-            return run(recorded, input, grad, module, *rest, **more)
-        except Exception as error:
-            explanation = error if _explain is None else _explain(error, module)
-            if explanation is error:
-                raise
-            raise explanation from error
-
-    return explained
+def raise_explained(error: Exception, module: torch.nn.Module) -> NoReturn:
+    """Raise `error`, which the backward pass of `module` raised, or what explains it."""
+    explanation = error if _explain is None else _explain(error, module)
+    if explanation is error:
+        raise error
+    raise explanation from error

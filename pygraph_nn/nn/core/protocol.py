@@ -15,7 +15,7 @@ import torch
 from ... import nested
 from ...errors import GraphError, type_name
 from ...nested import Nested
-from .backward_failures import explains_failures
+from .backward_failures import raise_explained
 
 
 class RecordedPass:
@@ -95,7 +95,6 @@ def record(compute: Callable[[Nested], Nested], input: Nested) -> RecordedPass:
         _recording.active = False
 
 
-@explains_failures
 def run_backward(
     recorded: RecordedPass,
     input: Nested,
@@ -117,19 +116,22 @@ def run_backward(
     Raises:
         GraphError: `input` or `grad_output` does not fit the recorded pass.
     """
-    _check_input(place, nested.leaves(recorded.input), nested.leaves(input))
-    outputs, grads = differentiable(place, recorded.output, grad_output)
-    recorded.grad_output = grad_output
-    if not to_parameters:
-        return input_gradients(outputs, recorded.input, grads, retain_graph=True)
-    _ensure_gradients(parameters_of)
-    if to_input and scale == 1:
-        return _backward_into_grad(outputs, recorded.input, grads)
-    inputs = _trainable(nested.leaves(recorded.input)) if to_input else []
-    parameters = _trainable(parameters_of.parameters())
-    gradients = _gradients(outputs, [*inputs, *parameters], grads, retain_graph=True)
-    _accumulate(parameters, gradients[len(inputs) :], scale)
-    return _like(recorded.input, inputs, gradients[: len(inputs)]) if to_input else None
+    try:
+        _check_input(place, nested.leaves(recorded.input), nested.leaves(input))
+        outputs, grads = differentiable(place, recorded.output, grad_output)
+        recorded.grad_output = grad_output
+        if not to_parameters:
+            return input_gradients(outputs, recorded.input, grads, retain_graph=True)
+        _ensure_gradients(parameters_of)
+        if to_input and scale == 1:
+            return _backward_into_grad(outputs, recorded.input, grads)
+        inputs = _trainable(nested.leaves(recorded.input)) if to_input else []
+        parameters = _trainable(parameters_of.parameters())
+        gradients = _gradients(outputs, [*inputs, *parameters], grads, retain_graph=True)
+        _accumulate(parameters, gradients[len(inputs) :], scale)
+        return _like(recorded.input, inputs, gradients[: len(inputs)]) if to_input else None
+    except Exception as error:
+        raise_explained(error, parameters_of)
 
 
 def input_gradients(
