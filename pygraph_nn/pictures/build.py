@@ -74,6 +74,7 @@ class _Builder:
             folded = self.plumbing.fold(node)
             sources[node] = folded if folded is not None else self._add_box(node)
         self._add_outputs(g.outnode)
+        self._describe_folded()
         self._collect_frames()
         return self.picture
 
@@ -149,6 +150,15 @@ class _Builder:
             for node in nodes
             if node.module is not None
         )
+
+    def _describe_folded(self) -> None:
+        """Describe folded nodes at the box they come from, if their wire does not show the key."""
+        for wire in self.picture.wires:
+            for node in wire.via:
+                name = self.plumbing.names.get(node)
+                if name is not None and not name.key.endswith(name.shown):
+                    box, line = self.plumbing.boxes[wire.source], described(node, name, False)
+                    box.described = tuple(dict.fromkeys([*box.described, line]))
 
     def _shape(self, node: Node) -> tuple[str, ...]:
         return (symbols.shape_text(self.outputs[node]),) if node in self.outputs else ()

@@ -28,7 +28,8 @@ class Box:
         inner: the picture of a nested gModule.
         is_state: whether a recurrent network carries its value from step to step (prev_c, next_s).
         output: the index of an output.
-        described: a line for each of its nodes that has a module: names, module, source line.
+        described: a line for each of its nodes that has a module, and for folded nodes whose name
+            on a wire is not their key: names, module, source line.
     """
 
     id: str

@@ -121,6 +121,17 @@ def test_an_empty_name_is_none() -> None:
     assert [name.key for name in g.node_names().values()] == ["part"]
 
 
+def test_the_key_of_a_folded_node_is_in_the_tooltip_of_its_source() -> None:
+    x = nn.Identity()()
+    a, b = nn.Identity()(x).annotate(name="a table").split(2)
+    g = nngraph.gModule([x], [nn.CAddTable()([a.annotate(name="in gate"), b.annotate(name="b")])])
+    assert {"a_table", "in_gate", "b"} <= set(names_of_fx(g))
+    for text in (g.dot().source, g.html()):
+        assert "in gate (in_gate): part 0 of a split" in text
+        assert "a table (a_table): nn.Identity" in text
+        assert "b (b)" not in text
+
+
 def test_groups_are_part_of_the_key() -> None:
     x = nn.Identity()()
     with nngraph.group("lstm 1"), nngraph.group("3"):
