@@ -88,6 +88,20 @@ def place_of(module: torch.nn.Module) -> str:
     return str(place()) if callable(place) else type_name(module)
 
 
+def checked_name(name: object, what: object) -> str:
+    """Return `name`, the name of `what`: a Node, or text for something else.
+
+    Raises:
+        GraphError: it is no string.
+    """
+    if isinstance(name, str):
+        return name
+    raise GraphError(
+        f"{what}: a name should be a string but is of type {type_name(name)}: {name!r}, at "
+        f"{caller_location()}"
+    )
+
+
 def type_name(value: object) -> str:
     """Return the type of `value` for an error message; this package's layers are ``nn.Linear``, ...
 

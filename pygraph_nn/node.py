@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 
 from . import nested
-from .errors import GraphError, caller_location, place_of, type_name
+from .errors import GraphError, caller_location, checked_name, place_of, type_name
 
 
 class _Groups(threading.local):
@@ -21,15 +21,22 @@ class _Groups(threading.local):
 _groups = _Groups()
 
 
-@contextmanager
-def group(name: str) -> Iterator[None]:
+def group(name: str) -> AbstractContextManager[None]:
     """Put the nodes declared inside into the group `name`, which pictures show as a frame.
 
     Groups nest::
 
         with nngraph.group("lstm 1"):
             next_c, next_h = lstm(x, prev_c, prev_h)
+
+    Raises:
+        GraphError: the name is no string.
     """
+    return _inside(checked_name(name, "group"))
+
+
+@contextmanager
+def _inside(name: str) -> Iterator[None]:
     before = _groups.names
     _groups.names = (*before, name)
     try:
@@ -52,9 +59,14 @@ class Node:
         in_list: whether its only input was passed in a list, ``module([node])``.
         group: the names of the groups it was declared in, from the outside.
         declared_at: the ``file:line`` that declared it.
+        in_graph: whether a gModule has been built over it. Its inputs are then fixed.
+        is_fed: whether `inputs` holds only what the first gModule feeds it, as an input, and no
+            node that the user passed.
     """
 
     in_list = False
+    in_graph = False
+    is_fed = False
 
     def __init__(
         self,
@@ -110,14 +122,12 @@ class Node:
         """Take `other` as the next input, as calling a module on nodes does.
 
         Raises:
-            GraphError: `other` is already an input; a second use needs an `nn.Identity`.
+            GraphError: `other` is already an input, and a second use needs an `nn.Identity`; or
+                this node is part of a gModule already.
         """
         if not isinstance(other, Node):
             raise expecting_node(other, "inputs", len(self.inputs))
-        for i, node in enumerate(self.inputs):
-            if node is other:
-                raise _same_input_twice(other, i)
-        self._take(other, domap)
+        self.take([other], domap)
 
     def _take(self, other: Node, domap: bool = True) -> None:
         self.inputs.append(other)
@@ -128,8 +138,14 @@ class Node:
         """Take several nodes as the next inputs, in time linear in their number.
 
         Raises:
-            GraphError: a node is among them twice, or is already an input.
+            GraphError: a node is among them twice, or is already an input; or this node is part of
+                a gModule already, which would not see the new inputs.
         """
+        if self.in_graph:
+            raise GraphError(
+                f"{self!r} is part of a gModule already: its inputs are fixed, at "
+                f"{caller_location()}. Make a new node of the module: module(node)"
+            )
         places = {id(node): i for i, node in enumerate(self.inputs)}
         for i, other in enumerate(others, len(places)):
             if places.setdefault(id(other), i) != i:
@@ -166,14 +182,23 @@ class Node:
         Takes keywords, or a dict as in Lua. Returns the node, for chaining.
 
         Raises:
-            GraphError: the annotations are not a dict.
+            GraphError: the annotations are not a dict, or the name is no string, or
+                graphAttributes are not a dict.
         """
         if annotations is not None and not isinstance(annotations, dict):
             raise GraphError(
                 f"annotate: expecting a dict or keywords such as name=, got "
                 f"{type_name(annotations)}, at {self!r}"
             )
-        self.annotations.update(annotations or {}, **more)
+        merged = {**(annotations or {}), **more}
+        if "name" in merged:
+            checked_name(merged["name"], self)
+        if not isinstance(merged.get("graphAttributes", {}), dict):
+            raise GraphError(
+                f"annotate: graphAttributes are a dict such as {{'color': 'red'}}, got "
+                f"{type_name(merged['graphAttributes'])}, at {self!r}"
+            )
+        self.annotations.update(merged)
         return self
 
     def __sub__(self, module: Any) -> Node:

@@ -55,14 +55,16 @@ class _NonFinite(Observer):
 
     def before(self, graph: GraphStructure, node: Node, input: Nested) -> Nested:
         """Return `input` as aliases whose hooks check the gradient that `node` returns."""
-        if node.module is None or isinstance(node.module, GraphStructure):
+        module = graph.module_at(node)
+        if module is None or isinstance(module, GraphStructure):
             return input  # the nodes inside are checked one by one
-        self._watch_parameters(graph, node)
+        self._watch_parameters(graph, node, module)
         return nested.map_leaves(lambda x: self._watched_alias(graph, node, x), input)
 
     def after(self, graph: GraphStructure, node: Node, input: Nested, output: Nested) -> None:
         """Check `output`, and let hooks on it check its gradient."""
-        if node.module is None:
+        module = graph.module_at(node)
+        if module is None:
             return  # it only passes values on; the nodes around it are checked
         if not is_finite(output):
             outside = "; its input had it already, so it came from outside the graph"
@@ -71,7 +73,7 @@ class _NonFinite(Observer):
                 f"{kind_of_trouble(output)} in the output of a node{cause}\n"
                 f"  input: {statistics(input)}\n  output: {statistics(output)}"
             )
-        if not isinstance(node.module, GraphStructure):
+        if not isinstance(module, GraphStructure):
             for y in nested.leaves(output):
                 if _is_tracked(y):
                     y.register_hook(lambda gradient: self._check_arriving(graph, node, gradient))
@@ -95,11 +97,10 @@ class _NonFinite(Observer):
         # that it is called before the hook of the first.
         return alias.view_as(alias)
 
-    def _watch_parameters(self, graph: GraphStructure, node: Node) -> None:
-        assert node.module is not None
+    def _watch_parameters(self, graph: GraphStructure, node: Node, module: torch.nn.Module) -> None:
         if not torch.is_grad_enabled():
             return
-        for name, parameter in node.module.named_parameters():
+        for name, parameter in module.named_parameters():
             if parameter.requires_grad and id(parameter) not in self._parameter_hooks:
                 self._parameter_hooks[id(parameter)] = parameter.register_hook(
                     lambda gradient, name=name, parameter=parameter: self._check_leaving(

@@ -7,6 +7,7 @@ show a graph import `pictures` when they are called.
 """
 
 from .gmodule import gModule
+from .names import NodeName
 from .nest import nest
 from .node_shapes import NodeShapes
 from .observer import Observer, observe_everywhere, observing, stop_observing_everywhere
@@ -18,6 +19,7 @@ from .structure import GraphStructure, Step
 __all__ = [
     "Graph",
     "GraphStructure",
+    "NodeName",
     "NodeShapes",
     "Step",
     "Observer",

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from .. import nn
 from ..errors import GraphError, caller_location, type_name
 from ..node import Node, expecting_node
+from .order import Graph
+
+_WAY_OUT = ". If it belongs to another gModule, build that one first, or one with both outputs"
 
 
 def checked_nodes(nodes: object, array: str) -> list[Node]:
@@ -37,53 +40,54 @@ def checked_nodes(nodes: object, array: str) -> list[Node]:
     return list(nodes)
 
 
-def feed(inputs: Sequence[Node]) -> tuple[Node, list[Node]]:
+def feed(inputs: Sequence[Node]) -> tuple[Node, dict[Node, Node]]:
     """Return a new innode, and for each input the node that feeds it its part of the value.
 
     Raises:
-        GraphError: an input has inputs.
+        GraphError: an input has inputs and is not an inner node of another gModule.
     """
     for i, node in enumerate(inputs):
-        if node.inputs:
-            source = root = node.inputs[0]
-            while root.inputs and root.module is None:
-                root = root.inputs[0]
-            is_innode = root.module is None
+        if node.inputs and not node.in_graph:
             raise GraphError(
                 f"gModule: an input should have no inputs: inputs[{i}] is {node!r}, which takes "
-                f"{source!r}"
-                + (". Are the nodes part of another gModule already?" if is_innode else "")
+                f"{node.inputs[0]!r}. To pass values in the place of an inner node, build the "
+                "gModule that computes the node first"
             )
     innode = Node()
-    if len(inputs) == 1:
-        return innode, [innode]
-    return innode, innode.split(len(inputs))
+    sources = [innode] if len(inputs) == 1 else innode.split(len(inputs))
+    return innode, dict(zip(inputs, sources, strict=True))
 
 
-def check_complete(nodes: list[Node], innode: Node, inputs: Sequence[Node]) -> None:
+def check_complete(graph: Graph, nodes: list[Node], innode: Node, inputs: Sequence[Node]) -> None:
     """Check that every input, and everything declared on `nodes`, leads to an output.
 
+    What is part of another gModule leads to an output there.
+
     Raises:
-        GraphError: something does not, or an `nn.Identity` without inputs is not among `inputs`.
+        GraphError: something does not; or a node without inputs is not among `inputs`, but is an
+            `nn.Identity` or an input of another gModule.
     """
     inside = {id(node) for node in nodes}
     for i, node in enumerate(inputs):
         if id(node) not in inside:
             raise GraphError(f"gModule: inputs[{i}] is unused: {node!r} leads to no output")
     for node in nodes:
-        if not node.inputs and node is not innode and isinstance(node.module, nn.Identity):
+        is_root = not graph.inputs(node) and node is not innode
+        if is_root and (isinstance(node.module, nn.Identity) or node.is_fed):
             raise GraphError(
                 f"gModule: {node!r} has no inputs but is not among the inputs of the gModule. "
                 "Add it to them"
             )
-        unused = [part for part in node.successors if id(part) not in inside]
+        unused = [n for n in node.successors if id(n) not in inside and not n.in_graph]
         if unused and node.nSplitOutputs is not None:
             raise GraphError(
                 f"gModule: {len(unused)} of split({node.nSplitOutputs}) outputs from the node "
                 f"declared at {node.inputs[0].declared_at} split at {node.declared_at} are unused: "
                 + ", ".join(str(part.selectindex) for part in unused)
+                + _WAY_OUT
             )
         if unused:
             raise GraphError(
                 f"gModule: {unused[0]!r} takes {node!r} but does not connect to gmodule output"
+                f"{_WAY_OUT}"
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .. import nested
-from ..errors import GraphError, has_place, type_name, with_place
+from ..errors import GraphError, checked_name, has_place, type_name, with_place
 from ..nested import Nested
 from ..nn.core import add_class, as_layer, calls_are_watched, explained, keep_values, run_module
 from ..node import Node
@@ -67,15 +67,17 @@ class gModule(GraphStructure):
         input_shapes: Nested = None,
     ) -> None:
         super().__init__(inputs, outputs)
-        self.name = name
-        self.verbose = False
+        # Checked before torch would make a child of a module.
+        self.name = name if name is None else checked_name(name, "gModule")
         if input_shapes is not None:
             self.infer_shapes(input_shapes)
+        self._claim_nodes()
 
     def infer_shapes(self, input_shapes: Nested) -> dict[Node, NodeShapes]:
         """Return the shapes at each node, computed without data, and keep them as `shapes`.
 
-        The result has an entry for every node but `innode`, and for the nodes of nested gModules.
+        The result has an entry for every node but `innode`, and for the nodes of nested gModules
+        (unless a nested node gets different shapes at different places).
         `input_shapes` is nested like the input, with a shape, a pair (shape, dtype) or a meta
         tensor in place of each tensor. By default tensors have the dtype of the parameters::
 
@@ -267,13 +269,15 @@ class gModule(GraphStructure):
     def replace(self, callback: Callable[[torch.nn.Module], torch.nn.Module]) -> Any:
         """Replace every module inside by ``callback(module)``, outer ones first.
 
-        Nodes show the new modules. Returns ``callback(self)``.
+        Nodes show the new modules, which gModules built over them later run, too. Other gModules
+        over the same nodes keep the modules that they have. Returns ``callback(self)``.
         """
         replacement = super().replace(callback)
         for name, module in self._modules.items():
             self._modules[name] = as_layer(module)  # type: ignore[arg-type]
         for node, replaced in zip(self.forwardnodes, self.node_modules, strict=True):
-            node.module = replaced
+            if replaced is not None:
+                node.module = replaced
         self.steps = self._make_steps()
         return replacement
 

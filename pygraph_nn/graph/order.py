@@ -22,14 +22,22 @@ class Graph:
     """A directed graph of Nodes (``graph.Graph``).
 
     `nodes` and `edges` are in the order in which they were added. A node's id is its index in
-    `nodes`, from 0.
+    `nodes`, from 0. A node may be in several graphs, and take its inputs from other nodes in each:
+    `inputs` says from which.
+
+    Args:
+        edges: pairs of nodes.
+        feeds: for each input of a gModule the node that feeds it.
     """
 
-    def __init__(self, edges: Iterable[tuple[Node, Node]] = ()) -> None:
+    def __init__(
+        self, edges: Iterable[tuple[Node, Node]] = (), feeds: Mapping[Node, Node] | None = None
+    ) -> None:
         self.nodes: list[Node] = []
         self.edges: list[tuple[Node, Node]] = []
         self._index: dict[int, int] = {}
         self._children: list[list[Node]] = []
+        self.feeds = dict(feeds or {})
         for source, target in edges:
             self.add(source, target)
 
@@ -68,9 +76,22 @@ class Graph:
         """Return the nodes that edges from `node` lead to, in order."""
         return self._children[self.id(node)]
 
+    def inputs(self, node: Node) -> list[Node]:
+        """Return the nodes that `node` takes its inputs from in this graph, in order."""
+        if node in self.feeds:
+            return [self.feeds[node]]
+        return [] if node.is_fed else node.inputs
+
+    def is_given(self, node: Node) -> bool:
+        """Return whether the value of `node` is passed to this graph in place of being computed.
+
+        It is an input of this graph, and an inner node of another.
+        """
+        return node in self.feeds and bool(node.inputs) and not node.is_fed
+
     def reverse(self) -> Graph:
         """Return the graph of the same nodes with every edge reversed."""
-        return Graph((target, source) for source, target in self.edges)
+        return Graph(((target, source) for source, target in self.edges), self.feeds)
 
     def roots(self) -> list[Node]:
         """Return the nodes without incoming edges."""
@@ -116,13 +137,18 @@ class Graph:
 
         view = networkx.DiGraph()
         for index, node in enumerate(self.nodes):
-            view.add_node(index, node=node, module=node.module, name=node.name, kind=node.kind())
+            module, kind = node.module, node.kind()
+            if self.is_given(node):
+                module, kind = None, "pass on"
+            view.add_node(index, node=node, module=module, name=node.name, kind=kind)
             if shapes and node in shapes:
                 view.add_node(
                     index, input_shape=shapes[node].input, output_shape=shapes[node].output
                 )
         places = {
-            (id(source), id(node)): i for node in self.nodes for i, source in enumerate(node.inputs)
+            (id(source), id(node)): i
+            for node in self.nodes
+            for i, source in enumerate(self.inputs(node))
         }
         for a, b in self.edges:
             forward = (id(a), id(b)) in places
@@ -142,6 +168,7 @@ class Graph:
             "inputs_first": depth_first(self.nodes, lambda node: node.inputs, allow_cycles=True),
             "nodes": self.nodes,
             "edges": [(self.id(a), self.id(b)) for a, b in self.edges],
+            "feeds": [(self.id(node), self.id(feed)) for node, feed in self.feeds.items()],
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -150,15 +177,20 @@ class Graph:
             self._register(node)
         for a, b in state["edges"]:
             self.add(self.nodes[a], self.nodes[b])
+        for a, b in state.get("feeds", ()):
+            self.feeds[self.nodes[a]] = self.nodes[b]
 
 
-def against_inputs(outnode: Node) -> Graph:
-    """Return the backward graph: from `outnode` to its inputs and theirs, breadth first."""
-    graph = Graph()
+def against_inputs(outnode: Node, feeds: Mapping[Node, Node]) -> Graph:
+    """Return the backward graph: from `outnode` to its inputs and theirs, breadth first.
+
+    It ends at the nodes of `feeds`, which take their values from there.
+    """
+    graph = Graph(feeds=feeds)
     seen, queue = {id(outnode)}, deque([outnode])
     while queue:
         node = queue.popleft()
-        for child in node.inputs:
+        for child in graph.inputs(node):
             graph.add(node, child)
             if id(child) not in seen:
                 seen.add(id(child))

@@ -12,11 +12,14 @@ from ..nested import Nested
 from ..node import Node
 from .node_shapes import NodeShapes, shapes_of
 from .observer import Observer, observing
-from .structure import GraphStructure
+from .structure import GraphStructure, outside
 
 
 def infer(g: GraphStructure, input_shapes: Nested) -> dict[Node, NodeShapes]:
     """Return the shapes at every node of `g` and of the gModules nested in it.
+
+    A node that runs several times, inside nested gModules, has an entry only if its shapes are
+    always the same.
 
     `input_shapes` is nested like the input of `g`, with a shape, a pair (shape, dtype) or a meta
     tensor in place of each tensor. By default tensors have the dtype of the parameters. If `g` has
@@ -33,26 +36,51 @@ def infer(g: GraphStructure, input_shapes: Nested) -> dict[Node, NodeShapes]:
         (input_shapes,) = input_shapes
     input = _meta_input(input_shapes, _dtype_of(g), "input_shapes")
     duplicate = _meta_copy(g)
-    collector = _Collector(_originals(g, duplicate))
+    collector = _Collector(duplicate, _originals(g, duplicate))
     with torch.no_grad(), observing(collector):
         try:
             duplicate(input)
         except GraphError as error:
             raise GraphError(f"shapes do not fit: {error}") from error
-    return collector.shapes
+    return collector.all_shapes()
 
 
 class _Collector(Observer):
-    """Collects shapes; `originals` maps each node of the copy to the node it is a copy of."""
+    """Collects the shapes at the nodes of `duplicate` and of the gModules nested in it.
 
-    def __init__(self, originals: dict[Node, Node]) -> None:
+    Args:
+        duplicate: a copy of a gModule.
+        originals: for each of these nodes the node that it is a copy of.
+    """
+
+    def __init__(self, duplicate: GraphStructure, originals: dict[Node, Node]) -> None:
+        self.duplicate = duplicate
         self.originals = originals
         self.shapes: dict[Node, NodeShapes] = {}
+        self.nested: dict[Node, list[NodeShapes]] = {}
 
     def after(self, graph: GraphStructure, node: Node, input: Nested, output: Nested) -> None:
         original = self.originals.get(node)
-        if original is not None:  # not inside a gModule that only a function calls
-            self.shapes[original] = NodeShapes(shapes_of(input), shapes_of(output))
+        if original is None:
+            return  # inside a gModule that only a function calls
+        shapes = NodeShapes(shapes_of(input), shapes_of(output))
+        if graph is self.duplicate:
+            self.shapes[original] = shapes
+        else:
+            self.nested.setdefault(original, []).append(shapes)
+
+    def all_shapes(self) -> dict[Node, NodeShapes]:
+        """Return the shapes by node.
+
+        A nested gModule may run several times, and a node may be in several gModules. Of a nested
+        node that got different shapes, none are returned.
+        """
+        agreed = {
+            node: shapes[0]
+            for node, shapes in self.nested.items()
+            if all(other == shapes[0] for other in shapes)
+        }
+        return agreed | self.shapes
 
 
 def _meta_input(entry: Nested, dtype: torch.dtype, place: str) -> Nested:
@@ -92,11 +120,12 @@ def _dtype_of(g: GraphStructure) -> torch.dtype:
 
 def _meta_copy(g: GraphStructure) -> GraphStructure:
     """Return a copy of `g` in evaluation mode whose parameters and buffers are meta tensors."""
-    memo: dict[int, torch.Tensor] = {}
+    memo: dict[int, object] = {}
     for parameter in g.parameters():
         memo[id(parameter)] = torch.nn.Parameter(parameter.detach().to("meta"), False)
     for buffer in g.buffers():
         memo[id(buffer)] = buffer.detach().to("meta")
+    memo |= outside(g)
     duplicate = copy.deepcopy(g, memo)
     duplicate.eval()
     return duplicate

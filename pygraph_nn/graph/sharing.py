@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 
 from ..errors import GraphError
+from .structure import outside
 
 M = TypeVar("M", bound=torch.nn.Module)
 
@@ -23,5 +24,5 @@ def clone_many_times(net: M, T: int) -> list[M]:
     """
     if T < 1:
         raise GraphError(f"clone_many_times: T must be at least 1, got {T}")
-    shared = {id(parameter): parameter for parameter in net.parameters()}
+    shared = outside(net) | {id(parameter): parameter for parameter in net.parameters()}
     return [copy.deepcopy(net, dict(shared)) for _ in range(T)]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 
 from .. import nn
-from ..errors import GraphError, caller_location
+from ..errors import caller_location, checked_name
 from ..nn.core import Whole, as_layer, check_overrides
 from ..node import Node
 from .checks import check_complete, checked_nodes, feed
+from .names import Names, NodeName, is_reserved_everywhere, node_name, wanted_key
 from .node_shapes import NodeShapes
-from .order import Graph, against_inputs
+from .order import Graph, against_inputs, depth_first
 
 
 class Step(NamedTuple):
@@ -44,7 +44,11 @@ class GraphStructure(nn.Container):
 
     def __init__(self, inputs: Sequence[Node] | None, outputs: Sequence[Node] | None) -> None:
         super().__init__()
-        self.name: str | None = None
+        # Attributes come before the modules, which may not have their names.
+        self.name = None
+        self.verbose = False
+        self.shapes: dict[Node, NodeShapes] = {}
+        self.steps: list[Step] = []
         self.declared_at = caller_location()
         inputs = checked_nodes(inputs, "inputs")
         outputs = checked_nodes(outputs, "outputs")
@@ -53,22 +57,22 @@ class GraphStructure(nn.Container):
         self.outnode = Node()
         self.outnode.take(outputs, domap=False)
         self.innode, feeds = feed(inputs)
-        try:
-            for node, source in zip(inputs, feeds, strict=True):
-                node.add(source)
-            self.bg: Graph = against_inputs(self.outnode)
-            self.fg: Graph = self.bg.reverse()
-            self.forwardnodes: list[Node] = self.fg.topsort()
-            check_complete(self.forwardnodes, self.innode, inputs)
-        except GraphError:
-            # Leave the nodes as they were, for another attempt without the mistake.
-            for node in inputs:
-                node.inputs.clear()
-            raise
+        self.bg: Graph = against_inputs(self.outnode, feeds)
+        self.fg: Graph = self.bg.reverse()
+        self.forwardnodes: list[Node] = self.fg.topsort()
+        check_complete(self.fg, self.forwardnodes, self.innode, inputs)
         self.backwardnodes: list[Node] = self.bg.topsort()
         self._module_names = self._adopt_modules()
-        self.steps: list[Step] = self._make_steps()
-        self.shapes: dict[Node, NodeShapes] = {}
+        self.steps = self._make_steps()
+
+    @property
+    def name(self) -> str | None:
+        """The text that `str` returns, or None."""
+        return self.__dict__.get("name")
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        self.__dict__["name"] = None if name is None else checked_name(name, "gModule")
 
     def _adopt_modules(self) -> list[str | None]:
         """Register the nodes' modules in forward order under readable, unique names.
@@ -78,49 +82,80 @@ class GraphStructure(nn.Container):
         """
         layers: dict[int, nn.Module] = {}
         names: dict[int, str] = {}
-        taken: Counter[str] = Counter()
+        keys = Names(self._is_reserved)
+        self._named_modules: dict[Node, tuple[str, str]] = {}
         for node in self.forwardnodes:
             if node.is_only_element and node.module is None:
                 node.module = nn.JustElement()
-            if node.module is None:
+            if node.module is None or self.fg.is_given(node):
                 continue
             node.module = layers.setdefault(id(node.module), as_layer(node.module))
             if id(node.module) in names:
                 continue
             check_overrides(node.module, lambda node=node: f"gModule: {node!r}")  # type: ignore[misc]
-            wanted = _child_name(node) or str(len(self._modules))
-            taken[wanted] += 1
-            name = wanted if taken[wanted] == 1 else f"{wanted}_{taken[wanted]}"
-            while name in self._modules or hasattr(self, name):
-                taken[wanted] += 1
-                name = f"{wanted}_{taken[wanted]}"
+            wanted = wanted_key(node)
+            name = keys.new(wanted or str(len(self._modules)))
+            if wanted:
+                self._named_modules[node] = wanted, name
             names[id(node.module)] = name
             self.add_module(name, node.module)
-        return [names.get(id(node.module)) for node in self.forwardnodes]
+        return [
+            None if self.fg.is_given(node) else names.get(id(node.module))
+            for node in self.forwardnodes
+        ]
+
+    def node_names(self) -> dict[Node, NodeName]:
+        """Return the names of the nodes that have one, each different from the others.
+
+        They are made of the nodes' annotations. The key of a node with a module is the name of this
+        module in `state_dict`, unless the node was annotated after the gModule was built.
+        """
+        names: dict[Node, NodeName] = {}
+        keys = Names(lambda key: key in self._modules or self._is_reserved(key))
+        for node in self.forwardnodes:
+            wanted = wanted_key(node)
+            if not wanted:
+                continue
+            at_build, key = self._named_modules.get(node, ("", ""))
+            names[node] = node_name(node, key if at_build == wanted else keys.new(wanted))
+        return names
+
+    def _is_reserved(self, key: str) -> bool:
+        # Some of the properties have no value yet.
+        return hasattr(type(self), key) or key in self.__dict__ or is_reserved_everywhere(key)
 
     def _make_steps(self) -> list[Step]:
-        slots = {id(node): i for i, node in enumerate(self.forwardnodes)}
-        self._innode_slot = slots[id(self.innode)]
+        slots = self._slots
+        self._innode_slot = slots[self.innode]
         return [
             Step(
                 slot,
-                tuple(slots[id(source)] for source in node.inputs),
+                tuple(slots[source] for source in self.fg.inputs(node)),
                 self._module_names[slot],
-                node.selectindex,
-                node.nSplitOutputs,
-                len(node.inputs) != 1 or (_takes_table(node) and _in_list(node)),
+                None if self.fg.is_given(node) else node.selectindex,
+                None if self.fg.is_given(node) else node.nSplitOutputs,
+                self._gets_table(node),
             )
             for slot, node in enumerate(self.forwardnodes)
             if node is not self.innode
         ]
+
+    def _claim_nodes(self) -> None:
+        """Mark the nodes as part of a gModule: others may use them, and their inputs are fixed."""
+        for node, source in self.fg.feeds.items():
+            if not node.inputs:
+                node.inputs.append(source)
+                node.is_fed = True
+        for node in self.forwardnodes:
+            node.in_graph = True
 
     @property
     def takes_table(self) -> bool:
         """Whether it has several inputs, or all nodes that its only input reaches take a table."""
         nodes = self.input_nodes[:1]
         for node in nodes:
-            if _passes_on(node) and not any(node is output for output in self.outnode.inputs):
-                nodes += node.successors
+            if self._passes_on(node) and not any(node is output for output in self.outnode.inputs):
+                nodes += self.fg.children(node)
             elif self.nInputs == 1 and not _takes_table(node):
                 return False
         return True
@@ -138,46 +173,75 @@ class GraphStructure(nn.Container):
         """
         return [None if name is None else self._modules[name] for name in self._module_names]
 
+    def module_at(self, node: Node) -> torch.nn.Module | None:
+        """Return the module that this gModule runs at `node`; None if it only passes values on.
+
+        It differs from ``node.module`` if another gModule with this node replaced its module.
+        """
+        name = self._module_names[self._slots[node]]
+        return None if name is None else self._modules[name]
+
+    @functools.cached_property
+    def _slots(self) -> dict[Node, int]:
+        return {node: slot for slot, node in enumerate(self.forwardnodes)}
+
     def place(self) -> str:
         """Return the name of the gModule for error messages, and where it was built."""
         return f"{self}, built at {self.declared_at}"
 
     def __getstate__(self) -> dict[str, Any]:
-        # The nodes come first and in topological order, so that pickling a long chain does not
-        # follow it recursively.
-        return {"forwardnodes": self.forwardnodes, **super().__getstate__()}
+        # The graph comes first, with its nodes in topological order, so that pickling a long chain
+        # does not follow it recursively.
+        return {"fg": self.fg, **super().__getstate__()}
 
     def __str__(self) -> str:
         return self.name or "nn.gModule"
 
     def __repr__(self) -> str:
-        lines = [f"{self} {{"]
+        lines, names = [f"{self} {{"], self.node_names()
         for node, module in zip(self.forwardnodes, self.node_modules, strict=True):
             if module is not None:
                 indented = str(module).replace("\n", "\n  ")
-                lines.append(f"  ({node.name or self.fg.id(node)}): {indented}")
+                name = names[node].key if node in names else self.fg.id(node)
+                lines.append(f"  ({name}): {indented}")
         return "\n".join([*lines, "}"])
 
+    def _gets_table(self, node: Node) -> bool:
+        """Return whether the values of the inputs of `node` go to its module as a table."""
+        if len(self.fg.inputs(node)) != 1:
+            return True
+        return not self.fg.is_given(node) and _takes_table(node) and self._in_list(node)
 
-def _passes_on(node: Node) -> bool:
-    module = node.module
-    is_identity = isinstance(module, nn.Module) and isinstance(module.route(), Whole)
-    return is_identity and len(node.inputs) == 1
+    def _in_list(self, node: Node) -> bool:
+        """Return whether the only input of `node` was passed in a list, there or to an Identity."""
+        inputs = self.fg.inputs(node)
+        while not node.in_list and len(inputs) == 1 and self._passes_on(inputs[0]):
+            node = inputs[0]
+            inputs = self.fg.inputs(node)
+        return node.in_list
+
+    def _passes_on(self, node: Node) -> bool:
+        module = node.module
+        is_identity = isinstance(module, nn.Module) and isinstance(module.route(), Whole)
+        return is_identity and len(self.fg.inputs(node)) == 1
 
 
 def _takes_table(node: Node) -> bool:
     return node.nSplitOutputs is not None or getattr(node.module, "takes_table", False)
 
 
-def _in_list(node: Node) -> bool:
-    """Return whether the only input of `node` was passed in a list, there or to an Identity."""
-    while not node.in_list and len(node.inputs) == 1 and _passes_on(node.inputs[0]):
-        node = node.inputs[0]
-    return node.in_list
+def outside(net: torch.nn.Module) -> dict[int, object]:
+    """Return a memo for `copy.deepcopy` of `net`, by which copies refer to what is outside of it.
 
-
-def _child_name(node: Node) -> str:
-    """Return a submodule name from the groups and the name of `node`; empty if it has no name."""
-    if not node.name:
-        return ""
-    return re.sub(r"\W+", "_", "_".join([*node.group, node.name])).strip("_")
+    That is what computes the nodes whose values are passed to a gModule, see `Graph.is_given`.
+    """
+    modules = {id(module) for module in net.modules()}
+    graphs = [module for module in net.modules() if isinstance(module, GraphStructure)]
+    nodes = [node for graph in graphs for node in graph.forwardnodes]
+    inside = {id(node) for node in nodes}
+    reached = depth_first(nodes, lambda node: node.inputs, allow_cycles=True)
+    memo: dict[int, object] = {id(node): node for node in reached if id(node) not in inside}
+    for node in reached:
+        if node.module is not None and id(node.module) not in modules:
+            memo[id(node.module)] = node.module
+    return memo

@@ -12,7 +12,7 @@ import torch
 
 from .. import nn
 from ..errors import GraphError
-from ..graph import GraphStructure, NodeShapes, infer_shapes
+from ..graph import GraphStructure, NodeName, NodeShapes, infer_shapes
 from ..nested import Nested
 from ..node import Node
 from . import symbols
@@ -58,6 +58,7 @@ class _Builder:
         self.prefix = prefix
         self.picture = Picture(g)
         self.plumbing = Plumbing(g)
+        self.feeding = set(g.fg.feeds.values())
 
     def build(self) -> Picture:
         """Return the Picture, after adding inputs, nodes in forward order, and outputs."""
@@ -73,6 +74,7 @@ class _Builder:
             folded = self.plumbing.fold(node)
             sources[node] = folded if folded is not None else self._add_box(node)
         self._add_outputs(g.outnode)
+        self._describe_folded()
         self._collect_frames()
         return self.picture
 
@@ -80,26 +82,26 @@ class _Builder:
 
     def _feeds_inputs(self, node: Node) -> bool:
         """Return whether `node` is part of the split that distributes the value of the innode."""
-        if self.g.nInputs == 1 or node.module is not None or not node.inputs:
-            return False
-        source = node.inputs[0]
-        return source is self.g.innode or (
-            node.selectindex is not None and source.inputs[0] is self.g.innode
+        return node not in self.g.fg.feeds and (
+            node in self.feeding or self.g.innode in self.g.fg.inputs(node)
         )
 
     def _add_input(self, i: int, node: Node) -> None:
         plain = self.plumbing.passes_whole(node)
-        name = (node.name if plain else None) or ("input" if self.g.nInputs == 1 else f"input {i}")
-        source = node.inputs[0]
+        named = self.plumbing.shown(node) if plain else ""
+        name = named or ("input" if self.g.nInputs == 1 else f"input {i}")
+        source = self.g.fg.feeds[node]
         box = Box(
             id=self._id(node) if plain else f"{self.prefix}in{i}",
             kind="input",
             text=name,
             name=node.name or "" if plain else "",
+            shown=named,
             details=self._shape(node if plain else source),
             nodes=(source, node) if plain else (source,),
             module=self.plumbing.modules.get(node) if plain else None,
             is_state=node.annotations.get("is_state", name.startswith("prev")),
+            described=self._described((node,)) if plain else (),
         )
         self._add(box)
         self.plumbing.sources[node if plain else source] = Source(box.id)
@@ -108,24 +110,27 @@ class _Builder:
         several = len(outnode.inputs) > 1
         for i, node in enumerate(outnode.inputs):
             source = self.plumbing.sources[node]
-            name = node.name or (f"output {i}" if several else "output")
+            named = self.plumbing.shown(node)
+            name = named or (f"output {i}" if several else "output")
             folded = (node,) if source.parts is not None else ()
             box = Box(
                 id=f"{self.prefix}out{i}",
                 kind="output",
                 text=name,
                 name=node.name or "",
+                shown=named,
                 details=self._shape(node),
                 nodes=(*folded, outnode),
                 is_state=node.annotations.get("is_state", name.startswith("next")),
                 output=i,
+                described=self._described(folded),
             )
             self._add(box)
-            if source.parts is None and node.name:
+            if source.parts is None and named:
                 # The output shows the name: neither its wire nor its source needs to.
-                source = replace(source, label="" if source.label == node.name else source.label)
+                source = replace(source, label="" if source.label == named else source.label)
                 computing = self.plumbing.boxes[source.box]
-                if computing.name == node.name:
+                if computing.shown == named:
                     computing.caption = ""
             self._wire(source, box.id)
 
@@ -137,6 +142,23 @@ class _Builder:
     def _add(self, box: Box) -> None:
         self.picture.boxes.append(box)
         self.plumbing.boxes[box.id] = box
+
+    def _described(self, nodes: tuple[Node, ...]) -> tuple[str, ...]:
+        """Describe each node with a module in one line: its name, its module, its source line."""
+        return tuple(
+            described(node, self.plumbing.names.get(node), self.g.fg.is_given(node))
+            for node in nodes
+            if node.module is not None
+        )
+
+    def _describe_folded(self) -> None:
+        """Describe folded nodes at the box they come from, if their wire does not show the key."""
+        for wire in self.picture.wires:
+            for node in wire.via:
+                name = self.plumbing.names.get(node)
+                if name is not None and not name.key.endswith(name.shown):
+                    box, line = self.plumbing.boxes[wire.source], described(node, name, False)
+                    box.described = tuple(dict.fromkeys([*box.described, line]))
 
     def _shape(self, node: Node) -> tuple[str, ...]:
         return (symbols.shape_text(self.outputs[node]),) if node in self.outputs else ()
@@ -154,15 +176,17 @@ class _Builder:
             kind="graph" if inner else "symbol" if sign else "module",
             text=text,
             name=node.name or "",
-            caption=node.name or "",
+            shown=self.plumbing.shown(node),
+            caption=self.plumbing.shown(node),
             details=(() if sign else _details(module)) + self._shape(node),
             frame=node.group,
             nodes=(*negated, node),
             module=module,
             inner=inner,
+            described=self._described((*negated, node)),
         )
         self._add(box)
-        self._add_input_wires(box, negated[0].inputs if negated else node.inputs)
+        self._add_input_wires(box, self.g.fg.inputs(negated[0] if negated else node))
         outputs = len(module.outnode.inputs) if isinstance(module, GraphStructure) else 0
         return Source(box.id, output=0 if outputs == 1 else None)
 
@@ -175,10 +199,13 @@ class _Builder:
     def _one_minus(self, node: Node) -> tuple[Node, ...]:
         """Return the node of ``x * -1`` if `node` adds 1 to it, its only use: one box, 1 - x."""
         modules, sources = self.plumbing.modules, self.plumbing.sources
-        if not _is_constant(modules.get(node), nn.AddConstant, 1) or len(node.inputs) != 1:
+        inputs = self.g.fg.inputs(node)
+        if not _is_constant(modules.get(node), nn.AddConstant, 1) or len(inputs) != 1:
             return ()
-        negated = node.inputs[0]
-        if not _is_constant(modules.get(negated), nn.MulConstant, -1) or not negated.inputs:
+        negated = inputs[0]
+        if not _is_constant(modules.get(negated), nn.MulConstant, -1):
+            return ()
+        if not self.g.fg.inputs(negated):
             return ()
         if len(self.g.fg.children(negated)) != 1:
             return ()
@@ -232,6 +259,18 @@ class _Builder:
             for depth in range(1, len(box.frame) + 1):
                 frames[box.frame[:depth]] = None
         self.picture.frames = list(frames)
+
+
+def described(node: Node, name: NodeName | None, is_given: bool) -> str:
+    """Return a node in one line: its name, its key if it differs, its module, its source line.
+
+    If `is_given`, its value is passed in place of the module's.
+    """
+    named = ""
+    if name is not None:
+        named = f"{name.shown}: " if name.shown == name.key else f"{name.shown} ({name.key}): "
+    kind = "passed in place of " * is_given + node.kind().partition("\n")[0]
+    return f"{named}{kind}, {node.debug_label.rstrip('_')}"
 
 
 def _last_shapes(g: GraphStructure) -> Values:

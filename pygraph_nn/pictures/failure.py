@@ -6,7 +6,7 @@ from pathlib import Path
 
 import graphviz
 
-from ..graph import GraphStructure
+from ..graph import GraphStructure, gModule
 from ..node import Node
 from .files import write_files
 from .styles import todot
@@ -18,4 +18,5 @@ def draw_failure(graph: GraphStructure, node: Node, path: Path) -> None:
     Raises:
         GraphError: the program ``dot`` is not installed.
     """
-    write_files(graphviz.Source(todot(graph.fg, str(graph), highlight=node)), path)
+    drawn = graph if isinstance(graph, gModule) else graph.fg
+    write_files(graphviz.Source(todot(drawn, str(graph), highlight=node)), path)

@@ -18,8 +18,9 @@ class Box:
         id: unique in the picture, also among the boxes of nested graphs.
         kind: "input", "output", "symbol" (a gate, a sum), "module" or "graph" (a nested gModule).
         text: the text in the box.
-        name: the name of its node.
-        caption: the name, if the box shows it besides `text`.
+        name: the annotation of its node.
+        shown: the name that pictures show: the annotation, made different from others.
+        caption: the same, if the box shows it besides `text`.
         details: smaller lines below: contents, number of parameters, shape.
         frame: the names of the groups around it, from the outside.
         nodes: the nodes that it shows; its value is the value of the last.
@@ -27,12 +28,15 @@ class Box:
         inner: the picture of a nested gModule.
         is_state: whether a recurrent network carries its value from step to step (prev_c, next_s).
         output: the index of an output.
+        described: a line for each of its nodes that has a module, and for folded nodes whose name
+            on a wire is not their key: names, module, source line.
     """
 
     id: str
     kind: str
     text: str
     name: str = ""
+    shown: str = ""
     caption: str = ""
     details: tuple[str, ...] = ()
     frame: tuple[str, ...] = ()
@@ -41,6 +45,7 @@ class Box:
     inner: Picture | None = None
     is_state: bool = False
     output: int | None = None
+    described: tuple[str, ...] = ()
 
     @property
     def node(self) -> Node | None:

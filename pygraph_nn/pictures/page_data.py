@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..graph import Graph
 from ..node import Node
 from .build import Values, outputs_of
 from .model import Box, Picture, Wire
 from .statistics import statistics
-from .styles import described
 from .symbols import shape_text
 from .trace import Trace
 from .unrolled import alike
@@ -57,7 +57,7 @@ class _Contents:
         for box in picture.boxes:
             parent = _group_id(prefix, box.frame) if box.frame else holder
             place = {"id": box.id, "in": parent, "kind": box.kind, "text": box.text}
-            contents = _description(box) | _values(box, self.runs.get(prefix))
+            contents = _description(box) | _values(picture.g.fg, box, self.runs.get(prefix))
             item = place | {"copyOf": copies.get(box.id)} | contents
             self.items.append(_without_empty(item))
             orders[box.id] = self._add_inner(box, prefix)
@@ -115,12 +115,12 @@ def _description(box: Box) -> dict[str, object]:
     place = box.node.declared_at if box.node is not None and box.kind != "output" else ""
     return {
         "caption": box.caption,
-        "name": box.name,
+        "name": box.shown,
         "details": list(box.details),
         "state": box.is_state,
         "module": "" if module is None or box.inner is not None else str(module),
         "source": _short_place(place),
-        "nodes": [described(node) for node in box.nodes if node.module is not None],
+        "nodes": list(box.described),
         "parameters": [
             [name, " × ".join(map(str, p.shape)), p.numel()]
             for name, p in (module.named_parameters() if module is not None else ())
@@ -141,8 +141,8 @@ def _short_place(place: str) -> str:
     return f"{short.as_posix()}:{line}"
 
 
-def _values(box: Box, run: Run | None) -> dict[str, object]:
-    """Return the shapes at a box, and the statistics of values if the run has any."""
+def _values(graph: Graph, box: Box, run: Run | None) -> dict[str, object]:
+    """Return the shapes at a box of `graph`, and the statistics of values if the run has any."""
     if box.node is None or run is None:
         return {}
     outputs = outputs_of(run)
@@ -150,7 +150,7 @@ def _values(box: Box, run: Run | None) -> dict[str, object]:
     values: dict[str, object] = {}
     if node in outputs:
         values["shape"] = shape_text(outputs[node])
-    sources = box.nodes[0].inputs
+    sources = graph.inputs(box.nodes[0])
     if box.kind not in ("input", "output") and all(source in outputs for source in sources):
         values["inputs"] = [shape_text(outputs[source]) for source in sources]
     if isinstance(run, Trace):

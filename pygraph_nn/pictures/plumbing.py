@@ -41,6 +41,7 @@ class Plumbing:
     """Folds the nodes of `g` that pass values on.
 
     Attributes:
+        names: the names of the nodes.
         modules: the module that runs at each node with a module.
         sources: the source of the value of each node visited so far.
         boxes: the boxes drawn so far, by id.
@@ -53,27 +54,35 @@ class Plumbing:
             for node, module in zip(g.forwardnodes, g.node_modules, strict=True)
             if module is not None
         }
+        self.names = g.node_names()
         self.sources: dict[Node, Source] = {}
         self.boxes: dict[str, Box] = {}
 
+    def shown(self, node: Node) -> str:
+        """Return the text for the name of `node`; empty if it has none."""
+        return self.names[node].shown if node in self.names else ""
+
     def passes_whole(self, node: Node) -> bool:
         """Return whether the value of `node` is its input."""
+        if self.g.fg.is_given(node):
+            return True
         return isinstance(self._route(node), Whole)
 
     def fold(self, node: Node) -> Source | None:
         """Return the source of the value of `node` if `node` is plumbing, else None."""
-        if not node.inputs:
+        inputs = self.g.fg.inputs(node)
+        if not inputs:
             return None
-        first = self.sources[node.inputs[0]]
+        first = self.sources[inputs[0]]
         module, route = self.modules.get(node), self._route(node)
         if node.selectindex is not None:
             return self._part(first, node, node.selectindex)
         if module is None:
             return self._through(first, node)
-        if isinstance(route, Whole) and len(node.inputs) > 1:
-            parts = tuple(self.sources[input] for input in node.inputs)
+        if isinstance(route, Whole) and len(inputs) > 1:
+            parts = tuple(self.sources[input] for input in inputs)
             return Source(parts=parts, via=(node,))
-        if len(node.inputs) > 1:
+        if len(inputs) > 1:
             return None
         if route is not None:
             return self._along(route, first, node)
@@ -103,7 +112,7 @@ class Plumbing:
         return self._through(source, node)
 
     def _through(self, source: Source, node: Node) -> Source:
-        named = node.name if self.passes_whole(node) else None
+        named = self.shown(node) if self.passes_whole(node) else ""
         if source.parts is None and named:
             source = replace(source, label=named)
         return replace(source, via=(*source.via, node))
@@ -112,13 +121,13 @@ class Plumbing:
         if source.parts is not None and isinstance(key, int) and abs(key) < len(source.parts):
             part = source.parts[key]
             via = (*part.via, *source.via, node)
-            return replace(part, label=node.name or part.label, via=via)
+            return replace(part, label=self.shown(node) or part.label, via=via)
         box = self.boxes.get(source.box)
         output, shown = source.output, f"part {key}"
         if box is not None and box.inner is not None and output is None and isinstance(key, int):
             output = key
             shown = [b for b in box.inner.boxes if b.kind == "output"][key].text
-        label = node.name or " · ".join(filter(None, [source.label, shown]))
+        label = self.shown(node) or " · ".join(filter(None, [source.label, shown]))
         return replace(source, label=label, via=(*source.via, node), output=output)
 
     def _all_users(self, node: Node, test: Callable[[Node], bool]) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -61,10 +63,10 @@ def trace(g: gModule, input: Nested = None, gradOutput: Nested = None) -> Trace:
         input = recorded.input
         gradOutput = recorded.grad_output if gradOutput is None else gradOutput
     run = _Run(g)
-    # The backward pass comes before buffers are restored: autograd may need their present values.
+    # The backward pass comes before buffers are put back: autograd may need those of the run.
     with (
         _generators_restored(g, input),
-        _tensors_restored(g),
+        _tensors_kept(g),
         observing(_Recorder(run), alone=True),
         torch.enable_grad(),
     ):
@@ -139,23 +141,25 @@ class _Run:
         differentiable(self.g.place, trace.outputs[outnode], gradOutput)
         trace.gradOutputs = {node: [] for node in self.g.forwardnodes}
         trace.gradOutputs[outnode].append(gradOutput)
-        # For each split the gradients of its parts, which the backward pass reaches first.
+        # For each split the gradients of its parts, which the backward pass reaches first. A part
+        # that only another gModule uses keeps its zeros.
         of_parts: dict[Node, list[Nested]] = {
-            node: [None] * node.nSplitOutputs
+            node: nested.map_leaves(_zero, trace.outputs[node])
             for node in self.g.forwardnodes
-            if node.nSplitOutputs is not None
+            if node.nSplitOutputs is not None and not self.g.fg.is_given(node)
         }
         for node in self.g.backwardnodes:
             if node in of_parts:
                 trace.gradOutputs[node].append(of_parts[node])
             gradient = trace.gradOutput(node)
-            if node.selectindex is not None:
-                of_parts[node.inputs[0]][node.selectindex] = gradient
-            elif len(node.inputs) == 1:
-                trace.gradOutputs[node.inputs[0]].append(self._gradInput(node, gradient))
-            elif node.inputs:
+            sources = self.g.fg.inputs(node)
+            if node.selectindex is not None and not self.g.fg.is_given(node):
+                of_parts[sources[0]][node.selectindex] = gradient
+            elif len(sources) == 1:
+                trace.gradOutputs[sources[0]].append(self._gradInput(node, gradient))
+            elif sources:
                 gradients = self._gradInput(node, gradient)
-                for source, part in zip(node.inputs, gradients, strict=True):
+                for source, part in zip(sources, gradients, strict=True):
                     trace.gradOutputs[source].append(part)
 
     def _gradInput(self, node: Node, gradient: Nested) -> Nested:
@@ -183,8 +187,9 @@ class _Recorder(Observer):
         if graph is not run.g:
             return input  # another module runs this gModule: a Trace does not show what is inside
         input = nested.map_leaves(detached, input)
-        values = [input] if len(node.inputs) == 1 else list(input)
-        if node.inputs and node.inputs[0] is graph.innode:
+        sources = graph.fg.inputs(node)
+        values = [input] if len(sources) == 1 else list(input)
+        if sources and sources[0] is graph.innode:
             run.trace.inputs[graph.innode] = list(input) if graph.nInputs > 1 else [input]
             run.trace.outputs[graph.innode] = input
         run.trace.inputs[node] = values
@@ -223,24 +228,30 @@ def _is_traced_inside(graph: GraphStructure, module: torch.nn.Module) -> bool:
 
 
 @contextlib.contextmanager
-def _tensors_restored(g: GraphStructure) -> Iterator[None]:
-    """Restore, after the block, the tensors that a run of `g` overwrites.
+def _tensors_kept(g: GraphStructure) -> Iterator[None]:
+    """Let runs of `g` inside the block overwrite copies of its tensors.
 
-    These are buffers, and the parameters of a LookupTable with maxNorm, which scales its rows.
+    Runs overwrite buffers, and the weights of a LookupTable with maxNorm, which scales its rows.
+    The tensors themselves stay untouched: autograd would refuse to go back through a recorded pass
+    that used them.
     """
-    overwritten = [
-        parameter
-        for module in g.modules()
-        if getattr(module, "maxNorm", None) is not None
-        for parameter in module.parameters()
-    ]
-    before = [(tensor, tensor.detach().clone()) for tensor in (*g.buffers(), *overwritten)]
+    copies: dict[int, torch.Tensor] = {}
+    kept: list[tuple[dict[str, Any], str, torch.Tensor]] = []
+    for module in g.modules():
+        tables: list[dict[str, Any]] = [module._buffers]
+        if any(getattr(module, name, None) is not None for name in ("maxNorm", "max_norm")):
+            tables.append(module._parameters)
+        for tensors in tables:
+            kept += [(tensors, name, x) for name, x in tensors.items() if x is not None]
+    for tensors, name, tensor in kept:
+        if id(tensor) not in copies:
+            copies[id(tensor)] = copy.deepcopy(tensor.detach()).requires_grad_(tensor.requires_grad)
+        tensors[name] = copies[id(tensor)]
     try:
         yield
     finally:
-        with torch.no_grad():
-            for tensor, value in before:
-                tensor.copy_(value)
+        for tensors, name, tensor in kept:
+            tensors[name] = tensor
 
 
 @contextlib.contextmanager
@@ -254,6 +265,10 @@ def _generators_restored(g: GraphStructure, input: Nested) -> Iterator[None]:
             yield
     finally:
         torch7_random.setRNGState(torch7_state)
+
+
+def _zero(x: Nested) -> Nested:
+    return torch.zeros_like(x) if isinstance(x, torch.Tensor) else 0
 
 
 def _copied(x: Nested) -> Nested:

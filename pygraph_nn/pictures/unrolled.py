@@ -86,7 +86,7 @@ def _end(id: str, box: Box, t: int) -> Box:
 
 def _state_name(box: Box) -> str:
     """Return the name of a state, which ``prev_`` and ``next_`` precede."""
-    return box.text.removeprefix("prev_" if box.kind == "input" else "next_")
+    return (box.name or box.text).removeprefix("prev_" if box.kind == "input" else "next_")
 
 
 def alike(picture: Picture) -> dict[str, str]:

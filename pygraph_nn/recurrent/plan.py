@@ -205,12 +205,12 @@ class _StepTracer:
         modules = graph.node_modules
         for step in graph.steps:
             node, module = graph.forwardnodes[step.slot], modules[step.slot]
-            inputs = [values[source] for source in node.inputs]
+            inputs = [values[source] for source in graph.fg.inputs(node)]
             value = inputs if step.table else inputs[0]
             if step.table and len(inputs) == 1:
                 value = self._as_table(node, inputs[0])
-            if node.selectindex is not None:
-                value = self._part(node, value, node.selectindex)
+            if step.select is not None:
+                value = self._part(node, value, step.select)
             elif module is not None:
                 value = self._module(node, module, value)
             values[node] = value

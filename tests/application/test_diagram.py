@@ -316,6 +316,7 @@ def as_drawn(name: str) -> str:
 @example(["", " ", "\n", "\0", "\ud800", "prev_"], "code")
 @example(["n1", "n2", "n3", "box", "layer", "0"], "code")
 @example(["]", "]>", "[", "]]>", "a]", "]"], "code")
+@example(["", "", "", "", "0", ""], "code")
 def test_any_names_are_drawn_as_they_are(names: list[str], notation: str) -> None:
     group, input, state, *of_modules = names
     x, prev = nn.Identity()().annotate(name=input), nn.Identity()().annotate(name=f"prev_{state}")

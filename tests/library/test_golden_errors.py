@@ -74,13 +74,6 @@ def cycle() -> None:
     nngraph.gModule([a], [c])
 
 
-def built_twice() -> None:
-    a, b = inputs(2)
-    c = nn.CAddTable()([a, b])
-    nngraph.gModule([a, b], [c])
-    nngraph.gModule([a, b], [c])
-
-
 def input_with_inputs() -> None:
     (a,) = inputs(1)
     b = nn.Tanh()(a)
@@ -239,10 +232,6 @@ TABLE: dict[str, tuple[Callable[[], Any], list[str]]] = {
         lambda: nngraph.gModule([nn.Identity()()]),
         ["outputs should be a list of Nodes (table expected), not NoneType"],
     ),
-    "a second gModule over the same nodes, two inputs": (
-        built_twice,
-        ["an input should have no inputs", "inputs[0]", "another gModule"],
-    ),
     "a tensor where a table of 2 inputs is due": (
         lambda: two_in().forward(t),
         ["expecting table of 2 inputs", "tensor (3,)"],
@@ -330,6 +319,7 @@ WORKS = (
     "the one-element-zero bypass at a node with parameters",
     "forward after clearState, with a criterion in the graph",
     "todot after a forward whose input table holds a plain number",
+    "a second gModule over the same nodes, two inputs",  # see test_shared_nodes.py
 )
 # Raised by a constructor: no node is concerned, and the traceback says where.
 NO_NODE = {"p = 1"}

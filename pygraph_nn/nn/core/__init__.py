@@ -8,6 +8,7 @@ users write. `calling` decides what a call means, `flat_parameters` implements g
 """
 
 from .additions import add_class, added_classes
+from .backward_failures import explain_failures_with
 from .calling import calls_are_watched
 from .criterion import Criterion, CriterionTable, ModuleFromCriterion
 from .flat_parameters import blocked_norm
@@ -42,6 +43,7 @@ __all__ = [
     "detached",
     "differentiable",
     "elementwise",
+    "explain_failures_with",
     "explained",
     "function",
     "in_reference_mode",

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ...errors import GraphError, caller_location, type_name
+from ...errors import GraphError, caller_location, checked_name, type_name
 from .criterion import Criterion, ModuleFromCriterion
 from .module import Module
 
@@ -123,7 +123,7 @@ def function(f: Callable[..., Any], name: str | None = None, *, table: bool = Fa
     tensor([1., 1.])
 
     Raises:
-        GraphError: `f` is a module, or cannot be called.
+        GraphError: `f` is a module, or cannot be called; or `name` is no string.
     """
     if isinstance(f, torch.nn.Module) or not callable(f):
         hint = "; a module becomes a layer by nngraph.module(m)" * isinstance(f, torch.nn.Module)
@@ -131,7 +131,7 @@ def function(f: Callable[..., Any], name: str | None = None, *, table: bool = Fa
             f"nngraph.function: expecting a function, got {type_name(f)}, at "
             f"{caller_location()}{hint}"
         )
-    return Function(f, name, table)
+    return Function(f, None if name is None else checked_name(name, "nngraph.function"), table)
 
 
 def unwrapped(m: torch.nn.Module) -> torch.nn.Module:

@@ -9,6 +9,7 @@ import torch
 from ... import nested
 from ...errors import GraphError, type_name
 from ...nested import Nested
+from .backward_failures import raise_failure
 from .gradient_buffers import ensure_gradients
 from .lost_gradients import check_integers, check_kind, check_output
 from .recording import RecordedPass
@@ -35,18 +36,21 @@ def run_backward(
     Raises:
         GraphError: `input` or `grad_output` does not fit the recorded pass.
     """
-    _check_input(place, recorded.input, input)
-    outputs, grads = differentiable(place, recorded.output, grad_output)
-    if to_input and not _has_gradients(recorded.input):
-        check_integers(place, parameters_of, recorded.input, grad_output)
-    recorded.grad_output = grad_output
-    recorded.request.to_input, recorded.request.to_parameters = to_input, to_parameters
+    request = recorded.request
     try:
+        _check_input(place, recorded.input, input)
+        outputs, grads = differentiable(place, recorded.output, grad_output)
+        if to_input and not _has_gradients(recorded.input):
+            check_integers(place, parameters_of, recorded.input, grad_output)
+        recorded.grad_output = grad_output
+        request.to_input, request.to_parameters = to_input, to_parameters
         gradient = _run_backward(
             recorded, outputs, grads, parameters_of, to_input, to_parameters, scale
         )
+    except Exception as error:
+        raise_failure(error, parameters_of)
     finally:
-        recorded.request.to_input = recorded.request.to_parameters = True
+        request.to_input = request.to_parameters = True
     if to_input:
         recorded.grad_input = gradient
     return gradient

@@ -2,10 +2,9 @@
 
 from .language import quoted
 from .nngraph import simple_todot, todot
-from .readable import described, readable
+from .readable import readable
 
 __all__ = [
-    "described",
     "quoted",
     "readable",
     "simple_todot",

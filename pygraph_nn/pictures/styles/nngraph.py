@@ -29,12 +29,11 @@ def todot(
     Nodes are called Node1, Node2, ... in the order of ``graph.nodes``. Their fields `input` and
     `gradOutput` come from `values`. The node `highlight` is filled with red.
     """
-    if isinstance(graph, gModule):
-        graph = graph.fg
     label = _Labels(graph, values)
+    graph = label.graph
     lines = [*_head(title), "node [shape = oval]; "]
     for i, node in enumerate(graph.nodes, 1):
-        name = f"{_escaped(node.name)} ({i})" if node.name else f"Node{i}"
+        name = f"{_escaped(label.names[node])} ({i})" if node in label.names else f"Node{i}"
         attributes = {"tooltip": _tooltip(node), **node.annotations.get("graphAttributes", {})}
         if node is highlight:
             attributes |= _RED
@@ -54,11 +53,10 @@ def simple_todot(
 
     It shows only nodes with a module other than Identity.
     """
-    if isinstance(graph, gModule):
-        graph = graph.fg
     label = _Labels(graph, values)
+    graph = label.graph
     ids = {node: i for i, node in enumerate(graph.nodes, 1)}
-    shown = [node for node in graph.nodes if _is_shown(node)]
+    shown = [node for node in graph.nodes if _is_shown(graph, node)]
     lines = [*_head(title), "node [shape = oval]; "]
     for node in shown:
         text = f"Node{ids[node]}{_NEWLINE}{label(node)}"
@@ -69,8 +67,9 @@ def simple_todot(
     return "\n".join([*lines, "}"])
 
 
-def _is_shown(node: Node) -> bool:
-    return node.module is not None and not isinstance(node.module, nn.Identity)
+def _is_shown(graph: Graph, node: Node) -> bool:
+    computes = node.module is not None and not graph.is_given(node)
+    return computes and not isinstance(node.module, nn.Identity)
 
 
 def _next_shown(graph: Graph, source: Node) -> Iterator[Node]:
@@ -78,7 +77,7 @@ def _next_shown(graph: Graph, source: Node) -> Iterator[Node]:
     waiting = list(reversed(graph.children(source)))
     while waiting:
         node = waiting.pop()
-        if _is_shown(node):
+        if _is_shown(graph, node):
             yield node
         else:
             waiting.extend(reversed(graph.children(node)))
@@ -115,22 +114,39 @@ def _attribute(value: object) -> str:
 
 
 def _tooltip(node: Node) -> str:
-    """Return the place in the source that declared `node`, in the format of nngraph's tooltips."""
-    if node.nSplitOutputs is not None:
-        at = node.debug_label.removesuffix("_")
-        return f"{node.inputs[0].debug_label} split at {at}-mnode"
-    if node.selectindex is not None:
-        return f"{node.inputs[0].inputs[0].debug_label}-{node.selectindex}"
-    return node.debug_label
+    """Return the place in the source that declared `node`, in the format of nngraph's tooltips.
+
+    A split and its parts start with the tooltip of the node that is split: ``[f]:1_-1-0`` is part 0
+    of part 1 of the node declared in line 1.
+    """
+    ends: list[str] = []
+    while node.nSplitOutputs is not None or node.selectindex is not None:
+        if node.nSplitOutputs is not None:
+            ends.append(f" split at {node.debug_label.removesuffix('_')}-mnode")
+        else:
+            ends.append(f"-{node.selectindex}")
+            node = node.inputs[0]  # the split, whose own tooltip is not part of the others
+        node = node.inputs[0]
+    return node.debug_label + "".join(reversed(ends))
 
 
 class _Labels:
     """Labels of nodes: the fields of a node, one ``key = value`` a line."""
 
-    def __init__(self, graph: Graph, values: Trace | Values | None) -> None:
+    def __init__(self, graph: gModule | Graph, values: Trace | Values | None) -> None:
+        self.own_modules: dict[Node, torch.nn.Module | None] = {}
+        self.names: dict[Node, str] = {}
+        if isinstance(graph, gModule):
+            # Another gModule may have replaced the modules of nodes that both have.
+            self.own_modules = dict(zip(graph.forwardnodes, graph.node_modules, strict=True))
+            self.names = {node: name.shown for node, name in graph.node_names().items()}
+            graph = graph.fg
+        else:
+            self.names = {node: node.name for node in graph.nodes if node.name}
+        self.graph = graph
         source, target = graph.edges[0]
         # A backward graph, too, numbers its nodes by their places in the forward graph.
-        forward = graph if _takes_from(target, source) else graph.reverse()
+        forward = graph if source in graph.inputs(target) else graph.reverse()
         self.ids = {node: i for i, node in enumerate(forward.nodes, 1)}
         self.values = values
         self.shapes = {} if values is None or isinstance(values, Trace) else values
@@ -138,14 +154,17 @@ class _Labels:
 
     def __call__(self, node: Node) -> str:
         fields = {}
-        if node.module is not None:
-            fields["module"] = str(node.module).replace("\n", _LEFT)
-        if node.nSplitOutputs is not None:
-            fields["nSplitOutputs"] = str(node.nSplitOutputs)
-        if node.selectindex is not None:
-            fields["selectindex"] = str(node.selectindex)
-        if len(node.inputs) > 1:
-            names = ",".join(f"Node{self.ids[source]}" for source in node.inputs)
+        sources = self.graph.inputs(node)
+        if not self.graph.is_given(node):
+            module = self.own_modules.get(node, node.module)
+            if module is not None:
+                fields["module"] = str(module).replace("\n", _LEFT)
+            if node.nSplitOutputs is not None:
+                fields["nSplitOutputs"] = str(node.nSplitOutputs)
+            if node.selectindex is not None:
+                fields["selectindex"] = str(node.selectindex)
+        if len(sources) > 1:
+            names = ",".join(f"Node{self.ids[source]}" for source in sources)
             fields["mapindex"] = f"{{{names}}}"
         fields["reverseMap"] = "{}"
         input = self._input(node)
@@ -166,16 +185,12 @@ class _Labels:
         """Return the input values of `node`, or None if they are unknown."""
         if isinstance(self.values, Trace) and node in self.values.inputs:
             return self.values.inputs[node]
-        shapes = self.shapes.get(node)
+        shapes, sources = self.shapes.get(node), self.graph.inputs(node)
         if isinstance(shapes, NodeShapes):
-            return list(shapes.input) if len(node.inputs) > 1 else [shapes.input]
-        if node.inputs and all(source in self.outputs for source in node.inputs):
-            return [self.outputs[source] for source in node.inputs]
+            return list(shapes.input) if len(sources) > 1 else [shapes.input]
+        if sources and all(source in self.outputs for source in sources):
+            return [self.outputs[source] for source in sources]
         return [] if node.module is None and node.nSplitOutputs is None else None
-
-
-def _takes_from(node: Node, source: Node) -> bool:
-    return any(input is source for input in node.inputs)
 
 
 _TORCH7_TYPES = {

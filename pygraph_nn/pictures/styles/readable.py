@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...node import Node
 from ..model import Box, Picture, Wire
 from .language import markup, quoted
 
@@ -127,10 +126,4 @@ def _wire(wire: Wire, layers: dict[str, str]) -> str:
 
 
 def _tooltip(box: Box) -> str:
-    return "\n".join(described(node) for node in box.nodes if node.module) or box.text
-
-
-def described(node: Node) -> str:
-    """Return a node in one line: its name, its module and its source line."""
-    name = f"{node.name}: " if node.name else ""
-    return f"{name}{node.kind().partition(chr(10))[0]}, {node.debug_label.rstrip('_')}"
+    return "\n".join(box.described) or box.text

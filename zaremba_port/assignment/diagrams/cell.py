@@ -62,7 +62,7 @@ def _draw_sign(drawing: Drawing, box: nngraph.Box, notation: str) -> None:
     sign = _sign(box)
     label = font(sign or box.text, 30 if sign else 22)
     if notation == "code" and box.caption:
-        label = stacked_lines(label, font(box.caption, 15, CODE))
+        label = stacked_lines(label, font(box.name, 15, CODE))
         style = {"shape": "box", "style": "rounded,filled", "margin": "0.1,0.02"}
     else:
         style = {"shape": "circle", "style": "filled", "fixedsize": "true", "width": "0.52"}

@@ -25,7 +25,7 @@ import { lookUp } from "./maps.js";
  * @property {Kind} kind
  * @property {string} text the sign, the module's class, or the name of a graph, input or output
  * @property {string} [caption] the name where it is shown beside `text`
- * @property {string} [name] the node's annotation
+ * @property {string} [name] the node's annotation, made different from others
  * @property {string[]} [details] further lines in the box
  * @property {boolean} [state] whether it is state of a recurrent network, as prev_c and next_s
  * @property {string} [module] the module in full
