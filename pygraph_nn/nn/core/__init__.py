@@ -7,8 +7,10 @@ wraps PyTorch modules and functions; the rest are helpers that several layers sh
 
 from .additions import add_class, added_classes
 from .calling import calls_are_watched
+from .change_guard import ChangeGuard, FlatGuard
 from .criterion import Criterion, CriterionTable, ModuleFromCriterion
 from .flat_parameters import blocked_norm
+from .flat_tensors import FlatTensors, home_of
 from .foreign import Function, as_layer, function, module, unwrapped
 from .inplace import writable
 from .module import Module, run_module
@@ -17,9 +19,12 @@ from .reference import in_reference_mode, reference_mode
 from .routes import Element, Route, Slice, Whole, Wrapped
 
 __all__ = [
+    "ChangeGuard",
     "Criterion",
     "CriterionTable",
     "Element",
+    "FlatGuard",
+    "FlatTensors",
     "Function",
     "Module",
     "ModuleFromCriterion",
@@ -36,6 +41,7 @@ __all__ = [
     "detached",
     "differentiable",
     "function",
+    "home_of",
     "in_reference_mode",
     "input_gradients",
     "module",

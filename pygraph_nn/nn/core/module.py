@@ -12,8 +12,9 @@ import torch
 from ...errors import GraphError, caller_location, type_name
 from ...nested import Nested
 from ...node import Node, make_node
-from . import flat_parameters, protocol
+from . import flat_parameters, flat_tensors, protocol, sharing
 from .calling import all_plain, calls_are_watched, is_value
+from .change_guard import FlatGuard, watch
 from .routes import Route
 
 Kind = str | type  # inside Module, `type` is its method
@@ -46,11 +47,11 @@ class Module(torch.nn.Module):
     sign: str | None = None
     commutative = False
     _forward_is_ours = True
+    _guard: FlatGuard | None = None  # after getParameters
 
     def __init__(self) -> None:
         super().__init__()
         self._records = protocol.Records()
-        self._flattened = False  # whether getParameters was called
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -77,6 +78,8 @@ class Module(torch.nn.Module):
 
     def run(self, input: Nested) -> Nested:
         """Return ``module(input)`` for data, part of autograd, without checking for Nodes."""
+        if self._guard is not None:
+            self._guard.follow()
         if self.runs_directly and not calls_are_watched():
             return self.updateOutput(input)
         if torch.compiler.is_compiling():
@@ -149,6 +152,8 @@ class Module(torch.nn.Module):
         """
         if _calls.depth or torch.compiler.is_compiling() or not all_plain(input):
             return self.updateOutput(input)
+        if self._guard is not None:
+            self._guard.follow()
         # Before the new pass, so that only one of them occupies memory.
         self._records.forget()
         if not torch.is_grad_enabled():
@@ -241,19 +246,18 @@ class Module(torch.nn.Module):
     def getParameters(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Move all parameters and gradients into two flat tensors, (n,), and return these.
 
-        The modules view them. `flat_parameters.flatten` documents the order and the errors.
+        The modules view them, whatever is done to modules and parameters later, or the next run of
+        the module says why they cannot. `flat_parameters.flatten` documents the order, further
+        calls, and the errors.
         """
         flat = flat_parameters.flatten(self)
-        self._flattened = True
+        watch(self, Module.updateOutput)
         return flat
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Implement to(), float(), double(), cuda(); flat parameters stay flat, as in Torch7."""
-        flat = self._flattened and flat_parameters.is_flat(self)
-        super()._apply(fn, recurse)
-        if flat and not flat_parameters.is_flat(self):
-            flat_parameters.flatten(self)
-        return self
+        with flat_tensors.converting(self):
+            return super()._apply(fn, recurse)
 
     def type(self, dst_type: Any = None) -> Any:
         """Change the type of all parameters, like any PyTorch module.
@@ -283,26 +287,19 @@ class Module(torch.nn.Module):
 
         Names are "weight", "bias", "gradWeight", "gradBias" and so on. A parameter shared together
         with its gradient is the same Parameter in both modules.
+
+        Raises:
+            GraphError: a name matches nothing.
         """
         return copy.deepcopy(self).share(self, *shared)
 
     def share(self, other: torch.nn.Module, *names: str) -> Any:
         """Use the parameters `names` of `other`, a module of the same structure, in this module.
 
-        Names are of parameters, gradients ("gradWeight") or buffers.
-
-        Raises:
-            GraphError: the modules differ in structure.
+        Names are of parameters, gradients ("gradWeight") or buffers; `sharing.share` documents
+        them, and the errors.
         """
-        pairs = list(zip(self.modules(), other.modules(), strict=False))
-        sizes = [len(list(module.modules())) for module in (self, other)]
-        if sizes[0] != sizes[1] or any(type(a) is not type(b) for a, b in pairs):
-            raise GraphError(
-                f"share: the modules differ in structure: {type_name(self)} holds {sizes[0]} "
-                f"modules, {type_name(other)} {sizes[1]}, or their classes differ"
-            )
-        for mine, theirs in pairs:
-            _share(mine, theirs, set(names))
+        sharing.share(self, other, names)
         return self
 
     # Modules inside
@@ -355,7 +352,9 @@ class Module(torch.nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # A recorded pass is tied to autograd and belongs to this object, not to its copies.
-        return {**self.__dict__, "_records": protocol.Records()}
+        state = {**self.__dict__, "_records": protocol.Records()}
+        state.pop("_guard", None)  # so do flat tensors
+        return state
 
     # Printing
 
@@ -383,25 +382,6 @@ class Module(torch.nn.Module):
 def _first_class(cls: type, names: set[str]) -> int:
     """Return the position in the MRO of the first class that defines one of `names`."""
     return next(i for i, base in enumerate(cls.__mro__) if names & base.__dict__.keys())
-
-
-def _share(mine: torch.nn.Module, theirs: torch.nn.Module, names: set[str]) -> None:
-    for name, parameter in theirs._parameters.items():
-        own = mine._parameters.get(name)
-        if parameter is None or own is None:
-            continue
-        gradient = f"grad{name[0].upper()}{name[1:]}" in names
-        if name in names:
-            # One object shares both; to share values alone takes a second object.
-            mine._parameters[name] = (
-                parameter if gradient else torch.nn.Parameter(parameter.detach())
-            )
-        elif gradient:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            own.grad = parameter.grad
-    for name in names & theirs._buffers.keys() & mine._buffers.keys():
-        mine._buffers[name] = theirs._buffers[name]
 
 
 def _is_kind(module: torch.nn.Module, kind: Kind) -> bool:
