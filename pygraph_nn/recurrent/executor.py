@@ -71,7 +71,7 @@ class Recurrent(torch.nn.Module):
     def run(self, input: Nested, workspace: Workspace) -> Nested:
         """Return the outputs, computed in the buffers of `workspace`; see `FlatSGD`."""
         if not torch.compiler.is_compiling() and self._guard.changed():
-            self.plan = make_plan(self.core, self.plan.feeds)
+            self.plan = make_plan(self.core, self.plan.state)
             self.runners = _stage_runners(self.plan)
         self.plan.check_unchanged()
         values, steps = self._input_values(input)

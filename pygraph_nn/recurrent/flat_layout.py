@@ -46,7 +46,8 @@ class FlatLayout:
         self._tables = [m for m in owners if isinstance(m, nn.LookupTable) and _adds_rows(m)]
         linears = [m for m in owners if type(m) is nn.Linear]
         # The part of `parameters` that holds the parameters of a layer as one.
-        self._blocks = {m: self._place_table(m) for m in self._tables}
+        self._blocks: dict[torch.nn.Module, Tensor] = {}
+        self._blocks |= {m: self._place_table(m) for m in self._tables}
         self._blocks |= {m: self._place_linear(m) for m in linears if m.bias is not None}
         for linear in linears:
             if linear.bias is None:
@@ -108,7 +109,7 @@ class FlatLayout:
             # On a device, finding the rows that have gradients would wait for the device.
             if in_rows and block.is_cpu:
                 slot.rows = torch.empty(0, dtype=torch.long)
-                self.dense_from = block.storage_offset() + block.numel()
+                self.dense_from = int(block.storage_offset()) + block.numel()
         with_slots = {p for module in self.slots for p in module.parameters()}
         parameters = list(self._core.parameters())
         self.left_to_autograd = [p for p in parameters if p not in with_slots]

@@ -37,7 +37,7 @@ class Plan:
         states: for each input of the core that is a state, by index, references to its tensors.
         outputs: for each output of the core, references to its value.
         fed: the indices of the outputs that feed states.
-        feeds: for each input of the core that is a state, by index, the output that feeds it.
+        state: the outputs that feed inputs, as `make_plan` took them.
         taken_apart: the modules that the plan replaces by their contents or by references, which
             are not called: graphs, sequences, and layers that only pass values on.
     """
@@ -49,7 +49,7 @@ class Plan:
     states: dict[int, Nested]
     outputs: list[Nested]
     fed: frozenset[int]
-    feeds: dict[str | int, str | int]
+    state: Mapping[str | int, str | int]
     taken_apart: list[torch.nn.Module]
 
     def check_unchanged(self) -> None:
@@ -116,7 +116,7 @@ def make_plan(core: gModule, state: Mapping[str | int, str | int]) -> Plan:
         tracer.states,
         tracer.outputs,
         frozenset(fed.values()),
-        dict(fed),
+        state,
         tracer.taken_apart,
     )
 

@@ -9,8 +9,9 @@ from .additions import add_class, added_classes
 from .calling import calls_are_watched
 from .change_guard import ChangeGuard, FlatGuard
 from .criterion import Criterion, CriterionTable, ModuleFromCriterion
+from .flat_classes import home_of
 from .flat_parameters import blocked_norm
-from .flat_tensors import FlatTensors, home_of
+from .flat_tensors import FlatTensors
 from .foreign import Function, as_layer, function, module, unwrapped
 from .inplace import writable
 from .module import Module, run_module

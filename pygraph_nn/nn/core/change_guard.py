@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ...errors import GraphError, type_name
-from .flat_tensors import home_of
+from .flat_classes import home_of
 
 
 class ChangeGuard:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from ...errors import GraphError
-from .flat_tensors import FlatTensors, home_of
+from .flat_classes import home_of
+from .flat_tensors import FlatTensors
 
 
 def flatten(module: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from ...errors import GraphError, type_name
-from .flat_tensors import is_flat
+from .flat_classes import is_flat
 
 # Programs name all four for any network. One without a bias has nothing to share by that name.
 _USUAL_NAMES = {"weight", "bias", "gradWeight", "gradBias"}

@@ -1,0 +1,220 @@
+"""The classes of what lies in flat tensors: parameters, and the flat tensors that users hold.
+
+What a user assigns to their ``.data`` or ``.grad`` is copied to where they lie, so that it reaches
+whoever holds the same memory by another name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, Literal
+
+import torch
+from torch.multiprocessing.reductions import reduce_tensor
+
+from ...errors import GraphError, caller_location
+
+Tensor = torch.Tensor
+Kind = Literal["values", "grads"]
+
+_attributes: Any = torch.Tensor
+set_data, set_grad = _attributes.data.__set__, _attributes.grad.__set__
+
+
+@dataclass(eq=False)
+class Home:
+    """The part of two flat tensors that belongs to a parameter, or to a flat tensor in use.
+
+    Attributes:
+        tensors: the two.
+        shape, stride, offset: of the part, in values.
+        grads: the part of the gradients.
+    """
+
+    tensors: Any  # FlatTensors, which are made of the classes here
+    shape: torch.Size
+    stride: tuple[int, ...]
+    offset: int
+    grads: Tensor
+
+    def __reduce__(self) -> Any:
+        return _no_home, ()  # copies and files of a parameter are not parts of the flat tensors
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether the part is a range of the flat tensor, in the order of the parameter."""
+        return torch.empty(0, device="meta").as_strided(self.shape, self.stride).is_contiguous()
+
+
+def _write_data(tensor: Any, values: Tensor) -> None:
+    """Copy what is assigned to ``.data`` into the flat tensor; other sizes and types leave it."""
+    home: Home = tensor._home
+    if _kind(values) != _kind(tensor):
+        home.tensors.leave(tensor, values)
+    elif values.untyped_storage()._cdata != tensor.untyped_storage()._cdata:
+        with torch.no_grad():
+            tensor.copy_(values)
+    elif (values.storage_offset(), values.stride()) != (tensor.storage_offset(), tensor.stride()):
+        if not home.offset <= values.storage_offset() < home.offset + tensor.numel():
+            raise GraphError(
+                f"at {caller_location()}: .data of another part of the same flat tensor was "
+                "assigned. Tie the parameters themselves, a.weight = b.weight, or copy the "
+                "values, a.weight.data.copy_(b.weight)"
+            )
+        with torch.no_grad():
+            tensor.copy_(values.clone())
+
+
+def _write_grad(tensor: Any, grad: Tensor | None) -> None:
+    """Copy what is assigned to ``.grad`` into the flat gradient; None means zeros there."""
+    grads = tensor._home.grads
+    if grad is None:
+        grads.zero_()
+    elif grad is not grads:
+        if grad.shape != grads.shape:
+            raise GraphError(
+                f"at {caller_location()}: a gradient of shape {tuple(grad.shape)} was assigned "
+                f"to a parameter of shape {tuple(grads.shape)}"
+            )
+        with torch.no_grad():
+            grads.copy_(grad)
+    set_grad(tensor, grads)
+
+
+_data: Any = property(_attributes.data.__get__, _write_data)
+_grad: Any = property(_attributes.grad.__get__, _write_grad)
+
+
+class FlatPart(torch.Tensor):
+    """A view of a flat tensor. Copies and files hold its own values only, in a plain tensor."""
+
+    __torch_function__: Any = torch._C._disabled_torch_function_impl
+
+    def plain(self) -> Tensor:
+        """Return an ordinary view of the same memory."""
+        return torch.Tensor.detach(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if id(self) not in memo:
+            memo[id(self)] = self.plain().clone()
+        copied: Tensor = memo[id(self)]
+        return copied
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.plain().clone().__reduce_ex__(protocol)
+
+    def __repr__(self) -> str:  # type: ignore[override]
+        return repr(self.plain())
+
+
+class FlatParameter(torch.nn.Parameter):
+    """A Parameter whose values and gradient are parts of flat tensors.
+
+    Assignments to ``.data`` are copied. ``.grad = None``, by which PyTorch's `zero_grad` drops
+    gradients, sets the gradient to zero. Copies and files hold its own values only, in a plain
+    Parameter.
+    """
+
+    _home: Home
+    data = _data
+    grad = _grad
+
+    def detach(self) -> Tensor:
+        # So does `state_dict` take the values of parameters.
+        return torch.Tensor._make_subclass(FlatPart, self)
+
+    def plain(self) -> torch.nn.Parameter:
+        """Return an ordinary Parameter with the same memory."""
+        return torch.nn.Parameter(torch.Tensor.detach(self), self.requires_grad)
+
+    def _copied(self) -> torch.nn.Parameter:
+        plain = torch.nn.Parameter(torch.Tensor.detach(self).clone(), self.requires_grad)
+        plain.__dict__.update({k: v for k, v in self.__dict__.items() if k != "_home"})
+        return plain
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> torch.nn.Parameter:
+        if id(self) not in memo:
+            memo[id(self)] = self._copied()
+        copied: torch.nn.Parameter = memo[id(self)]
+        return copied
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._copied().__reduce_ex__(protocol)
+
+    def __repr__(self) -> str:  # type: ignore[override]
+        return repr(self.plain())
+
+
+class FlatTensor(FlatPart):
+    """A flat tensor in use, all of the values or gradients or a range of them.
+
+    Of a copy of everything, the network and its flat tensors, the network has the copies as its
+    flat tensors.
+    """
+
+    _home: Home
+    data = _data
+    grad = _grad
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if id(self) not in memo:
+            start, copies = self._home.offset, self._home.tensors.deepcopy(memo)
+            kind: Kind = "grads" if self._home.grads is self else "values"
+            memo[id(self)] = copies.in_use(kind, start, start + self.numel())
+        copied: Tensor = memo[id(self)]
+        return copied
+
+
+class StaleTensor(torch.Tensor):
+    """A flat tensor that no longer holds the parameters; it refuses to be used."""
+
+    @classmethod
+    def __torch_function__(
+        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Raise `GraphError`; torch calls this for every use of the tensor."""
+        stale = next((x for x in _flattened([args, kwargs]) if type(x) is StaleTensor), None)
+        raise GraphError(
+            "a flat tensor no longer holds the parameters of the network"
+            + ("" if stale is None else f": {stale.__dict__['_reason']}")
+            + ". Use what the last getParameters() returned, or call it again"
+        )
+
+
+# Another process gets the same memory, not a copy, as of ordinary tensors.
+for _class in (FlatParameter, FlatPart, FlatTensor):
+    ForkingPickler.register(_class, lambda tensor: reduce_tensor(tensor.plain()))
+
+
+def home_of(parameter: Tensor) -> Home | None:
+    """Return the part of flat tensors that belongs to `parameter`, if there is one."""
+    home: Home | None = parameter.__dict__.get("_home")
+    return home
+
+
+def is_flat(parameter: Tensor) -> bool:
+    """Return whether `parameter` is part of a flat tensor."""
+    return home_of(parameter) is not None
+
+
+def make_stale(tensor: Any, reason: str) -> None:
+    """Let `tensor`, a flat tensor in use, refuse to be used from now on."""
+    if type(tensor) is FlatTensor:
+        tensor.__dict__.clear()
+        tensor.__dict__["_reason"] = reason
+        tensor.__class__ = StaleTensor  # type: ignore[assignment]
+
+
+def _kind(tensor: Tensor) -> tuple[object, ...]:
+    return tensor.shape, tensor.dtype, tensor.device, tensor.layout
+
+
+def _no_home() -> None:
+    """Stand for the home of a parameter that was copied or read from a file."""
+
+
+def _flattened(value: Any) -> list[Any]:
+    if isinstance(value, (list, tuple)):
+        return [leaf for element in value for leaf in _flattened(element)]
+    return _flattened(list(value.values())) if isinstance(value, dict) else [value]
