@@ -83,6 +83,11 @@ def check_step(model: LanguageModel, text: TextState, squash: Any = torch.tanh) 
         torch.testing.assert_close(p.detach(), expected.detach(), rtol=1e-10, atol=1e-12)
 
 
+def train_step(model: LanguageModel, text: TextState) -> None:
+    model.fp(text)
+    model.bp(text, RATE)
+
+
 def id_of(copies: dict[int, torch.Tensor], tensor: torch.Tensor) -> int:
     return next(key for key, value in copies.items() if value is tensor)
 
@@ -255,8 +260,7 @@ def test_a_new_model_takes_a_new_parameter(engine: str, tiny: Settings, corpus: 
     new_parameter(model.core_network)
     check_step(make_model(engine, model.core_network, settings(tiny)), text)
     with pytest.raises(nngraph.GraphError, match="moved"):
-        model.fp(text)
-        model.bp(text, RATE)
+        train_step(model, text)
 
 
 def test_a_second_engine_says_that_the_first_has_lost_its_parameters(

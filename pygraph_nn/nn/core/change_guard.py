@@ -96,6 +96,8 @@ class FlatGuard(ChangeGuard):
         self._fits = False  # if this raises, the next call does, too
         flat = None if self._flat is None else self._flat.current
         parameters = set(self.network.parameters())
+        if not all(isinstance(parameter, torch.nn.Parameter) for parameter in parameters):
+            return True  # tensors that torch.func.functional_call has put there for one run
         if flat is not None and flat.is_used:
             self._check_inside()
             for parameter in self._parameters - parameters:

@@ -120,6 +120,11 @@ class FlatParameter(torch.nn.Parameter):
     data = _data
     grad = _grad
 
+    def set_(self, *source: Any) -> FlatParameter:
+        """Copy the values of `source`, as an assignment to ``.data`` does."""
+        self.data = torch.empty(0, dtype=self.dtype, device=self.device).set_(*source)
+        return self
+
     def detach(self) -> Tensor:
         # So does `state_dict` take the values of parameters.
         return torch.Tensor._make_subclass(FlatPart, self)

@@ -120,6 +120,7 @@ class FlatTensors:
         set_data(parameter, values)
         if not _converting.networks:
             self.give_up(f"the data of a parameter was replaced at {caller_location()}")
+            parameter.grad = None
 
     def gather(self) -> None:
         """Move all parameters back, after each was converted to another type or device."""

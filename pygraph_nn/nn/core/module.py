@@ -78,7 +78,7 @@ class Module(torch.nn.Module):
 
     def run(self, input: Nested) -> Nested:
         """Return ``module(input)`` for data, part of autograd, without checking for Nodes."""
-        if self._guard is not None:
+        if self._guard is not None and not torch.compiler.is_compiling():
             self._guard.follow()
         if self.runs_directly and not calls_are_watched():
             return self.updateOutput(input)
