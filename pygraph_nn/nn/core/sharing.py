@@ -28,11 +28,10 @@ def share(mine: torch.nn.Module, theirs: torch.nn.Module, names: Iterable[str]) 
     wanted = dict.fromkeys(names)
     pairs = list(_pairs(mine, theirs))
     available = {name for own, _ in pairs for name in _names(own)}
-    matched = {name for name in wanted if _stems(name) & available}
-    excused = _USUAL_NAMES if matched or not list(mine.parameters()) else set()
+    excused = _USUAL_NAMES if available & wanted.keys() or not list(mine.parameters()) else set()
     for name in wanted:
-        if name not in matched and name not in excused:
-            raise _nothing_matches(name, mine, available)
+        if name not in available and name not in excused:
+            raise _nothing_matches(name, mine, sorted(available))
     for own, other in pairs:
         _share_parameters(own, other, wanted)
         _share_buffers(own, other, wanted)
@@ -75,25 +74,18 @@ def _is_foreign(module: torch.nn.Module) -> bool:
 
 
 def _names(module: torch.nn.Module) -> set[str]:
-    """Return the names by which something of `module` itself can be shared, of values."""
+    """Return the names by which something of `module` itself can be shared."""
     own = {name for name, p in module._parameters.items() if p is not None}
     if _is_foreign(module):
         own |= {s for s in ("weight", "bias") if any(_has_stem(name, s) for name in own)}
-    return own | module._buffers.keys()
+    return own | {_gradient_name(name) for name in own} | module._buffers.keys()
 
 
 def _has_stem(name: str, stem: str) -> bool:
     return name.startswith(f"{stem}_") or name.endswith(f"_{stem}")
 
 
-def _stems(name: str) -> set[str]:
-    """Return the names of values that the name `name`, of a value or a gradient, may refer to."""
-    stem = name.removeprefix("grad")
-    return {name} if stem == name else {name, stem, f"{stem[:1].lower()}{stem[1:]}"}
-
-
-def _nothing_matches(name: str, mine: torch.nn.Module, available: set[str]) -> GraphError:
-    choices = sorted(available | {_gradient_name(value) for value in available})
+def _nothing_matches(name: str, mine: torch.nn.Module, choices: list[str]) -> GraphError:
     nearest = difflib.get_close_matches(name, choices, n=1)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     return GraphError(
