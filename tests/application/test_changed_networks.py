@@ -236,9 +236,9 @@ def module_of_a_node(network: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "facts"),
     [
-        (new_parameter, ["h2y.bias", "make_model"]),
-        (new_layer, ["weight", "make_model"]),
-        (loaded_by_assignment, ["embedding.weight", "make_model"]),
+        (new_parameter, ["h2y.bias", "a new FlatSGD or model"]),
+        (new_layer, ["weight", "a new FlatSGD or model"]),
+        (loaded_by_assignment, ["embedding.weight", "a new FlatSGD or model"]),
         (module_of_a_node, ["node.module", "replace"]),
     ],
 )

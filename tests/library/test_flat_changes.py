@@ -478,6 +478,31 @@ def test_functional_call_is_no_change() -> None:
     assert views(net, flat)
 
 
+def test_parameters_made_of_flat_tensors_are_ordinary() -> None:
+    net, x = nn.Linear(3, 2), torch.randn(4, 3)
+    flat, _ = net.getParameters()
+    state = net.state_dict()
+    for tensor in (flat, flat.detach(), net.weight.detach(), net.weight.data, state["weight"]):
+        parameter = torch.nn.Parameter(tensor)
+        assert isinstance(parameter, torch.nn.Parameter)
+        assert parameter.data_ptr() == flat.data_ptr()
+        (parameter * 3).sum().backward()
+        assert parameter.grad.eq(3).all()
+        torch.optim.SGD([parameter]).zero_grad()
+        assert parameter.grad is None
+        for copied in (copy.deepcopy(parameter), by_pickle(parameter)):
+            assert type(copied) is torch.nn.Parameter
+            assert torch.equal(copied, parameter)
+    other = nn.Linear(3, 2)
+    other.load_state_dict(state, assign=True)
+    assert other.weight.data_ptr() == net.weight.data_ptr()
+    torch.testing.assert_close(other(x), net(x))
+    state["weight"].fill_(5)  # a state_dict has the memory of the network
+    assert flat[:6].eq(5).all()
+    assert views(other, other.getParameters()[0])
+    torch.testing.assert_close(torch.compile(torch.tanh, backend="eager")(flat), flat.tanh())
+
+
 def test_printing() -> None:
     net = nn.Linear(1, 2)
     before = str(net.bias), repr(net.weight)

@@ -114,8 +114,8 @@ class FlatGuard(ChangeGuard):
                 raise GraphError(
                     f"{name} is a new Parameter, {tuple(parameter.shape)}, outside the flat "
                     "tensors by which the network is trained. Copy its values into the Parameter "
-                    "that was there (old.data.copy_(new)), or make the flat tensors anew: call "
-                    "getParameters, make_model or FlatSGD again"
+                    "that was there (old.data.copy_(new)), or call getParameters() again and make "
+                    "a new FlatSGD or model, if one trains the network"
                 )
 
 

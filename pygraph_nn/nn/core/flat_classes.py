@@ -49,8 +49,10 @@ class Home:
 
 def _write_data(tensor: Any, values: Tensor) -> None:
     """Copy what is assigned to ``.data`` into the flat tensor; other sizes and types leave it."""
-    home: Home = tensor._home
-    if _kind(values) != _kind(tensor):
+    home = home_of(tensor)
+    if home is None:
+        set_data(tensor, values)
+    elif _kind(values) != _kind(tensor):
         home.tensors.leave(tensor, values)
     elif values.untyped_storage()._cdata != tensor.untyped_storage()._cdata:
         with torch.no_grad():
@@ -68,7 +70,11 @@ def _write_data(tensor: Any, values: Tensor) -> None:
 
 def _write_grad(tensor: Any, grad: Tensor | None) -> None:
     """Copy what is assigned to ``.grad`` into the flat gradient; None means zeros there."""
-    grads = tensor._home.grads
+    home = home_of(tensor)
+    if home is None:
+        set_grad(tensor, grad)
+        return
+    grads = home.grads
     if grad is None:
         grads.zero_()
     elif grad is not grads:
@@ -86,28 +92,6 @@ _data: Any = property(_attributes.data.__get__, _write_data)
 _grad: Any = property(_attributes.grad.__get__, _write_grad)
 
 
-class FlatPart(torch.Tensor):
-    """A view of a flat tensor. Copies and files hold its own values only, in a plain tensor."""
-
-    __torch_function__: Any = torch._C._disabled_torch_function_impl
-
-    def plain(self) -> Tensor:
-        """Return an ordinary view of the same memory."""
-        return torch.Tensor.detach(self)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if id(self) not in memo:
-            memo[id(self)] = self.plain().clone()
-        copied: Tensor = memo[id(self)]
-        return copied
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.plain().clone().__reduce_ex__(protocol)
-
-    def __repr__(self) -> str:  # type: ignore[override]
-        return repr(self.plain())
-
-
 class FlatParameter(torch.nn.Parameter):
     """A Parameter whose values and gradient are parts of flat tensors.
 
@@ -116,7 +100,6 @@ class FlatParameter(torch.nn.Parameter):
     Parameter.
     """
 
-    _home: Home
     data = _data
     grad = _grad
 
@@ -126,8 +109,7 @@ class FlatParameter(torch.nn.Parameter):
         return self
 
     def detach(self) -> Tensor:
-        # So does `state_dict` take the values of parameters.
-        return torch.Tensor._make_subclass(FlatPart, self)
+        return FlatTensor.of(self)  # so does `state_dict` take the values of parameters
 
     def plain(self) -> torch.nn.Parameter:
         """Return an ordinary Parameter with the same memory."""
@@ -151,24 +133,57 @@ class FlatParameter(torch.nn.Parameter):
         return repr(self.plain())
 
 
-class FlatTensor(FlatPart):
-    """A flat tensor in use, all of the values or gradients or a range of them.
+class FlatTensor(torch.Tensor):
+    """A view of flat tensors: all of the values or gradients, or a part of them.
 
-    Of a copy of everything, the network and its flat tensors, the network has the copies as its
-    flat tensors.
+    Those that `getParameters` returns have a home. Assignments to their ``.data`` and ``.grad`` are
+    those of a `FlatParameter`, and when they are copied together with the network, the copies
+    belong together as well. Of all others, copies and files hold their own values only.
     """
 
-    _home: Home
+    __torch_function__: Any = torch._C._disabled_torch_function_impl
     data = _data
     grad = _grad
 
+    @staticmethod
+    def of(tensor: Tensor) -> FlatTensor:
+        """Return `tensor`, outside autograd, as a flat tensor without a home."""
+        flat: FlatTensor = torch.Tensor._make_subclass(FlatTensor, tensor)
+        return flat
+
+    def detach(self) -> FlatTensor:
+        # torch.nn.Parameter(tensor) expects the same class, and `_is_param` marks its result.
+        return FlatTensor.of(self)
+
+    def plain(self) -> Tensor:
+        """Return an ordinary tensor, or Parameter, with the same memory."""
+        plain = torch.Tensor.detach(self)
+        is_parameter = self.__dict__.get("_is_param", False)
+        return torch.nn.Parameter(plain, self.requires_grad) if is_parameter else plain
+
+    def _copied(self) -> Tensor:
+        plain = self.plain()
+        copied = plain.detach().clone()
+        is_parameter = isinstance(plain, torch.nn.Parameter)
+        return torch.nn.Parameter(copied, self.requires_grad) if is_parameter else copied
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if id(self) not in memo:
-            start, copies = self._home.offset, self._home.tensors.deepcopy(memo)
-            kind: Kind = "grads" if self._home.grads is self else "values"
-            memo[id(self)] = copies.in_use(kind, start, start + self.numel())
+        home = home_of(self)
+        if id(self) not in memo and home is None:
+            memo[id(self)] = self._copied()
+        elif id(self) not in memo:
+            assert home is not None
+            copies = home.tensors.deepcopy(memo)
+            kind: Kind = "grads" if home.grads is self else "values"
+            memo[id(self)] = copies.in_use(kind, home.offset, home.offset + self.numel())
         copied: Tensor = memo[id(self)]
         return copied
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._copied().__reduce_ex__(protocol)
+
+    def __repr__(self) -> str:  # type: ignore[override]
+        return repr(self.plain())
 
 
 class StaleTensor(torch.Tensor):
@@ -188,7 +203,7 @@ class StaleTensor(torch.Tensor):
 
 
 # Another process gets the same memory, not a copy, as of ordinary tensors.
-for _class in (FlatParameter, FlatPart, FlatTensor):
+for _class in (FlatParameter, FlatTensor):
     ForkingPickler.register(_class, lambda tensor: reduce_tensor(tensor.plain()))
 
 

@@ -61,7 +61,10 @@ class FlatTensors:
         set_grad(parameter, home.grads)
         self._parameters.append((weakref.ref(parameter), home))
         parameter._home = home  # type: ignore[attr-defined]
-        if type(parameter) is torch.nn.Parameter:  # a subclass of the user's keeps its class
+        if type(parameter) in (
+            torch.nn.Parameter,
+            FlatTensor,
+        ):  # a subclass of the user's keeps its class
             parameter.__class__ = FlatParameter
 
     @property
@@ -93,9 +96,9 @@ class FlatTensors:
             if tensor is not None and own_kind == kind and part == [start, stop]:
                 found: Tensor = tensor
                 return found
-        tensor = torch.Tensor._make_subclass(FlatTensor, getattr(self, kind)[start:stop])
+        tensor = FlatTensor.of(getattr(self, kind)[start:stop])
         grads = tensor if kind == "grads" else self.in_use("grads", start, stop)
-        tensor._home = Home(self, tensor.shape, tensor.stride(), start, grads)
+        tensor.__dict__["_home"] = Home(self, tensor.shape, tensor.stride(), start, grads)
         if kind == "values":
             set_grad(tensor, grads)
         self._in_use = [entry for entry in self._in_use if entry[0]() is not None]
