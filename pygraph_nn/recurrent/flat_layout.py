@@ -97,7 +97,7 @@ class FlatLayout:
         self._flat.grads.zero_()
         self.slots.clear()
         self.dense_from = 0
-        owners = set(_owners(self._core))
+        owners = {m for m in _owners(self._core) if _fills(m, self._blocks.get(m))}
         in_rows = True  # only up to the first table without a slot
         for module, block in self._blocks.items():
             if module not in owners:
@@ -146,6 +146,17 @@ def _owners(core: torch.nn.Module) -> list[torch.nn.Module]:
     }
     users = Counter(p for parameters in own.values() for p in parameters)
     return [m for m, ps in own.items() if all(users[p] == 1 and p.requires_grad for p in ps)]
+
+
+def _fills(module: torch.nn.Module, block: Tensor | None) -> bool:
+    """Return whether `block` holds the parameters of `module`, which another may have taken."""
+    if block is None:
+        return False
+    weight, bias = module.weight, getattr(module, "bias", None)
+    last = block[-1] if bias is None else bias
+    assert isinstance(weight, Tensor)
+    assert isinstance(last, Tensor)
+    return weight.data_ptr() == block.data_ptr() and last.data_ptr() == block[-1].data_ptr()
 
 
 def _adds_rows(table: nn.LookupTable) -> bool:

@@ -104,6 +104,17 @@ def tie_by_share(network: Any) -> None:
     network.h2y.share(network.embedding, "weight", "gradWeight")
 
 
+def swap(network: Any) -> None:
+    first, second = network.lstm_1_i2h, network.lstm_1_h2h
+    first.weight, second.weight = second.weight, first.weight
+    first.bias, second.bias = second.bias, first.bias
+
+
+def swap_table_and_linear(network: Any) -> None:
+    table, linear = network.embedding, network.h2y
+    table.weight, linear.weight = linear.weight, table.weight
+
+
 def tie_biases(network: Any) -> None:
     network.lstm_1_h2h.bias = network.lstm_1_i2h.bias
 
@@ -144,6 +155,8 @@ TAKES_EFFECT = [
     tie_the_other_way,
     tie_by_share,
     tie_biases,
+    swap,
+    swap_table_and_linear,
     freeze("embedding.weight"),
     freeze("h2y.weight"),
     freeze("h2y.bias", "lstm_1_h2h.weight", "lstm_1_i2h.bias"),

@@ -61,10 +61,8 @@ class FlatTensors:
         set_grad(parameter, home.grads)
         self._parameters.append((weakref.ref(parameter), home))
         parameter._home = home  # type: ignore[attr-defined]
-        if type(parameter) in (
-            torch.nn.Parameter,
-            FlatTensor,
-        ):  # a subclass of the user's keeps its class
+        # A subclass of the user's keeps its class.
+        if type(parameter) in (torch.nn.Parameter, FlatTensor):
             parameter.__class__ = FlatParameter
 
     @property
