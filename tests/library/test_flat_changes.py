@@ -482,7 +482,8 @@ def test_parameters_made_of_flat_tensors_are_ordinary() -> None:
     net, x = nn.Linear(3, 2), torch.randn(4, 3)
     flat, _ = net.getParameters()
     state = net.state_dict()
-    for tensor in (flat, flat.detach(), net.weight.detach(), net.weight.data, state["weight"]):
+    weight = net.weight
+    for tensor in (flat, flat.detach(), weight, weight.detach(), weight.data, state["weight"]):
         parameter = torch.nn.Parameter(tensor)
         assert isinstance(parameter, torch.nn.Parameter)
         assert parameter.data_ptr() == flat.data_ptr()

@@ -136,6 +136,19 @@ def test_names_that_match_nothing(names: tuple[str, ...], facts: list[str]) -> N
     assert a.weight is not b.weight
 
 
+def test_what_is_no_name_or_module() -> None:
+    linear = nn.Linear(2, 2)
+    for call in (
+        lambda: linear.share(nn.Linear(2, 2), ["weight", "bias"]),
+        lambda: linear.clone(None),
+        lambda: linear.share(nn.Linear(2, 2), 5),
+    ):
+        with pytest.raises(GraphError, match="a name is a string"):
+            call()
+    with pytest.raises(GraphError, match="expecting a module to share with, got str"):
+        linear.share("weight", "bias")
+
+
 def test_the_usual_four_names_do_for_layers_without_a_bias() -> None:
     # As Torch7 programs call it for any network.
     table = nn.LookupTable(5, 3)

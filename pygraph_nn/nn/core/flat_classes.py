@@ -92,53 +92,17 @@ _data: Any = property(_attributes.data.__get__, _write_data)
 _grad: Any = property(_attributes.grad.__get__, _write_grad)
 
 
-class FlatParameter(torch.nn.Parameter):
-    """A Parameter whose values and gradient are parts of flat tensors.
-
-    Assignments to ``.data`` are copied. ``.grad = None``, by which PyTorch's `zero_grad` drops
-    gradients, sets the gradient to zero. Copies and files hold its own values only, in a plain
-    Parameter.
-    """
-
-    data = _data
-    grad = _grad
-
-    def set_(self, *source: Any) -> FlatParameter:
-        """Copy the values of `source`, as an assignment to ``.data`` does."""
-        self.data = torch.empty(0, dtype=self.dtype, device=self.device).set_(*source)
-        return self
-
-    def detach(self) -> Tensor:
-        return FlatTensor.of(self)  # so does `state_dict` take the values of parameters
-
-    def plain(self) -> torch.nn.Parameter:
-        """Return an ordinary Parameter with the same memory."""
-        return torch.nn.Parameter(torch.Tensor.detach(self), self.requires_grad)
-
-    def _copied(self) -> torch.nn.Parameter:
-        plain = torch.nn.Parameter(torch.Tensor.detach(self).clone(), self.requires_grad)
-        plain.__dict__.update({k: v for k, v in self.__dict__.items() if k != "_home"})
-        return plain
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> torch.nn.Parameter:
-        if id(self) not in memo:
-            memo[id(self)] = self._copied()
-        copied: torch.nn.Parameter = memo[id(self)]
-        return copied
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return self._copied().__reduce_ex__(protocol)
-
-    def __repr__(self) -> str:  # type: ignore[override]
-        return repr(self.plain())
-
-
 class FlatTensor(torch.Tensor):
-    """A view of flat tensors: all of the values or gradients, or a part of them.
+    """A view of flat tensors: a parameter, or values or gradients, all of them or a part.
 
-    Those that `getParameters` returns have a home. Assignments to their ``.data`` and ``.grad`` are
-    those of a `FlatParameter`, and when they are copied together with the network, the copies
-    belong together as well. Of all others, copies and files hold their own values only.
+    Parameters, and the tensors that `getParameters` returns, have a home. What is assigned to
+    their ``.data`` is copied there. ``.grad = None``, by which PyTorch's `zero_grad` drops
+    gradients, sets the gradient to zero. Copies and files hold the view's own values only, in a
+    plain tensor or Parameter; a copy of what `getParameters` returned belongs to the copied
+    network.
+
+    A parameter is marked by ``_is_param``, as PyTorch marks Parameters of other tensor classes. A
+    subclass of Parameter would not do: torch.nn.Parameter(parameter) refuses it.
     """
 
     __torch_function__: Any = torch._C._disabled_torch_function_impl
@@ -152,30 +116,38 @@ class FlatTensor(torch.Tensor):
         return flat
 
     def detach(self) -> FlatTensor:
-        # torch.nn.Parameter(tensor) expects the same class, and `_is_param` marks its result.
-        return FlatTensor.of(self)
+        return FlatTensor.of(self)  # so does `state_dict` take the values of parameters
+
+    def set_(self, *source: Any) -> FlatTensor:
+        """Copy the values of `source`, as an assignment to ``.data`` does."""
+        self.data = torch.empty(0, dtype=self.dtype, device=self.device).set_(*source)
+        return self
 
     def plain(self) -> Tensor:
         """Return an ordinary tensor, or Parameter, with the same memory."""
-        plain = torch.Tensor.detach(self)
-        is_parameter = self.__dict__.get("_is_param", False)
-        return torch.nn.Parameter(plain, self.requires_grad) if is_parameter else plain
+        return self._like_this(torch.Tensor.detach(self))
 
     def _copied(self) -> Tensor:
-        plain = self.plain()
-        copied = plain.detach().clone()
-        is_parameter = isinstance(plain, torch.nn.Parameter)
-        return torch.nn.Parameter(copied, self.requires_grad) if is_parameter else copied
+        return self._like_this(torch.Tensor.detach(self).clone())
+
+    def _like_this(self, values: Tensor) -> Tensor:
+        """Return `values`, a plain tensor, as a Parameter if this is one."""
+        if not isinstance(self, torch.nn.Parameter):
+            return values
+        parameter = torch.nn.Parameter(values, self.requires_grad)
+        own = {"_home", "_is_param"}
+        parameter.__dict__.update({k: v for k, v in self.__dict__.items() if k not in own})
+        return parameter
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         home = home_of(self)
-        if id(self) not in memo and home is None:
-            memo[id(self)] = self._copied()
-        elif id(self) not in memo:
-            assert home is not None
-            copies = home.tensors.deepcopy(memo)
-            kind: Kind = "grads" if home.grads is self else "values"
-            memo[id(self)] = copies.in_use(kind, home.offset, home.offset + self.numel())
+        if id(self) not in memo:
+            if home is None or isinstance(self, torch.nn.Parameter):
+                memo[id(self)] = self._copied()
+            else:
+                copies = home.tensors.deepcopy(memo)
+                kind: Kind = "grads" if home.grads is self else "values"
+                memo[id(self)] = copies.in_use(kind, home.offset, home.offset + self.numel())
         copied: Tensor = memo[id(self)]
         return copied
 
@@ -203,8 +175,26 @@ class StaleTensor(torch.Tensor):
 
 
 # Another process gets the same memory, not a copy, as of ordinary tensors.
-for _class in (FlatParameter, FlatTensor):
-    ForkingPickler.register(_class, lambda tensor: reduce_tensor(tensor.plain()))
+ForkingPickler.register(FlatTensor, lambda tensor: reduce_tensor(tensor.plain()))
+
+
+def adopt(parameter: torch.nn.Parameter, home: Home) -> None:
+    """Let `parameter`, a view of flat tensors, keep to `home`.
+
+    A subclass of Parameter keeps its class: assignments to ``.data`` and ``.grad`` then move it.
+    """
+    parameter.__dict__["_home"] = home
+    if type(parameter) is torch.nn.Parameter:
+        parameter.__class__ = FlatTensor  # type: ignore[assignment]
+        parameter.__dict__["_is_param"] = True
+
+
+def release(parameter: Any) -> None:
+    """Make an ordinary Parameter of `parameter` again, with the same memory."""
+    del parameter.__dict__["_home"]
+    if type(parameter) is FlatTensor:
+        del parameter.__dict__["_is_param"]
+        parameter.__class__ = torch.nn.Parameter
 
 
 def home_of(parameter: Tensor) -> Home | None:

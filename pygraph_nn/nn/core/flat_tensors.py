@@ -17,12 +17,13 @@ import torch
 
 from ...errors import caller_location
 from .flat_classes import (
-    FlatParameter,
     FlatTensor,
     Home,
     Kind,
+    adopt,
     home_of,
     make_stale,
+    release,
     set_data,
     set_grad,
 )
@@ -60,10 +61,7 @@ class FlatTensors:
         set_data(parameter, values)
         set_grad(parameter, home.grads)
         self._parameters.append((weakref.ref(parameter), home))
-        parameter._home = home  # type: ignore[attr-defined]
-        # A subclass of the user's keeps its class.
-        if type(parameter) in (torch.nn.Parameter, FlatTensor):
-            parameter.__class__ = FlatParameter
+        adopt(parameter, home)
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
@@ -171,9 +169,7 @@ class FlatTensors:
     def give_up(self, reason: str) -> None:
         """Make plain Parameters of the parameters; the tensors in use refuse to be used."""
         for parameter in self.parameters:
-            del parameter._home  # type: ignore[attr-defined]
-            if type(parameter) is FlatParameter:
-                parameter.__class__ = torch.nn.Parameter  # type: ignore[assignment]
+            release(parameter)
         for ref, *_ in self._in_use:
             if (tensor := ref()) is not None:
                 make_stale(tensor, reason)

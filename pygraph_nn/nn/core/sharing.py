@@ -25,7 +25,9 @@ def share(mine: torch.nn.Module, theirs: torch.nn.Module, names: Iterable[str]) 
         GraphError: the modules differ in structure or shape, a name matches nothing, or a gradient
             alone is to be shared with a parameter of a flat tensor.
     """
-    wanted = dict.fromkeys(names)
+    wanted = dict.fromkeys(_checked(names))
+    if not isinstance(theirs, torch.nn.Module):
+        raise GraphError(f"share: expecting a module to share with, got {type_name(theirs)}")
     pairs = list(_pairs(mine, theirs))
     available = {name for own, _ in pairs for name in _names(own)}
     excused = _USUAL_NAMES if available & wanted.keys() or not list(mine.parameters()) else set()
@@ -35,6 +37,16 @@ def share(mine: torch.nn.Module, theirs: torch.nn.Module, names: Iterable[str]) 
     for own, other in pairs:
         _share_parameters(own, other, wanted)
         _share_buffers(own, other, wanted)
+
+
+def _checked(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if not isinstance(name, str):
+            raise GraphError(
+                f"share: a name is a string such as 'weight', got {type_name(name)}; pass names one "
+                "by one: share(other, 'weight', 'gradWeight')"
+            )
+        yield name
 
 
 def _pairs(
