@@ -194,7 +194,7 @@ def release(parameter: Any) -> None:
     del parameter.__dict__["_home"]
     if type(parameter) is FlatTensor:
         del parameter.__dict__["_is_param"]
-        parameter.__class__ = torch.nn.Parameter
+        parameter.__class__ = torch.nn.Parameter  # type: ignore[assignment]
 
 
 def home_of(parameter: Tensor) -> Home | None:

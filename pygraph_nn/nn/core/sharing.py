@@ -43,8 +43,8 @@ def _checked(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         if not isinstance(name, str):
             raise GraphError(
-                f"share: a name is a string such as 'weight', got {type_name(name)}; pass names one "
-                "by one: share(other, 'weight', 'gradWeight')"
+                f"share: a name is a string such as 'weight', got {type_name(name)}; pass names "
+                "one by one: share(other, 'weight', 'gradWeight')"
             )
         yield name
 
