@@ -63,6 +63,7 @@ class Recurrent(torch.nn.Module):
         self.plan = plan
         self.runners = _stage_runners(plan)
         self._guard = ChangeGuard(core)
+        self._follows_core = True
 
     def forward(self, input: Nested) -> Nested:
         """Return the outputs of the core for all steps of `input`."""
@@ -71,8 +72,11 @@ class Recurrent(torch.nn.Module):
     def run(self, input: Nested, workspace: Workspace) -> Nested:
         """Return the outputs, computed in the buffers of `workspace`; see `FlatSGD`."""
         if not torch.compiler.is_compiling() and self._guard.changed():
+            self._follows_core = False
+        if not self._follows_core:
             self.plan = make_plan(self.core, self.plan.state)
             self.runners = _stage_runners(self.plan)
+            self._follows_core = True
         self.plan.check_unchanged()
         values, steps = self._input_values(input)
         forward = ForwardPass(values, steps, workspace)

@@ -37,7 +37,7 @@ class Plan:
         states: for each input of the core that is a state, by index, references to its tensors.
         outputs: for each output of the core, references to its value.
         fed: the indices of the outputs that feed states.
-        state: the outputs that feed inputs, as `make_plan` took them.
+        state: the outputs that feed inputs, by index, as `make_plan` takes them.
         taken_apart: the modules that the plan replaces by their contents or by references, which
             are not called: graphs, sequences, and layers that only pass values on.
     """
@@ -116,7 +116,7 @@ def make_plan(core: gModule, state: Mapping[str | int, str | int]) -> Plan:
         tracer.states,
         tracer.outputs,
         frozenset(fed.values()),
-        state,
+        dict(fed.items()),
         tracer.taken_apart,
     )
 

@@ -266,6 +266,19 @@ def test_recurrent_follows_a_replaced_module() -> None:
     torch.testing.assert_close(over_time(x), expected)
 
 
+def test_recurrent_refuses_what_it_cannot_plan_at_every_run() -> None:
+    x, s = nn.Identity()().annotate(name="x"), nn.Identity()().annotate(name="s")
+    part = nn.SelectTable(1)(nngraph.nest([x, s]))
+    core = nngraph.gModule([x, s], [nn.CAddTable()([x, part]).annotate(name="next")])
+    over_time = nngraph.recurrent(core, {"s": "next"})
+    values = [torch.ones(3, 2), torch.zeros(2)]
+    assert over_time(values).tolist() == [3, 3]
+    core.replace(lambda m: nn.SelectTable(7) if isinstance(m, nn.SelectTable) else m)
+    for _ in range(2):
+        with pytest.raises(GraphError, match="element 7"):
+            over_time(values)
+
+
 # getParameters again
 
 
