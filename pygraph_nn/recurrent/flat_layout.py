@@ -24,7 +24,8 @@ class FlatLayout:
     Attributes:
         parameters, gradients: all of them, flat, (n,); the gradients are zeros at first.
         slots: the slot of each `LookupTable` and `Linear` that owns its parameters.
-        left_to_autograd: the parameters without a slot; their `.grad` is a view of `gradients`.
+        left_to_autograd: the parameters without a slot that are to be trained; their `.grad` is a
+            view of `gradients`.
         dense_from: the index in `gradients` after the tables whose gradients have `Slot.rows`.
 
     Raises:
@@ -112,7 +113,8 @@ class FlatLayout:
                 self.dense_from = int(block.storage_offset()) + block.numel()
         with_slots = {p for module in self.slots for p in module.parameters()}
         parameters = list(self._core.parameters())
-        self.left_to_autograd = [p for p in parameters if p not in with_slots]
+        trained = [p for p in parameters if p.requires_grad]
+        self.left_to_autograd = [p for p in trained if p not in with_slots]
         self._placed = [(p, p.data_ptr(), p.requires_grad) for p in parameters]
 
     def _name(self, parameter: torch.nn.Parameter) -> str:

@@ -140,6 +140,40 @@ def test_frozen_afterwards() -> None:
     assert torch.equal(net.first.weight, before)
 
 
+OPTIMIZERS = [
+    lambda ps: torch.optim.SGD(ps, lr=0.1, momentum=0.9, weight_decay=0.1),
+    lambda ps: torch.optim.AdamW(ps, lr=0.1, foreach=True),
+]
+
+
+@pytest.mark.parametrize("optimizer_of", OPTIMIZERS)
+@pytest.mark.parametrize("how", ["requires_grad_", "attribute", "before"])
+def test_optimizers_pass_frozen_parameters_by(optimizer_of: Any, how: str) -> None:
+    ours, theirs, x = graph(), graph(), torch.randn(5, 3)
+    theirs.load_state_dict(ours.state_dict())
+    if how == "before":
+        ours.first.requires_grad_(False)
+    _, grads = ours.getParameters()
+    optimizers = [optimizer_of(net.parameters()) for net in (ours, theirs)]
+    for step in range(6):
+        if step == 0 and how == "before":
+            theirs.first.requires_grad_(False)
+        if step in (2, 4):
+            for net in (ours, theirs):
+                if how == "attribute":
+                    net.first.weight.requires_grad = step == 4
+                else:
+                    net.first.requires_grad_(step == 4)
+        for net, optimizer in zip((ours, theirs), optimizers, strict=True):
+            optimizer.zero_grad()
+            net(x).square().sum().backward()
+            optimizer.step()
+        for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(a, b)
+        expected = [torch.zeros_like(p) if p.grad is None else p.grad for p in theirs.parameters()]
+        torch.testing.assert_close(grads, torch.cat([g.flatten() for g in expected]))
+
+
 def test_assigned_data() -> None:
     net = graph()
     flat, _ = net.getParameters()

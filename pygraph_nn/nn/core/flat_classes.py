@@ -77,6 +77,9 @@ def _write_grad(tensor: Any, grad: Tensor | None) -> None:
     grads = home.grads
     if grad is None:
         grads.zero_()
+        if is_frozen(tensor):
+            set_grad(tensor, None)  # so that optimizers pass it by
+            return
     elif grad is not grads:
         if grad.shape != grads.shape:
             raise GraphError(
@@ -88,8 +91,19 @@ def _write_grad(tensor: Any, grad: Tensor | None) -> None:
     set_grad(tensor, grads)
 
 
+def _write_requires_grad(tensor: Any, requires_grad: bool) -> None:
+    """Freeze or unfreeze a parameter; a frozen one has no gradient, and zeros in the flat one."""
+    _attributes.requires_grad.__set__(tensor, requires_grad)
+    home = home_of(tensor)
+    if home is not None and isinstance(tensor, torch.nn.Parameter):
+        if not requires_grad:
+            home.grads.zero_()
+        set_grad(tensor, home.grads if requires_grad else None)
+
+
 _data: Any = property(_attributes.data.__get__, _write_data)
 _grad: Any = property(_attributes.grad.__get__, _write_grad)
+_requires_grad: Any = property(_attributes.requires_grad.__get__, _write_requires_grad)
 
 
 class FlatTensor(torch.Tensor):
@@ -97,9 +111,9 @@ class FlatTensor(torch.Tensor):
 
     Parameters, and the tensors that `getParameters` returns, have a home. What is assigned to
     their ``.data`` is copied there. ``.grad = None``, by which PyTorch's `zero_grad` drops
-    gradients, sets the gradient to zero. Copies and files hold the view's own values only, in a
-    plain tensor or Parameter; a copy of what `getParameters` returned belongs to the copied
-    network.
+    gradients, sets the gradient to zero; only a frozen parameter has none. Copies and files hold
+    the view's own values only, in a plain tensor or Parameter; a copy of what `getParameters`
+    returned belongs to the copied network.
 
     A parameter is marked by ``_is_param``, as PyTorch marks Parameters of other tensor classes. A
     subclass of Parameter would not do: torch.nn.Parameter(parameter) refuses it.
@@ -108,6 +122,7 @@ class FlatTensor(torch.Tensor):
     __torch_function__: Any = torch._C._disabled_torch_function_impl
     data = _data
     grad = _grad
+    requires_grad = _requires_grad
 
     @staticmethod
     def of(tensor: Tensor) -> FlatTensor:
@@ -117,6 +132,11 @@ class FlatTensor(torch.Tensor):
 
     def detach(self) -> FlatTensor:
         return FlatTensor.of(self)  # so does `state_dict` take the values of parameters
+
+    def requires_grad_(self, requires_grad: bool = True) -> FlatTensor:
+        """Freeze or unfreeze a parameter, as an assignment to ``.requires_grad`` does."""
+        self.requires_grad = requires_grad
+        return self
 
     def set_(self, *source: Any) -> FlatTensor:
         """Copy the values of `source`, as an assignment to ``.data`` does."""
@@ -206,6 +226,11 @@ def home_of(parameter: Tensor) -> Home | None:
 def is_flat(parameter: Tensor) -> bool:
     """Return whether `parameter` is part of a flat tensor."""
     return home_of(parameter) is not None
+
+
+def is_frozen(parameter: Tensor) -> bool:
+    """Return whether `parameter` is a Parameter that is not trained."""
+    return isinstance(parameter, torch.nn.Parameter) and not parameter.requires_grad
 
 
 def make_stale(tensor: Any, reason: str) -> None:

@@ -56,10 +56,10 @@ class FlatTensors:
         )
         with torch.no_grad():
             values.copy_(parameter)
-            if parameter.grad is not None:
+            if parameter.grad is not None and parameter.requires_grad:
                 home.grads.copy_(parameter.grad.to_dense())
         set_data(parameter, values)
-        set_grad(parameter, home.grads)
+        set_grad(parameter, home.grads if parameter.requires_grad else None)
         self._parameters.append((weakref.ref(parameter), home))
         adopt(parameter, home)
 
