@@ -27,6 +27,7 @@ from .graph import (
     observing,
 )
 from .nn.core import (
+    FlatGuard,
     blocked_norm,
     function,
     module,
@@ -57,6 +58,7 @@ from .torch7_random import Generator, initialSeed, manualSeed
 __all__ = [
     "Box",
     "Captured",
+    "FlatGuard",
     "FlatSGD",
     "Generator",
     "Graph",

@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, overload
+from typing import Any, Protocol, overload
 
 import torch
 
@@ -143,6 +143,10 @@ class LanguageModel(ABC):
     `fp` and `bp` together are one training step. An engine implements the abstract methods: it runs
     the network forward and backward over a sequence, and updates the parameters.
 
+    What is done to parameters and modules of `core_network` later has its effect in both engines,
+    from the next `fp` on; a Parameter that is new there raises GraphError. A copy of a model
+    (`copy.deepcopy`, pickle) has a copy of the network, and starts with `fp`.
+
     Attributes:
         settings, cell: of the network; `cell` is None for ``settings.cell``.
         core_network: the network for one time step.
@@ -178,6 +182,25 @@ class LanguageModel(ABC):
         self.err = paramx.new_zeros(settings.seq_length)
         self.loss = 0.0
         self.norm_dw = 0.0
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Return the arguments to make this model again, around its network."""
+        return self.core_network, self.settings, self.cell
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Flat tensors, clones and buffers are made anew, for the parameters of the copy.
+        results = {"s": self.s, "start_s": self.start_s, "err": self.err}
+        return {
+            "arguments": self.arguments(),
+            "tensors": nested.map_leaves(torch.Tensor.detach, results),
+            "numbers": {"loss": self.loss, "norm_dw": self.norm_dw},
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(*state["arguments"])  # type: ignore[misc]
+        own = {"s": self.s, "start_s": self.start_s, "err": self.err}
+        nested.copy(own, state["tensors"])
+        self.__dict__.update(state["numbers"])
 
     def zero_state(self, batch: int) -> list[torch.Tensor]:
         """Return the state before the first word: zeros, (batch, rnn_size) each."""

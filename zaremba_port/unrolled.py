@@ -20,6 +20,8 @@ from .model import Cell
 class Model(LanguageModel):
     """The network unrolled over `seq_length` steps by clones, which run one after the other.
 
+    When modules or parameters of the network were replaced, the next step unrolls it anew.
+
     Attributes:
         ds: the gradient of the objective with respect to the state, a table of (batch, rnn_size).
         dpred: the gradient of the predictions, if the network outputs them: zeros, (batch,
@@ -35,6 +37,7 @@ class Model(LanguageModel):
         self.s = [self.zero_state(batch) for _ in range(steps + 1)]
         self.ds = self.zero_state(batch)
         self.rnns = nngraph.clone_many_times(core_network, steps)
+        self._guard = nngraph.FlatGuard(core_network)
         self._derr = self.paramx.new_ones(1)
         self.dpred: torch.Tensor | None = None
 
@@ -45,6 +48,8 @@ class Model(LanguageModel):
 
     def forward(self, words: torch.Tensor) -> None:
         """Run one clone after the other; see `LanguageModel.forward`."""
+        if self._guard.follow():
+            self.rnns = nngraph.clone_many_times(self.core_network, len(self.rnns))
         for i, rnn in enumerate(self.rnns):
             x, y = words[i], words[i + 1]  # (batch,)
             self.err[i], self.s[i + 1] = rnn.forward([x, y, self.s[i]])[:2]

@@ -10,6 +10,7 @@ from .. import nested
 from ..errors import GraphError
 from ..graph import gModule
 from ..nested import Nested
+from ..nn.core import ChangeGuard
 from .batched_stages import BatchedStage
 from .forward_pass import ForwardPass, at_step, resolve
 from .loop_stages import LoopStage, loop_stage
@@ -41,7 +42,8 @@ class Recurrent(torch.nn.Module):
     Inputs and outputs are like the core's, with a first dimension of time: sequences are
     (T, batch, ...). A state goes in as its first value, (batch, ...), and comes out as its last.
     The results equal calls of the core step after step, up to rounding. Only random draws, and
-    statistics that a module collects over its calls, come in another order.
+    statistics that a module collects over its calls, come in another order. When modules of the
+    core were replaced, the next run makes a new plan.
 
     Attributes:
         core: the one-step network.
@@ -60,6 +62,8 @@ class Recurrent(torch.nn.Module):
         self.core = core
         self.plan = plan
         self.runners = _stage_runners(plan)
+        self._guard = ChangeGuard(core)
+        self._follows_core = True
 
     def forward(self, input: Nested) -> Nested:
         """Return the outputs of the core for all steps of `input`."""
@@ -67,6 +71,12 @@ class Recurrent(torch.nn.Module):
 
     def run(self, input: Nested, workspace: Workspace) -> Nested:
         """Return the outputs, computed in the buffers of `workspace`; see `FlatSGD`."""
+        if not torch.compiler.is_compiling() and self._guard.changed():
+            self._follows_core = False
+        if not self._follows_core:
+            self.plan = make_plan(self.core, self.plan.state)
+            self.runners = _stage_runners(self.plan)
+            self._follows_core = True
         self.plan.check_unchanged()
         values, steps = self._input_values(input)
         forward = ForwardPass(values, steps, workspace)

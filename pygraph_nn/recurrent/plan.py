@@ -37,6 +37,7 @@ class Plan:
         states: for each input of the core that is a state, by index, references to its tensors.
         outputs: for each output of the core, references to its value.
         fed: the indices of the outputs that feed states.
+        state: the outputs that feed inputs, by index, as `make_plan` takes them.
         taken_apart: the modules that the plan replaces by their contents or by references, which
             are not called: graphs, sequences, and layers that only pass values on.
     """
@@ -48,6 +49,7 @@ class Plan:
     states: dict[int, Nested]
     outputs: list[Nested]
     fed: frozenset[int]
+    state: Mapping[str | int, str | int]
     taken_apart: list[torch.nn.Module]
 
     def check_unchanged(self) -> None:
@@ -115,6 +117,7 @@ def make_plan(core: gModule, state: Mapping[str | int, str | int]) -> Plan:
         tracer.states,
         tracer.outputs,
         frozenset(fed.values()),
+        dict(fed.items()),
         tracer.taken_apart,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -22,7 +23,9 @@ class FlatSGD:
     """Train a `Recurrent`: loss, gradients and update, without allocating in each step.
 
     The parameters of ``net.core`` become views of one flat tensor; their names, shapes and values
-    do not change. If `getParameters` of the core moves them away, the `FlatSGD` refuses to run.
+    do not change. What is done to them later (tying, freezing, ``.data =``) has its effect; a new
+    Parameter, or `getParameters` of the core, which moves them away, is refused at the next run.
+    Copies have a copy of the network, and gradients of zero.
 
     `forward` computes what ``net`` computes; its tensors are overwritten by the next call.
     `backward` computes all gradients anew, `norm` measures them, `update` takes a step against
@@ -48,19 +51,41 @@ class FlatSGD:
         self.net = net
         self._layout = FlatLayout(net.core)
         self.parameters, self.gradients = self._layout.parameters, self._layout.gradients
-        self._slots = list(self._layout.slots.values())
         self._workspace = BufferedWorkspace(self._layout.slots)
+        self._slots = list(self._layout.slots.values())
+        self._precision = "float32"
         self._library_precision = "highest"
         self._gradients_version = -1  # of `gradients` when this object last wrote them
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Buffers and flat tensors are made anew, for the parameters of the copy.
+        return {"net": self.net, "precision": self._precision}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["net"])  # type: ignore[misc]
+        self.use_precision(state["precision"])
+
+    def follow_changes(self) -> bool:
+        """Return whether the network has changed since the last run, and follow it.
+
+        Raises:
+            GraphError: see `forward`.
+        """
+        if not self._layout.follow():
+            return False
+        self._workspace = BufferedWorkspace(self._layout.slots)
+        self._slots = list(self._layout.slots.values())
+        self.use_precision(self._precision)
+        return True
 
     def forward(self, input: Nested) -> Nested:
         """Return the outputs of the network for `input`, which itself gets no gradient.
 
         Raises:
-            GraphError: parameters were moved, frozen or unfrozen since this object was made, a
-                table was changed, or the input does not fit; see `Recurrent`.
+            GraphError: since this object was made, a parameter was replaced by a new one or moved,
+                or a table was changed; or the input does not fit, see `Recurrent`.
         """
-        self._layout.check_unchanged()
+        self.follow_changes()
         for slot in self._slots:
             slot.written = False
         if self.gradients._version != self._gradients_version:
@@ -135,5 +160,6 @@ class FlatSGD:
             GraphError: the precision is unknown.
         """
         check_precision(precision)
+        self._precision = precision
         self._workspace.exact = precision != "bfloat16"
         self._library_precision = library_precision(precision, self.parameters)

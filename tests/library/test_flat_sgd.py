@@ -31,11 +31,6 @@ def test_what_is_changed_after_the_layout_is_refused() -> None:
     table, layer = nn.LookupTable(CLASSES, SIZE), nn.Linear(SIZE, 2)
     sgd = nngraph.FlatSGD(nngraph.recurrent(nngraph.gModule([x], [layer(table(x))]), {}))
     sgd.forward(words())
-    layer.bias.requires_grad_(False)
-    with pytest.raises(nngraph.GraphError, match="requires_grad of a parameter was changed"):
-        sgd.forward(words())
-    layer.bias.requires_grad_()
-    sgd.forward(words())
     for change, back in (
         (lambda: table.setPadding(0), lambda: table.setPadding(None)),
         (lambda: table.setMaxNorm(1.0), lambda: table.setMaxNorm(None)),
@@ -45,6 +40,37 @@ def test_what_is_changed_after_the_layout_is_refused() -> None:
         with pytest.raises(nngraph.GraphError, match=r"of nn.LookupTable.* was changed"):
             sgd.forward(words())
         back()
+
+
+def test_tables_tied_and_frozen_afterwards() -> None:
+    # Two tables and their sum: rows of gradients, then dense ones, then rows again.
+    x = nn.Identity()()
+    tables = [nn.LookupTable(CLASSES, SIZE) for _ in range(3)]
+    core = nngraph.gModule([x], [nn.CAddTable()([table(x) for table in tables])])
+    sgd = nngraph.FlatSGD(nngraph.recurrent(core, {}))
+    changes = [
+        lambda: None,
+        lambda: tables[1].requires_grad_(False),
+        lambda: tables[0].requires_grad_(False),
+        lambda: core.requires_grad_(True),
+        lambda: setattr(tables[2], "weight", tables[0].weight),
+    ]
+    ids, weights = words(), torch.randn(4, 2, SIZE)
+    counts = torch.zeros(CLASSES, SIZE).index_add_(0, ids.flatten(), weights.view(-1, SIZE))
+    for change in changes:
+        change()
+        before = [table.weight.detach().clone() for table in tables]
+        y = sgd.forward(ids)
+        sgd.backward([y], [weights])
+        factors = [float(table.weight.requires_grad) for table in tables]
+        if tables[2].weight is tables[0].weight:
+            factors = [2.0, 1.0, 2.0]
+        own = {id(table.weight): f for table, f in zip(tables, factors, strict=True)}.values()
+        expected = counts.norm().item() * sum(f * f for f in own) ** 0.5
+        assert sgd.norm().item() == pytest.approx(expected, rel=1e-12)
+        sgd.update(0.5)
+        for table, old, factor in zip(tables, before, factors, strict=True):
+            torch.testing.assert_close(table.weight.detach(), old - 0.5 * factor * counts)
 
 
 def test_parameters_stay_what_they_are() -> None:

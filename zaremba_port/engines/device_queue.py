@@ -39,9 +39,9 @@ class DeviceQueue:
         self._row = torch.zeros(1, dtype=torch.long, device=like.device)  # of the next result
         self._err = torch.empty_like(model.err)
         self._queued = 0
-        changed = [self._failed, self._results, self._row, like]
-        changed += [*nested.leaves(model.s[0]), *nested.leaves(model.start_s)]
-        self._step = nngraph.Captured(self._whole_step, changed)
+        self._changed = [self._failed, self._results, self._row, like]
+        self._changed += [*nested.leaves(model.s[0]), *nested.leaves(model.start_s)]
+        self._step = nngraph.Captured(self._whole_step, self._changed)
 
     def run(self, text: TextState, lr: float, at_most: int) -> Iterator[tuple[float, float]]:
         """Train on up to `at_most` sequences, and at most `capacity`; see `StepQueue.run`."""
@@ -63,6 +63,8 @@ class DeviceQueue:
         """
         if self._queued == self.capacity:
             raise RuntimeError(f"{self.capacity} steps are queued: call collect() first")
+        if self._sgd.follow_changes():  # a captured step would repeat what it did before
+            self._step = nngraph.Captured(self._whole_step, self._changed)
         length = self._model.settings.seq_length
         if text.ends_within(length):
             text.pos = 0  # without a reset, which has no effect on training; see LanguageModel.fp

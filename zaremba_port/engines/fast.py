@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -34,12 +35,16 @@ class FastModel(LanguageModel):
         cell: Cell | None = None,
         precision: str = "float32",
     ) -> None:
+        self._precision = precision
         self._sgd = nngraph.FlatSGD(nngraph.recurrent(core_network, {"prev_s": "next_s"}))
         self._sgd.use_precision(precision)
         super().__init__(core_network, settings, cell, self._sgd.parameters, self._sgd.gradients)
         self._losses = self.err[:, None]
         if queues_steps(self.paramx.device):
             self.queue = DeviceQueue(self, self._sgd)
+
+    def arguments(self) -> tuple[Any, ...]:
+        return *super().arguments(), self._precision
 
     def forward(self, words: torch.Tensor) -> None:
         """Run all time steps at once; see `LanguageModel.forward`."""

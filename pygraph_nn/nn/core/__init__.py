@@ -10,8 +10,11 @@ users write. `calling` decides what a call means, `flat_parameters` implements g
 from .additions import add_class, added_classes
 from .backward_failures import explain_failures_with
 from .calling import calls_are_watched
+from .change_guard import ChangeGuard, FlatGuard
 from .criterion import Criterion, CriterionTable, ModuleFromCriterion
+from .flat_classes import home_of
 from .flat_parameters import blocked_norm
+from .flat_tensors import FlatTensors
 from .foreign import Function, as_layer, function, module, unwrapped
 from .inplace import writable
 from .module import Module, check_overrides, run_module, warn_of_ignored_backward
@@ -23,9 +26,12 @@ from .rows import elementwise
 from .wrong_input import explained
 
 __all__ = [
+    "ChangeGuard",
     "Criterion",
     "CriterionTable",
     "Element",
+    "FlatGuard",
+    "FlatTensors",
     "Function",
     "Module",
     "ModuleFromCriterion",
@@ -46,6 +52,7 @@ __all__ = [
     "explain_failures_with",
     "explained",
     "function",
+    "home_of",
     "in_reference_mode",
     "input_gradients",
     "module",

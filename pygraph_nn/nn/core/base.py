@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from ...errors import GraphError, type_name
-from . import assignment, flat_parameters, overrides
+from . import assignment, flat_parameters, flat_tensors, overrides, sharing
+from .change_guard import FlatGuard, watch
+from .flat_classes import home_of, set_grad
 
 
 class Base(torch.nn.Module):
@@ -23,10 +25,10 @@ class Base(torch.nn.Module):
 
     torch7_parameters: frozenset[str] = frozenset()  # the fields that Torch7 trains
 
-    _root: type[Base]  # Module or Criterion
+    _root: type[Any]  # Module or Criterion
     _overrides: frozenset[str] = frozenset()  # the names of overridden methods
     _plain = True  # whether none of these changes what a call does
-    _flattened = False  # whether getParameters was called
+    _guard: FlatGuard | None = None  # after getParameters
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,19 +148,18 @@ class Base(torch.nn.Module):
     def getParameters(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Move all parameters and gradients into two flat tensors, (n,), and return these.
 
-        The modules view them. `flat_parameters.flatten` documents the order and the errors.
+        The modules view them, whatever is done to modules and parameters later, or the next run of
+        the module says why they cannot. `flat_parameters.flatten` documents the order, further
+        calls, and the errors.
         """
         flat = flat_parameters.flatten(self)
-        self._flattened = True
+        watch(self, self._root.updateOutput)
         return flat
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Implement to(), float(), double(), cuda(); flat parameters stay flat, as in Torch7."""
-        flat = self._flattened and flat_parameters.is_flat(self)
-        super()._apply(fn, recurse)
-        if flat and not flat_parameters.is_flat(self):
-            flat_parameters.flatten(self)
-        return self
+        with flat_tensors.converting(self):
+            return super()._apply(fn, recurse)
 
     def type(self, dst_type: Any = None) -> Any:
         """Change the type of all parameters, like any PyTorch module.
@@ -206,18 +207,21 @@ class Base(torch.nn.Module):
     def _set_gradient(self, name: str, value: torch.Tensor | None) -> None:
         parameter = self._parameters.get(name)
         field = f"{self.place()}.grad{name.capitalize()}"
-        if value is None or (parameter is None and not value.numel()):
-            if parameter is not None:
-                parameter.grad = None
-        elif parameter is None:
+        if parameter is None:
+            if value is None or not value.numel():
+                return
             raise GraphError(f"{field}: there is no {name} yet. Assign self.{name} first")
-        elif value.shape != parameter.shape:
+        if value is not None and value.shape != parameter.shape:
             raise GraphError(
                 f"{field}: got shape {tuple(value.shape)} for a {name} of shape "
                 f"{tuple(parameter.shape)}"
             )
+        if home_of(parameter) is None or parameter.grad is None:
+            set_grad(parameter, value)
+        elif value is None:
+            parameter.grad.zero_()
         else:
-            parameter.grad = value
+            parameter.grad.copy_(value)  # stays a part of the flat tensor
 
     # Copies
 
@@ -226,47 +230,25 @@ class Base(torch.nn.Module):
 
         Names are "weight", "bias", "gradWeight", "gradBias" and so on. A parameter shared together
         with its gradient is the same Parameter in both modules.
+
+        Raises:
+            GraphError: a name matches nothing.
         """
         return copy.deepcopy(self).share(self, *shared)
 
     def share(self, other: torch.nn.Module, *names: str) -> Any:
         """Use the parameters `names` of `other`, a module of the same structure, in this module.
 
-        Names are of parameters, gradients ("gradWeight") or buffers.
-
-        Raises:
-            GraphError: the modules differ in structure.
+        Names are of parameters, gradients ("gradWeight") or buffers; `sharing.share` documents
+        them, and the errors.
         """
-        pairs = list(zip(self.modules(), other.modules(), strict=False))
-        sizes = [len(list(module.modules())) for module in (self, other)]
-        if sizes[0] != sizes[1] or any(type(a) is not type(b) for a, b in pairs):
-            raise GraphError(
-                f"share: the modules differ in structure: {type_name(self)} holds {sizes[0]} "
-                f"modules, {type_name(other)} {sizes[1]}, or their classes differ"
-            )
-        for mine, theirs in pairs:
-            _share(mine, theirs, set(names))
+        sharing.share(self, other, names)
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The guard watches this object, not its copies.
+        return {name: value for name, value in self.__dict__.items() if name != "_guard"}
 
     def evaluate(self) -> Any:
         """Set the evaluation mode: Torch7's name for `eval`."""
         return self.eval()
-
-
-def _share(mine: torch.nn.Module, theirs: torch.nn.Module, names: set[str]) -> None:
-    for name, parameter in theirs._parameters.items():
-        own = mine._parameters.get(name)
-        if parameter is None or own is None:
-            continue
-        gradient = f"grad{name[0].upper()}{name[1:]}" in names
-        if name in names:
-            # One object shares both; to share values alone takes a second object.
-            mine._parameters[name] = (
-                parameter if gradient else torch.nn.Parameter(parameter.detach())
-            )
-        elif gradient:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            own.grad = parameter.grad
-    for name in names & theirs._buffers.keys() & mine._buffers.keys():
-        mine._buffers[name] = theirs._buffers[name]

@@ -71,6 +71,8 @@ class Criterion(Base, root=True):
 
     def forward(self, input: Nested, target: Nested = None) -> torch.Tensor:
         """Return the loss of `input` against `target`, a tensor of no dimensions."""
+        if self._guard is not None and not torch.compiler.is_compiling():
+            self._guard.follow()
         try:
             loss = self._loss(input, target)
         except Exception as error:
@@ -108,7 +110,8 @@ class Criterion(Base, root=True):
 
     def __getstate__(self) -> dict[str, Any]:
         # The last results belong to this object, not to its copies.
-        return {k: v for k, v in self.__dict__.items() if k not in ("output", "gradInput")}
+        state = super().__getstate__()
+        return {k: v for k, v in state.items() if k not in ("output", "gradInput")}
 
     def __repr__(self) -> str:
         return f"nn.{type(self).__name__}"

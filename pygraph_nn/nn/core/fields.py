@@ -17,7 +17,7 @@ from .overrides import OVERRIDABLE
 from .recording import RecordedPass, Records
 
 _TORCH_FIELDS = frozenset(torch.nn.Module().__dict__)
-_OUR_FIELDS = frozenset({"_records", "_flattened", "_overrides", "_plain", "_warned"})
+_OUR_FIELDS = frozenset({"_records", "_guard", "_overrides", "_plain", "_warned"})
 _NO_FIELDS = _TORCH_FIELDS | _OUR_FIELDS | OVERRIDABLE
 
 

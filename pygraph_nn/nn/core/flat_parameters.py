@@ -5,20 +5,28 @@ from __future__ import annotations
 import torch
 
 from ...errors import GraphError
+from .flat_classes import home_of
+from .flat_tensors import FlatTensors
 
 
 def flatten(module: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
-    """Move the parameters and gradients of `module` into two flat tensors, which they then view.
+    """Return the parameters and gradients of `module` as two flat tensors, which they then view.
 
     The order is Torch7's: modules in order, weight before bias. A parameter that several modules
-    share appears once, at its first place. An earlier flat tensor no longer holds the parameters.
+    share appears once, at its first place.
+
+    Parameters that lie in flat tensors already, of this module or of a larger one, stay there: the
+    result is a part of these, or the same tensors again. Otherwise they move, and flat tensors of
+    parts of the module follow. One that cannot follow, because its parameters now lie elsewhere or
+    in another order, raises GraphError when it is used.
 
     Returns:
-        Parameters and gradients, each (number of values,). Without parameters both are empty.
+        Parameters and gradients, each (number of values,). The first has the second as its
+        ``.grad``. Without parameters both are empty.
 
     Raises:
         GraphError: the parameters differ in dtype or device, or share their values without
-            sharing their gradients.
+            sharing their gradients, or the other way round.
     """
     parameters = list(module.parameters())
     if not parameters:
@@ -31,34 +39,23 @@ def flatten(module: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
                 f"parameter {first.dtype} on {first.device}; one tensor cannot hold both"
             )
     _check_sharing(parameters)
-    size = sum(parameter.numel() for parameter in parameters)
-    flat, flat_grad = first.new_empty(size), first.new_empty(size)
-    offset = 0
-    with torch.no_grad():
+    home = home_of(first)
+    flat = None if home is None else home.tensors
+    part = None if flat is None else flat.range_of(parameters)
+    if flat is None or part is None:
+        size = sum(parameter.numel() for parameter in parameters)
+        flat, part = FlatTensors(first, size), (0, size)
+        offset = 0
+        before = {home.tensors: None for p in parameters if (home := home_of(p)) is not None}
         for parameter in parameters:
-            place = slice(offset, offset + parameter.numel())
-            values, grads = flat[place].view_as(parameter), flat_grad[place].view_as(parameter)
+            values = flat.values[offset : offset + parameter.numel()]
             # One by one, so that memory never holds everything twice.
-            parameter.data = values.copy_(parameter)
-            parameter.grad = (
-                grads.zero_() if parameter.grad is None else grads.copy_(parameter.grad)
-            )
-            offset = place.stop
-    return flat.detach(), flat_grad
-
-
-def is_flat(module: torch.nn.Module) -> bool:
-    """Return whether the parameters of `module` still lie in one tensor as `flatten` left them."""
-    parameters = list(module.parameters())
-    end = None
-    for parameter in parameters:
-        storage = parameter.untyped_storage()._cdata
-        if end not in (None, (storage, parameter.storage_offset())):
-            return False
-        if not parameter.is_contiguous():
-            return False
-        end = (storage, parameter.storage_offset() + parameter.numel())
-    return len(parameters) > 0
+            flat.place(parameter, values.view_as(parameter))
+            offset += parameter.numel()
+        for old in before:
+            old.moved_to(flat)
+    values = flat.in_use("values", *part)
+    return values, flat.in_use("grads", *part)
 
 
 def blocked_norm(flat: torch.Tensor, *tables: torch.Tensor) -> torch.Tensor:
@@ -84,12 +81,21 @@ def blocked_norm(flat: torch.Tensor, *tables: torch.Tensor) -> torch.Tensor:
 
 
 def _check_sharing(parameters: list[torch.nn.Parameter]) -> None:
-    seen = set()
-    for parameter in parameters:
-        place = (parameter.untyped_storage().data_ptr(), parameter.storage_offset())
-        if parameter.numel() and parameter.device.type != "meta" and place in seen:
-            raise GraphError(
-                "getParameters: two parameters share their values but not their gradients. "
-                "Share both: clone('weight', 'bias', 'gradWeight', 'gradBias')"
-            )
-        seen.add(place)
+    """Raise `GraphError` if two parameters have only their values or gradients in common."""
+    for one, other, tensors in (
+        ("values", "gradients", list(parameters)),
+        (
+            "gradients",
+            "values",
+            [p.grad for p in parameters if p.grad is not None and not p.grad.is_sparse],
+        ),
+    ):
+        seen = set()
+        for tensor in tensors:
+            place = (tensor.untyped_storage()._cdata, tensor.storage_offset())
+            if tensor.numel() and place in seen:
+                raise GraphError(
+                    f"getParameters: two parameters share their {one} but not their {other}. "
+                    "Share both: clone('weight', 'bias', 'gradWeight', 'gradBias')"
+                )
+            seen.add(place)

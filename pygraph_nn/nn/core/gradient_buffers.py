@@ -15,6 +15,7 @@ import torch
 
 from ...errors import GraphError
 from ...nested import Nested
+from .flat_classes import set_grad
 
 _reserved_by: dict[int, int] = {}  # the thread that uses the gradient of a parameter, by its id
 _reserving = threading.Lock()
@@ -62,7 +63,7 @@ def _zeroed(parameters: Sequence[torch.nn.Parameter]) -> Iterator[list[torch.Ten
     gradients: list[torch.Tensor] = []
     try:
         for parameter in parameters:
-            parameter.grad = torch.zeros_like(parameter, requires_grad=False)
+            set_grad(parameter, torch.zeros_like(parameter, requires_grad=False))
             _set_hooks(parameter, None, None)
         yield gradients
         for parameter in parameters:
@@ -70,7 +71,7 @@ def _zeroed(parameters: Sequence[torch.nn.Parameter]) -> Iterator[list[torch.Ten
             gradients.append(torch.zeros_like(parameter) if grad is None else grad)
     finally:
         for parameter, grad in zip(parameters, before, strict=True):
-            parameter.grad = grad
+            set_grad(parameter, grad)
         for parameter, of_tensor, after_accumulation in hooks:
             _set_hooks(parameter, of_tensor, after_accumulation)
 

@@ -70,6 +70,8 @@ class Module(Passes, root=True):
     @marks_a_call
     def run(self, input: Nested) -> Nested:
         """Return ``module(input)`` for data, part of autograd, without checking for Nodes."""
+        if self._guard is not None and not torch.compiler.is_compiling():
+            self._guard.follow()
         if self.runs_directly and not calls_are_watched():
             try:
                 return self.updateOutput(input)
@@ -86,6 +88,8 @@ class Module(Passes, root=True):
         With `apart` the container goes back by `updateGradInput` and `accGradParameters`, and does
         not call `backward`.
         """
+        if self._guard is not None and not torch.compiler.is_compiling():
+            self._guard.follow()
         if self.runs_directly and not calls_are_watched():
             try:
                 return self.updateOutput(input)

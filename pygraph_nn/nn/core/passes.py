@@ -72,6 +72,8 @@ class Passes(Results):
             return self._compute(input, apart=False)
         if not own_gradients.running() and recording.inside_a_call():
             return self._forward_inside(input)
+        if self._guard is not None:
+            self._guard.follow()
         if not self._plain:
             own_gradients.keep_fields_of_last_call(self)
         # Before the new pass, so that only one of them occupies memory.

@@ -145,7 +145,7 @@ class Results(Base):
 
     def __getstate__(self) -> dict[str, Any]:
         # A recorded pass is tied to autograd and belongs to this object, not to its copies.
-        state = {**self.__dict__, "_records": recording.Records()}
+        state = {**super().__getstate__(), "_records": recording.Records()}
         for name in _ASSIGNED & state.keys():
             state[name] = nested.map_leaves(recording.detached, state[name])
         return state

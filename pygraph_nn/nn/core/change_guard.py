@@ -1,0 +1,131 @@
+"""Guards: they notice, at the next step, that a network was changed after it was built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import is_
+from typing import Any
+
+import torch
+
+from ...errors import GraphError, type_name
+from .flat_classes import home_of
+
+
+class ChangeGuard:
+    """Notices when parameters or modules of `network` are replaced, added or removed.
+
+    What it compares are identities, in a few microseconds for a hundred modules.
+    """
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        self.network = network
+        self._note()
+
+    def _note(self) -> None:
+        self._filled: list[tuple[dict[str, Any], tuple[Any, ...]]] = []
+        self._empty: list[dict[str, Any]] = []
+        self._nodes: list[tuple[Any, list[Any], list[Any]]] = []
+        for module in self.network.modules():
+            for contents in (module._parameters, module._modules):
+                if contents:
+                    self._filled.append((contents, tuple(contents.values())))
+                else:
+                    self._empty.append(contents)
+            nodes = getattr(module, "forwardnodes", None)  # of a gModule
+            if nodes is not None:
+                self._nodes.append((module, nodes, [node.module for node in nodes]))
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.network,)
+
+    def changed(self) -> bool:
+        """Return whether the network has changed since the last call.
+
+        Raises:
+            GraphError: ``node.module`` of a graph was set, which has no effect on the graph.
+        """
+        if self._is_same():
+            return False
+        self._note()
+        return True
+
+    def _is_same(self) -> bool:
+        for graph, nodes, modules in self._nodes:
+            if not all(map(is_, [node.module for node in nodes], modules)):
+                _check_nodes(graph, nodes, modules)
+        if any(self._empty):
+            return False
+        for contents, values in self._filled:
+            if len(contents) != len(values) or not all(map(is_, contents.values(), values)):
+                return False
+        return True
+
+
+def _check_nodes(graph: Any, nodes: list[Any], before: list[Any]) -> None:
+    """Raise `GraphError` for a node that shows another module than runs there."""
+    for node, running, module in zip(nodes, graph.node_modules, before, strict=True):
+        if node.module is not module and node.module is not running:
+            raise GraphError(
+                f"{graph.place()}: node.module of {node!r} was set after the graph was built, "
+                f"which still runs {type_name(running)}. Replace modules by "
+                "graph.replace(lambda m: new if m is old else m)"
+            )
+
+
+class FlatGuard(ChangeGuard):
+    """Notices changes after which the flat tensors of `network` no longer hold its parameters."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__(network)
+        self._parameters = set(network.parameters())
+        homes = [home for p in self._parameters if (home := home_of(p)) is not None]
+        self._flat = homes[0].tensors if homes else None
+        self._fits = True
+
+    def follow(self) -> bool:
+        """Return whether the network has changed since the last call.
+
+        Parameters that it no longer uses get a gradient of zero.
+
+        Raises:
+            GraphError: a parameter lies outside the flat tensors, and these are in use.
+        """
+        if not self.changed() and self._fits:
+            return False
+        self._fits = False  # if this raises, the next call does, too
+        flat = None if self._flat is None else self._flat.current
+        parameters = set(self.network.parameters())
+        if not all(isinstance(parameter, torch.nn.Parameter) for parameter in parameters):
+            return True  # tensors that torch.func.functional_call has put there for one run
+        if flat is not None and flat.is_used:
+            self._check_inside()
+            for parameter in self._parameters - parameters:
+                if (home := home_of(parameter)) is not None:
+                    home.grads.zero_()
+        self._parameters = parameters
+        self._fits = True
+        return True
+
+    def _check_inside(self) -> None:
+        for name, parameter in self.network.named_parameters():
+            home = home_of(parameter)
+            if home is None or not home.tensors.is_used:
+                raise GraphError(
+                    f"{name} is a new Parameter, {tuple(parameter.shape)}, outside the flat "
+                    "tensors by which the network is trained. Copy its values into the Parameter "
+                    "that was there (old.data.copy_(new)), or call getParameters() again and make "
+                    "a new FlatSGD or model, if one trains the network"
+                )
+
+
+def watch(module: torch.nn.Module, abstract: Callable[..., object]) -> None:
+    """Let `module` check its parameters whenever it runs, or its members if it cannot run.
+
+    A module cannot run if its `updateOutput` is `abstract`, that of the base class.
+    """
+    if getattr(type(module), "updateOutput", None) is abstract:
+        for member in module.children():
+            watch(member, abstract)
+    elif hasattr(module, "updateOutput"):
+        module._guard = FlatGuard(module)  # type: ignore[assignment]
