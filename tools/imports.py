@@ -37,6 +37,7 @@ FLOORS = {
     ],
     APPLICATION: [
         "errors",
+        "cells",
         "config",
         "text",
         "model",
@@ -45,6 +46,7 @@ FLOORS = {
         "engines",
         "evaluate",
         "runs",
+        "saved_model",
         "train",
         "completing",
         "assignment.markup",

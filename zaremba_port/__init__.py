@@ -24,6 +24,7 @@ __all__ = [
     "create_network",
     "gru",
     "load_corpus",
+    "load_model",
     "lstm",
     "preset",
     "train",
@@ -45,6 +46,7 @@ _ROOMS = {
     "create_network": "model",
     "gru": "model",
     "load_corpus": "text",
+    "load_model": "saved_model",
     "lstm": "model",
     "preset": "config",
     "train": "train",
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from .language_model import TextState
     from .model import create_network, gru, lstm
     from .runs import RunFolder
+    from .saved_model import load_model
     from .text import Corpus, Vocabulary, load_corpus
     from .train import train
     from .unrolled import Model

@@ -17,8 +17,8 @@ class DeviceQueue:
 
     Forward, backward, norm, clipping and update are captured once as one CUDA graph. A step reads
     its variables from tensors on the device: the words, the learning rate, and whether an earlier
-    step diverged. After a step that diverges, parameters and ``model.s[0]`` do not change until
-    `collect`.
+    step diverged. After a step that diverges, parameters, buffers and ``model.s[0]`` do not change
+    until `collect`.
 
     Attributes:
         capacity: maximum number of steps that may be queued before `collect` is called.
@@ -39,7 +39,8 @@ class DeviceQueue:
         self._row = torch.zeros(1, dtype=torch.long, device=like.device)  # of the next result
         self._err = torch.empty_like(model.err)
         self._queued = 0
-        changed = [self._failed, self._results, self._row, like]
+        self._buffers = list(model.core_network.buffers())
+        changed = [self._failed, self._results, self._row, like, *self._buffers]
         changed += [*nested.leaves(model.s[0]), *nested.leaves(model.start_s)]
         self._step = nngraph.Captured(self._whole_step, changed)
 
@@ -93,12 +94,15 @@ class DeviceQueue:
         model, failed = self._model, self._failed
         for before, start in nested.pairs(model.s[0], model.start_s, "the state"):
             before.copy_(torch.where(failed, before, start))
+        buffers_before = [buffer.clone() for buffer in self._buffers]
         model.forward(self._words)
         model.backward(self._words)
         loss, norm = model.mean_loss(), model.gradient_norm()
         self._results.index_copy_(0, self._row, torch.stack([loss, norm])[None])
         self._row.add_(1)
         failed.logical_or_(has_diverged(loss, norm))
+        for buffer, before in zip(self._buffers, buffers_before, strict=True):
+            buffer.copy_(torch.where(failed, before, buffer))
         lr = self._lr * shrink_factor(norm, model.settings.max_grad_norm)
         self._sgd.update(lr.masked_fill(failed, 0), unless=failed)
         self._err.copy_(model.err)

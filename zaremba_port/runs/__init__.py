@@ -4,7 +4,8 @@
 `evaluate`, but knows no engine.
 """
 
-from .checkpoint import Progress, Saved
+from .cell_record import checked_cell, record_cell, resolve_cell
+from .checkpoint import Progress, Saved, tensors_of
 from .curves import draw_curves
 from .folder import RunFolder, check_free
 from .report import report, report_evaluation, write_step
@@ -17,13 +18,17 @@ __all__ = [
     "Saved",
     "Training",
     "check_free",
+    "checked_cell",
     "draw_curves",
     "interruptible",
+    "record_cell",
     "report",
     "report_evaluation",
+    "resolve_cell",
     "restore",
     "save",
     "stop_diverged",
     "stop_interrupted",
+    "tensors_of",
     "write_step",
 ]
