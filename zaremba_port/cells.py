@@ -7,10 +7,11 @@ Nothing is imported but what the user names.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .errors import UserError, did_you_mean
@@ -69,7 +70,10 @@ def import_cell(name: str) -> Cell:
     module_name, path = _halves(name)
     try:
         value: Any = importlib.import_module(module_name)
-    except Exception as error:  # the module is the user's: anything may go wrong in it
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # the module is the user's: anything may go wrong in it
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UserError(f"cell {name}: {module_name} cannot be imported ({reason})") from error
     for part in path.split("."):
@@ -92,6 +96,8 @@ def state_names(cell: Cell) -> list[str]:
         UserError: `cell` cannot be called as a cell is.
     """
     where = f"cell {reference(cell)}"
+    if not callable(cell):
+        raise UserError(f"{where}: expecting a function, got {cell!r}")
     try:
         signature = inspect.signature(cell)
     except (TypeError, ValueError):
@@ -108,6 +114,19 @@ def state_names(cell: Cell) -> list[str]:
     except TypeError as error:
         raise UserError(f"{where}{signature} does not fit: {error}; {form}") from None
     return [name.removeprefix("prev_") for name in names[1:]]
+
+
+@contextlib.contextmanager
+def explaining_failures(cell: Cell) -> Iterator[None]:
+    """Turn an exception while `cell` builds its graph into `UserError`, which names the cell."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # the code of the cell is the user's: anything may go wrong in it
+        reason = " ".join(str(error).split()) or "no reason given"
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise UserError(f"cell {reference(cell)}: {kind}{reason}") from error
 
 
 def checked_state(cell: Cell, outputs: object, node_type: type) -> tuple[Any, ...]:

@@ -13,9 +13,18 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nn, torch7_random
 
-from .cells import Cell, checked_state, reference, short_name, state_names
+from .cells import (
+    Cell,
+    checked_state,
+    explaining_failures,
+    import_cell,
+    is_reference,
+    reference,
+    short_name,
+    state_names,
+)
 from .config import Settings
-from .errors import UserError
+from .errors import UserError, check_choice
 
 
 def lstm(
@@ -93,34 +102,43 @@ def cell_name(cell: Cell) -> str:
     return built_in if CELLS.get(built_in) is cell else name
 
 
-def cell_of(settings: Settings, cell: Cell | None = None) -> Cell:
-    """Return `cell`, or without one the built-in cell that the settings name.
+def cell_of(settings: Settings, cell: Cell | str | None = None) -> Cell:
+    """Return the cell that `cell` is or names; without one, the built-in cell of the settings.
+
+    A name is a built-in one or "package.module:function", which is imported. What the settings name
+    is not imported, as settings may come from someone else's run.
 
     Raises:
-        UserError: the settings name a cell that is not built in.
+        UserError: there is no such cell, its module cannot be imported, or `cell` is None and the
+            settings name a cell that is not built in.
     """
-    if cell is not None:
+    if cell is None:
+        if settings.cell not in CELLS:
+            raise UserError(f"the cell {settings.cell} is not built in: pass it, cell=...")
+        return CELLS[settings.cell]
+    if not isinstance(cell, str):
         return cell
-    if settings.cell not in CELLS:
-        raise UserError(f"the cell {settings.cell} is not built in: pass it, cell=...")
-    return CELLS[settings.cell]
+    if is_reference(cell):
+        return import_cell(cell)
+    check_choice("cell", cell, (*CELLS, "package.module:function"))
+    return CELLS[cell]
 
 
-def cell_graph(settings: Settings, cell: Cell | None = None) -> nngraph.gModule:
+def cell_graph(settings: Settings, cell: Cell | str | None = None) -> nngraph.gModule:
     """Return the graph of one use of the cell, from x and the previous state to the next state."""
     cell = cell_of(settings, cell)
     state = state_names(cell)
     inputs = [nn.Identity()().annotate(name=name) for name in ["x", *map("prev_{}".format, state)]]
     sizes = {"input_size": settings.input_size, "rnn_size": settings.rnn_size}
-    with _default_dtype(getattr(torch, settings.dtype)):
+    with _default_dtype(getattr(torch, settings.dtype)), explaining_failures(cell):
         outputs = checked_state(cell, cell(*inputs, **sizes), nngraph.Node)
-    for name, node in zip(state, outputs, strict=True):
-        node.annotate(name=f"next_{name}")
-    return nngraph.gModule(inputs, list(outputs))
+        for name, node in zip(state, outputs, strict=True):
+            node.annotate(name=f"next_{name}")
+        return nngraph.gModule(inputs, list(outputs))
 
 
 def create_network(
-    settings: Settings, *, predictions: bool = False, cell: Cell | None = None
+    settings: Settings, *, predictions: bool = False, cell: Cell | str | None = None
 ) -> nngraph.gModule:
     """Create the network for one time step; draw its parameters from Torch7's generator.
 
@@ -132,15 +150,15 @@ def create_network(
     Args:
         settings: sizes, dropout, dtype, and the range of the initial parameters.
         predictions: add an output, the log-probabilities of all words, (batch, vocab_size).
-        cell: a recurrent cell of your own instead of ``settings.cell``.
+        cell: a recurrent cell of your own instead of ``settings.cell``; see `cell_of`.
 
     Raises:
-        UserError: the cell cannot be called as a cell is, or does not return its next state; or
-            the settings name a cell that is not built in, and `cell` is None.
+        UserError: there is no such cell, it cannot be called as a cell is, or it does not return
+            its next state.
     """
     cell = cell_of(settings, cell)
     states, title = len(state_names(cell)), _title(settings, cell)
-    with _default_dtype(getattr(torch, settings.dtype)):
+    with _default_dtype(getattr(torch, settings.dtype)), explaining_failures(cell):
         x = nn.Identity()().annotate(name="x")
         y = nn.Identity()().annotate(name="y")
         prev_s = nn.Identity()().annotate(name="prev_s")
@@ -205,7 +223,7 @@ def fork_generators() -> Iterator[None]:
 
 
 def zero_state(
-    settings: Settings, batch: int, like: torch.Tensor, cell: Cell | None = None
+    settings: Settings, batch: int, like: torch.Tensor, cell: Cell | str | None = None
 ) -> list[torch.Tensor]:
     """Return the state before the first word: zeros, (batch, rnn_size) each.
 

@@ -18,7 +18,7 @@ from .config import Settings
 from .engines import make_model, pick_device, start_generators
 from .evaluate import run_test, run_valid
 from .language_model import Diverged, LanguageModel, TextState, text_states
-from .model import create_network
+from .model import cell_of, create_network
 from .runs import (
     Progress,
     RunFolder,
@@ -28,7 +28,6 @@ from .runs import (
     record_cell,
     report,
     report_evaluation,
-    resolve_cell,
     restore,
     save,
     stop_diverged,
@@ -77,7 +76,7 @@ def train(
     """
     if not resume:
         run.check_untrained()
-    own_cell = checked_cell(run, cell) if resume else resolve_cell(cell)
+    own_cell = checked_cell(run, cell) if resume else cell_of(run.settings, cell)
     log = run.logging(log)
     with nngraph.reference_mode(run.settings.reference), interruptible() as interrupted:
         torch_device = pick_device(device)

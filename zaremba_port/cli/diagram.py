@@ -79,7 +79,8 @@ def run(options: argparse.Namespace) -> None:
     find_cells_here(options)
 
     from ..assignment.diagrams import diagram_page, diagram_source, render_diagram
-    from ..runs import RunFolder, checked_cell, resolve_cell
+    from ..model import cell_of
+    from ..runs import RunFolder, checked_cell
 
     if options.run:
         folder = RunFolder.open(options.run)
@@ -87,7 +88,7 @@ def run(options: argparse.Namespace) -> None:
         if options.kind == "gru" and settings.cell != "gru":
             raise UserError(f"gru is the GRU cell, the cell of {folder.path} is {settings.cell}")
     else:
-        cell = resolve_cell(options.cell)
+        cell = cell_of(settings, options.cell)
     drawn = options.kind, settings, steps, notation, cell
     if ending == "html":
         content = diagram_page(*drawn).encode()

@@ -97,13 +97,13 @@ def _check_resume(options: argparse.Namespace) -> None:
 def _new_run(options: argparse.Namespace, settings: Settings, log: Log) -> tuple[RunFolder, Corpus]:
     """Check the settings against the text, then create the run folder."""
     from ..language_model import text_states
-    from ..model import cell_graph
-    from ..runs import RunFolder, check_free, resolve_cell
+    from ..model import cell_of
+    from ..runs import RunFolder, check_free, describe_cell
     from ..text import load_corpus
 
     _check_engine(options, settings)
     if settings.has_own_cell:
-        cell_graph(settings, resolve_cell(options.cell))  # raises if it cannot be called as a cell
+        describe_cell(settings, cell_of(settings, options.cell))  # raises if it is no cell
     path = Path(options.run or f"runs/{options.preset or 'small'}")
     check_free(path, force=options.force)
     corpus = load_corpus(options.data or "pydoc", vocab_size=settings.vocab_size, log=log)

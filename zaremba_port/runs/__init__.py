@@ -4,7 +4,7 @@
 `evaluate`, but knows no engine.
 """
 
-from .cell_record import checked_cell, record_cell, resolve_cell
+from .cell_record import checked_cell, describe_cell, record_cell
 from .checkpoint import Progress, Saved, tensors_of
 from .curves import draw_curves
 from .folder import RunFolder, check_free
@@ -19,12 +19,12 @@ __all__ = [
     "Training",
     "check_free",
     "checked_cell",
+    "describe_cell",
     "draw_curves",
     "interruptible",
     "record_cell",
     "report",
     "report_evaluation",
-    "resolve_cell",
     "restore",
     "save",
     "stop_diverged",

@@ -17,9 +17,9 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nested, torch7_random
 
-from ..cells import Cell, import_cell, is_reference
+from ..cells import Cell, is_reference
 from ..config import Settings
-from ..errors import UserError, check_choice
+from ..errors import UserError
 from ..model import CELLS, cell_graph, cell_name, cell_of, fork_generators
 from .folder import RunFolder
 
@@ -33,20 +33,6 @@ computes from fixed inputs and parameters, or null where they are random.
 
 _TOLERANCE = 1e-4  # of values in single precision, on whatever machine
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-
-
-def resolve_cell(cell: Cell | str | None) -> Cell | None:
-    """Return the cell that `cell` is or names: built in, or "package.module:function".
-
-    Raises:
-        UserError: there is no such cell, or its module cannot be imported.
-    """
-    if not isinstance(cell, str):
-        return cell
-    if is_reference(cell):
-        return import_cell(cell)
-    check_choice("cell", cell, (*CELLS, "package.module:function"))
-    return CELLS[cell]
 
 
 def checked_cell(run: RunFolder, cell: Cell | str | None) -> Cell | None:
@@ -66,10 +52,9 @@ def checked_cell(run: RunFolder, cell: Cell | str | None) -> Cell | None:
                 "the cell, cell=... or --cell package.module:function"
             )
         return None
-    cell = resolve_cell(cell)
-    assert cell is not None
+    cell = cell_of(run.settings, cell)
     if run.settings.has_own_cell:
-        if differs := difference(run.load_cell(), make_record(run.settings, cell)):
+        if differs := difference(run.load_cell(), describe_cell(run.settings, cell)):
             given = "it has changed" if cell_name(cell) == name else f"{cell_name(cell)} is another"
             raise UserError(f"{run.path} was trained with the cell {name}; {given}: {differs}")
         return cell
@@ -88,40 +73,44 @@ def record_cell(run: RunFolder, cell: Cell | str | None) -> None:
         UserError: the cell cannot be called as a cell is; or the settings name one that is not
             built in, and `cell` is None.
     """
-    record = make_record(run.settings, cell_of(run.settings, resolve_cell(cell)))
-    if isinstance(cell, str) and is_reference(record["name"]):
-        record["name"] = cell  # which may be imported, unlike what is behind the name
-    if record["name"] != run.settings.cell or run.settings.has_own_cell:
-        run.save_cell(record)
+    function = cell_of(run.settings, cell)
+    name = cell_name(function)
+    if is_reference(name):
+        # The name that the user wrote can be imported, which not every function's own can.
+        name = cell if isinstance(cell, str) else name
+        run.save_cell({"name": name, **describe_cell(run.settings, function)})
+    elif name != run.settings.cell:
+        run.save_cell({"name": name})
 
 
-def make_record(settings: Settings, cell: Cell) -> Record:
-    """Return the record of a cell, with its graph at the sizes that the settings have.
+def describe_cell(settings: Settings, cell: Cell) -> Record:
+    """Return the record of a cell without its name, at the sizes that the settings have.
 
     Random generators are left as they are.
 
     Raises:
         UserError: the cell cannot be called as a cell is, or does not return its next state.
     """
-    record: Record = {"name": cell_name(cell)}
-    if not is_reference(record["name"]):
-        return record
     with fork_generators():
         nngraph.manualSeed(0)
         torch.manual_seed(0)
         graph = cell_graph(settings, _copy_of(cell))
         lines = list(_graph_lines(graph))
         digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-        return record | {"digest": digest, "graph": lines, "values": _values(graph, settings)}
+        return {
+            "digest": digest,
+            "graph": lines,
+            "values": _values(graph, settings, cell_name(cell)),
+        }
 
 
 def difference(record: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
     """Return how the cell of `other` differs from the cell of `record`; None if it is the same."""
     if record["digest"] != other["digest"]:
         pairs = zip(record["graph"], other["graph"], strict=False)
-        for i, (before, after) in enumerate(pairs):
+        for before, after in pairs:
             if before != after:
-                return f"node {i} of its graph was {before}, it is {after}"
+                return f"its graph had ({before.strip()}), it has ({after.strip()})"
         return f"its graph had {len(record['graph'])} nodes, it has {len(other['graph'])}"
     before, after = record["values"], other["values"]
     if before is None or after is None:
@@ -165,14 +154,13 @@ def _node_lines(graph: nngraph.gModule, names: Mapping[int, str], indent: str) -
             continue
         numbers[node] = len(numbers)
         module = modules[node]
+        what = "the table" if node.selectindex is None else f"element {node.selectindex}"
+        if module is not None:
+            first = shared.setdefault(id(module), numbers[node])
+            shares = first != numbers[node]
+            what = f"the module of node {first}" if shares else _module_line(module, names)
         inputs = ", ".join(str(numbers[source]) for source in node.inputs)
-        if module is None:
-            part = "" if node.selectindex is None else f" {node.selectindex}"
-            yield f"{indent}part{part} of {inputs}"
-            continue
-        first = shared.setdefault(id(module), numbers[node])
-        again = "" if first == numbers[node] else f", the module of node {first}"
-        yield f"{indent}{_module_line(module, names)} of {inputs}{again}"
+        yield f"{indent}node {numbers[node]}: {what}, of {inputs}"
         if isinstance(module, nngraph.gModule):
             yield from _node_lines(module, names, indent + "  ")
 
@@ -201,7 +189,7 @@ def _is_plain(name: str, value: object) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-def _values(graph: nngraph.gModule, settings: Settings) -> list[float] | None:
+def _values(graph: nngraph.gModule, settings: Settings, name: str) -> list[float] | None:
     """Return numbers that `graph` computes in evaluation; None if it fails or draws at random."""
     graph.evaluate()
     dtype = getattr(torch, settings.dtype)
@@ -217,12 +205,17 @@ def _values(graph: nngraph.gModule, settings: Settings) -> list[float] | None:
         try:
             with torch.no_grad():
                 outputs = nested.leaves(graph.forward(inputs))
-            results.append([
-                float((output.double() * _wave(k, output.shape)).sum())
-                for output in outputs for k in (0, 1)
-            ])  # fmt: skip
-        except Exception:  # what a cell of the user's own may raise, training will raise again
+        except Exception:  # training will raise it again, and more clearly
             return None
+        if shapes := {tuple(output.shape) for output in outputs} - {(2, settings.rnn_size)}:
+            raise UserError(
+                f"cell {name} returns a state of shape {shapes.pop()} for a batch of 2 and rnn_size "
+                f"{settings.rnn_size}: every part must be (batch, rnn_size)"
+            )
+        results.append([
+            float((output.double() * _wave(k, output.shape)).sum())
+            for output in outputs for k in (0, 1)
+        ])  # fmt: skip
     return results[0] if all(map(_is_close, *results)) else None
 
 
