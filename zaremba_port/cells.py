@@ -7,11 +7,10 @@ Nothing is imported but what the user names.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from .errors import UserError, did_you_mean
@@ -114,19 +113,6 @@ def state_names(cell: Cell) -> list[str]:
     except TypeError as error:
         raise UserError(f"{where}{signature} does not fit: {error}; {form}") from None
     return [name.removeprefix("prev_") for name in names[1:]]
-
-
-@contextlib.contextmanager
-def explaining_failures(cell: Cell) -> Iterator[None]:
-    """Turn an exception while `cell` builds its graph into `UserError`, which names the cell."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # the code of the cell is the user's: anything may go wrong in it
-        reason = " ".join(str(error).split()) or "no reason given"
-        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        raise UserError(f"cell {reference(cell)}: {kind}{reason}") from error
 
 
 def checked_state(cell: Cell, outputs: object, node_type: type) -> tuple[Any, ...]:

@@ -16,7 +16,6 @@ from pygraph_nn import nn, torch7_random
 from .cells import (
     Cell,
     checked_state,
-    explaining_failures,
     import_cell,
     is_reference,
     reference,
@@ -130,7 +129,7 @@ def cell_graph(settings: Settings, cell: Cell | str | None = None) -> nngraph.gM
     state = state_names(cell)
     inputs = [nn.Identity()().annotate(name=name) for name in ["x", *map("prev_{}".format, state)]]
     sizes = {"input_size": settings.input_size, "rnn_size": settings.rnn_size}
-    with _default_dtype(getattr(torch, settings.dtype)), explaining_failures(cell):
+    with _default_dtype(getattr(torch, settings.dtype)), _naming(cell):
         outputs = checked_state(cell, cell(*inputs, **sizes), nngraph.Node)
         for name, node in zip(state, outputs, strict=True):
             node.annotate(name=f"next_{name}")
@@ -158,7 +157,7 @@ def create_network(
     """
     cell = cell_of(settings, cell)
     states, title = len(state_names(cell)), _title(settings, cell)
-    with _default_dtype(getattr(torch, settings.dtype)), explaining_failures(cell):
+    with _default_dtype(getattr(torch, settings.dtype)), _naming(cell):
         x = nn.Identity()().annotate(name="x")
         y = nn.Identity()().annotate(name="y")
         prev_s = nn.Identity()().annotate(name="prev_s")
@@ -190,14 +189,24 @@ def _title(settings: Settings, cell: Cell) -> str:
 
     A run keeps the name under which it was trained, even if the cell was moved since.
     """
-    name = settings.cell if settings.has_own_cell else reference(cell)
-    title = short_name(name)
-    return name if title in CELLS and CELLS[title] is not cell else title
+    if not settings.has_own_cell:
+        return short_name(getattr(cell, "__name__", reference(cell)))
+    title = short_name(settings.cell)
+    return settings.cell if title in CELLS else title
 
 
 def parts(table: nngraph.Node, n: int) -> list[nngraph.Node]:
     """Return nodes for the `n` elements of the table that `table` outputs; `n` may be 1."""
     return list(table.split(n)) if n > 1 else [table.split(1)]
+
+
+@contextlib.contextmanager
+def _naming(cell: Cell) -> Iterator[None]:
+    """Turn a GraphError into a UserError that names the cell whose graph is built in the block."""
+    try:
+        yield
+    except nngraph.GraphError as error:
+        raise UserError(f"cell {reference(cell)}: {' '.join(str(error).split())}") from error
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ def clone_many_times(net: M, T: int) -> list[M]:
     """
     if T < 1:
         raise GraphError(f"clone_many_times: T must be at least 1, got {T}")
-    shared: dict[int, object] = {id(parameter): parameter for parameter in net.parameters()}
+    shared = {id(parameter): parameter for parameter in net.parameters()}
     # The dictionaries, not only the tensors, so that a module may also assign a new tensor.
-    shared |= {id(module._buffers): module._buffers for module in net.modules()}
-    return [copy.deepcopy(net, dict(shared)) for _ in range(T)]
+    buffers = {id(module._buffers): module._buffers for module in net.modules()}
+    return [copy.deepcopy(net, {**shared, **buffers}) for _ in range(T)]

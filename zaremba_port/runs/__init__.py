@@ -4,7 +4,8 @@
 `evaluate`, but knows no engine.
 """
 
-from .cell_record import checked_cell, describe_cell, record_cell
+from .cell_description import describe_cell
+from .cell_record import checked_cell, record_cell
 from .checkpoint import Progress, Saved, tensors_of
 from .curves import draw_curves
 from .folder import RunFolder, check_free
