@@ -9,6 +9,7 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nested
 
+from ..errors import UserError
 from ..language_model import Diverged, LanguageModel, TextState, has_diverged, shrink_factor
 
 
@@ -96,6 +97,7 @@ class DeviceQueue:
             before.copy_(torch.where(failed, before, start))
         buffers_before = [buffer.clone() for buffer in self._buffers]
         model.forward(self._words)
+        self._check_buffers()
         model.backward(self._words)
         loss, norm = model.mean_loss(), model.gradient_norm()
         self._results.index_copy_(0, self._row, torch.stack([loss, norm])[None])
@@ -106,3 +108,12 @@ class DeviceQueue:
         lr = self._lr * shrink_factor(norm, model.settings.max_grad_norm)
         self._sgd.update(lr.masked_fill(failed, 0), unless=failed)
         self._err.copy_(model.err)
+
+    def _check_buffers(self) -> None:
+        """Raise UserError if a module replaced a buffer: a captured step knows only the old one."""
+        buffers = self._model.core_network.buffers() if self._buffers else ()
+        if any(a is not b for a, b in zip(buffers, self._buffers, strict=False)):
+            raise UserError(
+                "a module of the network assigns a new tensor to its buffer; a captured step needs "
+                "it changed in place (self.count.add_(1)); or take --engine graph"
+            )
