@@ -48,6 +48,15 @@ def _halves(name: str) -> tuple[str, str]:
     return module, path
 
 
+def is_importable(name: str) -> bool:
+    """Return whether another program can import the cell that is recorded as `name`.
+
+    >>> is_importable("my.cells:elman"), is_importable("lstm"), is_importable("__main__:elman")
+    (True, False, False)
+    """
+    return is_reference(name) and not name.startswith("__main__:") and not set(name) & set("<(")
+
+
 def short_name(name: str) -> str:
     """Return the name that nodes and pictures show for a cell that is recorded as `name`.
 

@@ -100,7 +100,7 @@ def train(
             raise stop_diverged(training, failure) from None
         save(training)
     if training.progress.step < total:
-        log(f"Stopped after step {training.progress.step}; go on with --resume {run.path}")
+        log(f"Stopped after step {training.progress.step}; go on with {run.resume_options}")
         return training.progress
     if training.progress.test is None:
         test(training, state_test)

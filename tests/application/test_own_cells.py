@@ -271,9 +271,10 @@ def test_a_cell_may_move(new_run: NewRun, corpus: Corpus, cells: Any) -> None:
 
 
 def test_a_name_that_was_written_is_recorded(new_run: NewRun, corpus: Corpus, cells: Any) -> None:
-    run = new_run("run")
-    train(run, corpus, cell="my_cells:half", max_steps=2, log=quiet)
+    run, log = new_run("run"), []
+    train(run, corpus, cell="my_cells:half", max_steps=2, log=log.append)
     assert RunFolder.open(run.path).settings.cell == "my_cells:half"
+    assert log[-1].endswith(f"go on with --resume {run.path} --cell my_cells:half")
 
 
 def test_loading_a_run_imports_nothing(

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..cells import is_importable
 from ..config import Settings
 from ..errors import UserError
 from ..text import CHARACTERS, WORDS, Log, Vocabulary, unit_of
@@ -192,6 +193,12 @@ class RunFolder:
             UserError: there is nothing, or the file is broken.
         """
         return read_saved(self.path / "last.safetensors")
+
+    @property
+    def resume_options(self) -> str:
+        """Return the options of `zaremba train` that continue the run."""
+        options = f"--resume {self.path}"
+        return options + f" --cell {self.settings.cell}" * is_importable(self.settings.cell)
 
     def saved_names(self) -> list[str]:
         """Return the names of the saved parameters and buffers; none where nothing is saved yet."""
