@@ -78,10 +78,7 @@ def import_cell(name: str) -> Cell:
     module_name, path = _halves(name)
     try:
         value: Any = importlib.import_module(module_name)
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # the module is the user's: anything may go wrong in it
+    except (Exception, SystemExit) as error:  # in the user's module, anything may go wrong
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UserError(f"cell {name}: {module_name} cannot be imported ({reason})") from error
     for part in path.split("."):

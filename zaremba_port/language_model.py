@@ -226,8 +226,8 @@ class LanguageModel(ABC):
         """Return to state and buffers before the last sequence, and to `pos` in the text."""
         nested.copy(self.start_s, self.s[0])
         state.pos = pos
-        for name, buffer in self.core_network.named_buffers() if self._buffers_before else ():
-            buffer.copy_(self._buffers_before[name])
+        for name, before in self._buffers_before.items():
+            self.core_network.get_buffer(name).copy_(before)
 
     def mean_loss(self) -> torch.Tensor:
         """Return the mean of `err`, (), in double precision and nats per word."""

@@ -179,6 +179,18 @@ def test_describing_a_cell_leaves_it_as_it_was(new_run: NewRun, corpus: Corpus) 
     assert cell.calls == 3
 
 
+def test_describing_a_cell_leaves_the_modules_that_it_uses(tiny: Settings) -> None:
+    shared = nn.BatchNormalization(tiny.rnn_size)
+
+    def cell(x: Any, prev_h: Any, *, input_size: int, rnn_size: int) -> Any:
+        return (shared(nn.CAddTable()([nn.Linear(input_size, rnn_size)(x), prev_h])),)
+
+    before = {name: value.clone() for name, value in shared.state_dict().items()}
+    describe_cell(tiny, cell)
+    assert shared.training
+    assert all(torch.equal(value, before[name]) for name, value in shared.state_dict().items())
+
+
 def test_predictions_are_the_cell_s_own_equations(
     new_run: NewRun, corpus: Corpus, cells: Any
 ) -> None:

@@ -154,3 +154,32 @@ def test_copies_have_buffers_of_their_own_again() -> None:
     (copied,) = (m for m in other.modules() if isinstance(m, torch.nn.BatchNorm1d))
     assert norm.get_buffer("running_mean").any()
     assert not copied.get_buffer("running_mean").any()
+
+
+class Masked(nn.Module):
+    """Keeps a mask for its backward pass in a buffer that is no state, and counts its calls."""
+
+    mask: torch.Tensor
+    calls: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.zeros(()), persistent=False)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        self.calls.add_(1)
+        self.mask = (input > self.calls).to(input.dtype)
+        return input * self.mask
+
+
+def test_a_buffer_that_is_no_state_is_each_clone_s_own() -> None:
+    x = nn.Identity()()
+    g = nngraph.gModule([x], [Masked()(x)])
+    first, second = nngraph.clone_many_times(g, 2)
+    for clone in (first, second):
+        clone(torch.tensor([1.5, 2.5]))
+    masks = [next(m for m in c.modules() if isinstance(m, Masked)).mask for c in (first, second)]
+    assert [mask.tolist() for mask in masks] == [[1, 1], [0, 1]]
+    (masked,) = (m for m in g.modules() if isinstance(m, Masked))
+    assert (float(masked.mask), float(masked.calls)) == (0, 2)

@@ -50,7 +50,8 @@ def describe_cell(settings: Settings, cell: Cell) -> Description:
         return {
             "digest": digest,
             "graph": lines,
-            "values": _values(graph, settings, cell_name(cell)),
+            # A copy: the cell may use modules that its user made elsewhere.
+            "values": _values(copy.deepcopy(graph), settings, cell_name(cell)),
         }
 
 
@@ -131,8 +132,8 @@ def _module_line(module: torch.nn.Module, names: Mapping[int, str]) -> str:
 
 
 def _is_plain(name: str, value: object) -> bool:
-    """Return whether an attribute of a module is an argument of its, not part of its state."""
-    if name.startswith("_") or name in ("training", "declared_at"):
+    """Return whether an attribute of a module is an argument that it was made with."""
+    if name.startswith("_") or name in ("training", "declared_at", "output", "gradInput"):
         return False
     if isinstance(value, (tuple, list)):
         return all(_is_plain(name, element) for element in value)
