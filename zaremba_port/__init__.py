@@ -46,7 +46,7 @@ _ROOMS = {
     "create_network": "model",
     "gru": "model",
     "load_corpus": "text",
-    "load_model": "saved_model",
+    "load_model": "evaluate",
     "lstm": "model",
     "preset": "config",
     "train": "train",
@@ -56,10 +56,10 @@ if TYPE_CHECKING:
     from .completing import Predictor, Sampling, complete
     from .config import PRESETS, Settings, preset
     from .errors import RunFailed, UserError
+    from .evaluate import load_model
     from .language_model import TextState
     from .model import create_network, gru, lstm
     from .runs import RunFolder
-    from .saved_model import load_model
     from .text import Corpus, Vocabulary, load_corpus
     from .train import train
     from .unrolled import Model

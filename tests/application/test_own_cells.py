@@ -32,10 +32,10 @@ from zaremba_port import (
     train,
 )
 from zaremba_port.cli.main import main
-from zaremba_port.evaluate import run_test
+from zaremba_port.evaluate import run_test, run_valid
 from zaremba_port.language_model import TextState
 from zaremba_port.runs import describe_cell, draw_curves
-from zaremba_port.text import sequential
+from zaremba_port.text import replicate, sequential
 
 ROOT = Path(__file__).parents[2]
 NewRun = Callable[..., RunFolder]
@@ -453,6 +453,21 @@ def test_a_model_that_was_loaded_measures_as_training_did(
         model = load_model(run.path, "last", cell=cells.elman, engine=engine)
         loss = run_test(model, TextState(sequential(corpus.test)))
         assert loss == pytest.approx(progress.test, rel=1e-5)
+
+
+def test_a_run_is_measured_with_its_cell(new_run: NewRun, corpus: Corpus, cells: Any) -> None:
+    run = new_run("run", max_max_epoch=1)
+    progress = train(run, corpus, cell=cells.elman, log=quiet)
+    text = TextState(sequential(corpus.test))
+    valid = TextState(replicate(corpus.valid, run.settings.batch_size))
+    for cell in (cells.elman, "my_cells:elman"):
+        assert run_test(run.path, text, cell=cell) == pytest.approx(progress.test, rel=1e-5)
+        assert run_valid(run, valid, cell=cell) == pytest.approx(progress.best, rel=1e-5)
+    for cell in (None, lstm, cells.half):
+        with pytest.raises(UserError, match="my_cells:elman"):
+            run_test(run, text, cell=cell)
+    with pytest.raises(UserError, match="has its cell already"):
+        run_test(load_model(run, cell=cells.elman), text, cell=cells.elman)
 
 
 # The command line

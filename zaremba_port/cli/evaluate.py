@@ -61,9 +61,8 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: there is no such run, the text is too short, or one of its words is unknown.
     """
-    from ..evaluate import character_note, report_lines, run_test, run_valid
+    from ..evaluate import character_note, load_model, report_lines, run_test, run_valid
     from ..runs import RunFolder
-    from ..saved_model import load_model
     from ..text import CHARACTERS, replicate, sequential
 
     find_cells_here(options)

@@ -1,7 +1,7 @@
 """A training on disk: its folder, its reports and curves, and how it is saved, resumed, stopped.
 
-`train.py` holds the loop, which calls these functions. The room may use the language model and
-`evaluate`, but knows no engine.
+`train.py` holds the loop, which calls these functions. The room may use the language model, but
+knows no engine.
 """
 
 from .cell_description import describe_cell
