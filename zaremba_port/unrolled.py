@@ -34,7 +34,7 @@ class Model(LanguageModel):
         steps, batch = settings.seq_length, settings.batch_size
         self.s = [self.zero_state(batch) for _ in range(steps + 1)]
         self.ds = self.zero_state(batch)
-        self.rnns = nngraph.clone_many_times(core_network, steps)
+        self.rnns = nngraph.clone_many_times(core_network, steps, share_buffers=True)
         self._derr = self.paramx.new_ones(1)
         self.dpred: torch.Tensor | None = None
 

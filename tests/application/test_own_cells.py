@@ -31,6 +31,7 @@ from zaremba_port import (
     lstm,
     train,
 )
+from zaremba_port.assignment.diagrams import diagram_source
 from zaremba_port.cli.main import main
 from zaremba_port.evaluate import run_test, run_valid
 from zaremba_port.language_model import TextState
@@ -218,6 +219,9 @@ def test_an_own_lstm_is_never_the_built_in_one(new_run: NewRun, corpus: Corpus, 
     run = new_run("run")
     train(run, corpus, cell=cells.lstm, max_steps=40, log=quiet)
     assert run.settings.cell == "my_cells:lstm"
+    drawn = diagram_source("network", run.settings, cell=cells.lstm)
+    assert "my_cells:lstm" in drawn
+    assert "LSTM" not in drawn
     words = corpus.vocabulary.encode(["the", "cat"]).tolist()
     own = Predictor(run, cell=cells.lstm).read_all(words)
     # The parameters of both have the same shapes: the built-in cell computes something else.

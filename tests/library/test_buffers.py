@@ -90,7 +90,9 @@ def test_statistics_are_those_of_one_module(way: str, place: str) -> None:
     g.zero_grad()
     if way == "clones":
         ys = []
-        for clone, x in zip(nngraph.clone_many_times(g, STEPS), xs, strict=True):
+        for clone, x in zip(
+            nngraph.clone_many_times(g, STEPS, share_buffers=True), xs, strict=True
+        ):
             h, y = clone([x, h])
             ys.append(y)
     else:
@@ -122,7 +124,9 @@ def test_a_layer_of_ones_own_may_change_or_replace_its_buffer(place: str, in_pla
                 last = nngraph.recurrent(g, {"prev_h": "next_h"})([xs, h])[1][-1]
             else:
                 state = h
-                for clone, x in zip(nngraph.clone_many_times(g, STEPS), xs, strict=True):
+                for clone, x in zip(
+                    nngraph.clone_many_times(g, STEPS, share_buffers=True), xs, strict=True
+                ):
                     state, last = clone([x, state])
         results.append((last, float(count.calls)))
     for last, calls in results[:2]:
@@ -148,7 +152,7 @@ def test_copies_have_buffers_of_their_own_again() -> None:
     """Clones share buffers with the network; a copy of the network does not."""
     g = step_of(torch_norm, "input").double()
     other = copy.deepcopy(g)
-    clone = nngraph.clone_many_times(g, 2)[1]
+    clone = nngraph.clone_many_times(g, 2, share_buffers=True)[1]
     clone([torch.ones(BATCH, SIZE).double(), torch.ones(BATCH, SIZE).double()])
     (norm,) = (m for m in g.modules() if isinstance(m, torch.nn.BatchNorm1d))
     (copied,) = (m for m in other.modules() if isinstance(m, torch.nn.BatchNorm1d))
@@ -173,10 +177,22 @@ class Masked(nn.Module):
         return input * self.mask
 
 
+def test_clones_share_no_buffers_unless_told() -> None:
+    g = step_of(torch_norm, "input").double()
+    x = torch.ones(BATCH, SIZE).double()
+    first, second = nngraph.clone_many_times(g, 2)
+    first([x, x])
+    counts = [
+        [int(m.num_batches_tracked) for m in net.modules() if isinstance(m, torch.nn.BatchNorm1d)]
+        for net in (g, first, second)
+    ]
+    assert counts == [[0], [1], [0]]
+
+
 def test_a_buffer_that_is_no_state_is_each_clone_s_own() -> None:
     x = nn.Identity()()
     g = nngraph.gModule([x], [Masked()(x)])
-    first, second = nngraph.clone_many_times(g, 2)
+    first, second = nngraph.clone_many_times(g, 2, share_buffers=True)
     for clone in (first, second):
         clone(torch.tensor([1.5, 2.5]))
     masks = [next(m for m in c.modules() if isinstance(m, Masked)).mask for c in (first, second)]

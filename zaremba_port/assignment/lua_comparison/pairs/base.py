@@ -32,7 +32,7 @@ BASE: tuple[Pair, ...] = (
         (nngraph.clone_many_times,),
         (
             ("g_cloneManyTimes (", "def clone_many_times"),
-            ("params , gradParams =", "net . parameters ("),
+            ("params , gradParams =", "shared :"),
             ("for t =", "return"),
             ("clone = reader", "return"),
             ("cloneParams [ i ] : set (", "return"),
@@ -41,7 +41,7 @@ BASE: tuple[Pair, ...] = (
         (
             "Lua serialises the network to memory, reads it back once for each clone, and then "
             "makes each clone's parameters use the original's storage. Here `deepcopy` treats the "
-            "parameters and buffers as already copied, so they are never copied at all.",
+            "parameters as already copied, so they are never copied at all.",
             "A gradient belongs to its parameter, so the clones share it, too.",
         ),
     ),
