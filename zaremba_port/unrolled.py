@@ -34,7 +34,8 @@ class Model(LanguageModel):
         steps, batch = settings.seq_length, settings.batch_size
         self.s = [self.zero_state(batch) for _ in range(steps + 1)]
         self.ds = self.zero_state(batch)
-        self.rnns = nngraph.clone_many_times(core_network, steps, share_buffers=True)
+        self.rnns = nngraph.clone_many_times(core_network, steps)
+        nngraph.share_buffers(core_network, self.rnns)
         self._derr = self.paramx.new_ones(1)
         self.dpred: torch.Tensor | None = None
 

@@ -72,6 +72,12 @@ def _linear_of(g: nngraph.gModule, input_name: str) -> nn.Linear:
     raise AssertionError(f"no Linear takes {input_name}")
 
 
+def clones_of(g: nngraph.gModule, steps: int) -> list[nngraph.gModule]:
+    clones = nngraph.clone_many_times(g, steps)
+    nngraph.share_buffers(g, clones)
+    return clones
+
+
 def torch_norm() -> torch.nn.Module:
     return torch.nn.BatchNorm1d(SIZE, momentum=0.3, dtype=torch.float64)
 
@@ -90,9 +96,7 @@ def test_statistics_are_those_of_one_module(way: str, place: str) -> None:
     g.zero_grad()
     if way == "clones":
         ys = []
-        for clone, x in zip(
-            nngraph.clone_many_times(g, STEPS, share_buffers=True), xs, strict=True
-        ):
+        for clone, x in zip(clones_of(g, STEPS), xs, strict=True):
             h, y = clone([x, h])
             ys.append(y)
     else:
@@ -124,9 +128,7 @@ def test_a_layer_of_ones_own_may_change_or_replace_its_buffer(place: str, in_pla
                 last = nngraph.recurrent(g, {"prev_h": "next_h"})([xs, h])[1][-1]
             else:
                 state = h
-                for clone, x in zip(
-                    nngraph.clone_many_times(g, STEPS, share_buffers=True), xs, strict=True
-                ):
+                for clone, x in zip(clones_of(g, STEPS), xs, strict=True):
                     state, last = clone([x, state])
         results.append((last, float(count.calls)))
     for last, calls in results[:2]:
@@ -152,7 +154,7 @@ def test_copies_have_buffers_of_their_own_again() -> None:
     """Clones share buffers with the network; a copy of the network does not."""
     g = step_of(torch_norm, "input").double()
     other = copy.deepcopy(g)
-    clone = nngraph.clone_many_times(g, 2, share_buffers=True)[1]
+    clone = clones_of(g, 2)[1]
     clone([torch.ones(BATCH, SIZE).double(), torch.ones(BATCH, SIZE).double()])
     (norm,) = (m for m in g.modules() if isinstance(m, torch.nn.BatchNorm1d))
     (copied,) = (m for m in other.modules() if isinstance(m, torch.nn.BatchNorm1d))
@@ -187,12 +189,14 @@ def test_clones_share_no_buffers_unless_told() -> None:
         for net in (g, first, second)
     ]
     assert counts == [[0], [1], [0]]
+    with pytest.raises(nngraph.GraphError, match=r"copies\[1\] is no copy of nn\.gModule"):
+        nngraph.share_buffers(g, [first, nn.Linear(2, 2)])
 
 
 def test_a_buffer_that_is_no_state_is_each_clone_s_own() -> None:
     x = nn.Identity()()
     g = nngraph.gModule([x], [Masked()(x)])
-    first, second = nngraph.clone_many_times(g, 2, share_buffers=True)
+    first, second = clones_of(g, 2)
     for clone in (first, second):
         clone(torch.tensor([1.5, 2.5]))
     masks = [next(m for m in c.modules() if isinstance(m, Masked)).mask for c in (first, second)]

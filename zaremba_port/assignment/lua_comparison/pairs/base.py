@@ -32,7 +32,7 @@ BASE: tuple[Pair, ...] = (
         (nngraph.clone_many_times,),
         (
             ("g_cloneManyTimes (", "def clone_many_times"),
-            ("params , gradParams =", "shared :"),
+            ("params , gradParams =", "shared ="),
             ("for t =", "return"),
             ("clone = reader", "return"),
             ("cloneParams [ i ] : set (", "return"),
