@@ -27,8 +27,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zaremba_port import Corpus, RunFolder, Settings, UserError, load_corpus, preset, train
-from zaremba_port.evaluate import perplexity
-from zaremba_port.text import CHARACTERS, WORDS, bits, write_characters
+from zaremba_port.text import CHARACTERS, WORDS, bits, perplexity, write_characters
 
 QUICK = bool(os.environ.get("ZAREMBA_QUICK"))
 SIZE = 16 if QUICK else 100  # units of a layer

@@ -25,6 +25,7 @@ from .graph import (
     gModule,
     nest,
     observing,
+    share_buffers,
 )
 from .nn.core import (
     FlatGuard,
@@ -73,6 +74,7 @@ __all__ = [
     "annotateNodes",
     "blocked_norm",
     "clone_many_times",
+    "share_buffers",
     "detect_anomaly",
     "dot",
     "draw_failures_with",

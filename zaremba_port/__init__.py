@@ -24,6 +24,7 @@ __all__ = [
     "create_network",
     "gru",
     "load_corpus",
+    "load_model",
     "lstm",
     "preset",
     "train",
@@ -45,6 +46,7 @@ _ROOMS = {
     "create_network": "model",
     "gru": "model",
     "load_corpus": "text",
+    "load_model": "evaluate",
     "lstm": "model",
     "preset": "config",
     "train": "train",
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from .completing import Predictor, Sampling, complete
     from .config import PRESETS, Settings, preset
     from .errors import RunFailed, UserError
+    from .evaluate import load_model
     from .language_model import TextState
     from .model import create_network, gru, lstm
     from .runs import RunFolder

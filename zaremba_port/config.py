@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from .cells import is_reference
 from .errors import UserError, check_choice, did_you_mean
 
 ENGINES = ("fast", "graph")
@@ -24,7 +25,8 @@ def _setting(default: Any, help: str, **limits: Any) -> Any:
     """Declare a setting.
 
     `limits` are `choices`, or any of `at_least` (inclusive), `above` (exclusive, and finite) and
-    `below` (exclusive).
+    `below` (exclusive). With `or_reference`, the form of one, the value may also be the name of a
+    function.
     """
     return field(default=default, metadata={"help": help, **limits})
 
@@ -44,7 +46,12 @@ class Settings:
     embedding_size: int | None = _setting(
         None, "size of a word embedding; default rnn_size", at_least=1
     )
-    cell: str = _setting("lstm", "recurrent cell", choices=("lstm", "gru"))
+    cell: str = _setting(
+        "lstm",
+        "recurrent cell, or one of your own, package.module:function",
+        choices=("lstm", "gru"),
+        or_reference="package.module:function",
+    )
     vocab_size: int = _setting(10000, "maximum number of different words", at_least=2)
     dropout: float = _setting(0.0, "dropout probability", at_least=0, below=1)
     init_weight: float = _setting(
@@ -77,6 +84,16 @@ class Settings:
     def input_size(self) -> int:
         """Return the size of a word embedding."""
         return self.embedding_size or self.rnn_size
+
+    @property
+    def has_own_cell(self) -> bool:
+        """Return whether `cell` is not built in."""
+        return is_reference(self.cell)
+
+    @property
+    def cell_title(self) -> str:
+        """Return the cell as logs and pictures write it: "LSTM", or "package.module:function"."""
+        return self.cell if self.has_own_cell else self.cell.upper()
 
     def with_changes(self, changes: Mapping[str, Any]) -> Settings:
         """Return a copy in which `changes` replace settings by name.
@@ -120,8 +137,10 @@ class Settings:
 def _check(name: str, value: Any, type_name: str, limits: Mapping[str, Any]) -> None:
     choices = limits.get("choices")
     if choices:
-        if value not in choices:
-            raise UserError(f"{name} is {value!r}, it must be one of {', '.join(choices)}")
+        other = limits.get("or_reference")
+        if value not in choices and not (other and is_reference(value)):
+            names = ", ".join(choices) + (f", or {other}" if other else "")
+            raise UserError(f"{name} is {value!r}, it must be one of {names}")
     elif type_name != "bool":
         _check_number(name, value, type_name.startswith("int"), limits)
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
+from .cells import Cell
+from .engines import make_model, pick_device
+from .errors import UserError
 from .language_model import LanguageModel, TextState
-from .text import CHARACTERS, COURSE_FACTOR, WORDS, bits, characters_per_word
+from .model import create_network
+from .runs import RunFolder, checked_cell
+from .text import CHARACTERS, COURSE_FACTOR, bits, characters_per_word, perplexity
+
+Run = RunFolder | str | Path
 
 
-def run_valid(model: LanguageModel, state: TextState) -> float:
+def run_valid(
+    model: LanguageModel | Run, state: TextState, *, cell: Cell | str | None = None
+) -> float:
     """Return the mean loss of a text in nats, read in batches with carried state.
 
     Source: `run_valid` of main.lua. As there, floor(length) sequences are read, and the sum of
-    their losses is divided by the fractional length.
+    their losses is divided by the fractional length. `model` and `cell` are as in `run_test`.
     """
+    model = _loaded(model, state, cell)
     model.reset_state(state)
     model.disable_dropout()
     length = (len(state.data) - 1) / model.settings.seq_length
@@ -26,11 +36,22 @@ def run_valid(model: LanguageModel, state: TextState) -> float:
     return total / length
 
 
-def run_test(model: LanguageModel, state: TextState) -> float:
+def run_test(
+    model: LanguageModel | Run, state: TextState, *, cell: Cell | str | None = None
+) -> float:
     """Return the mean loss of a text in nats, read one word at a time with carried state.
 
     Source: `run_test` of main.lua.
+
+    Args:
+        model: a language model; or a run, of which the best parameters are loaded.
+        state: the text, in the ids of the model's vocabulary.
+        cell: the cell of a run that was trained with one of its own; see `load_model`.
+
+    Raises:
+        UserError: the run cannot be loaded, or `model` is no run and has its cell already.
     """
+    model = _loaded(model, state, cell)
     model.reset_state(state)
     model.disable_dropout()
     total = torch.zeros((), dtype=torch.float64, device=state.data.device)
@@ -40,15 +61,43 @@ def run_test(model: LanguageModel, state: TextState) -> float:
     return total.item() / (len(state.data) - 1)
 
 
-def perplexity(loss: float, unit: str = WORDS) -> float:
-    """Return the perplexity for a mean loss in nats: its exponential, infinite on overflow.
+def load_model(
+    run: Run,
+    which: str = "best",
+    *,
+    device: str = "auto",
+    cell: Cell | str | None = None,
+    engine: str | None = None,
+) -> LanguageModel:
+    """Return the language model of a run.
 
-    For characters the loss is first multiplied by 5.6, the characters per word that the course
-    assumes.
+    Args:
+        run: the run folder or its path.
+        which: the parameters, "best" or "last".
+        device, engine: the values that `zaremba evaluate` takes.
+        cell: the cell of a run that was trained with one of its own: the function of nodes, or its
+            name, "package.module:function".
+
+    Raises:
+        UserError: there is no such run, it has no parameters, `cell` is not its cell, or there is
+            no such device or engine.
     """
-    if unit == CHARACTERS:
-        loss *= COURSE_FACTOR
-    return math.exp(loss) if loss < 709 else math.inf
+    run = run if isinstance(run, RunFolder) else RunFolder.open(run)
+    torch_device = pick_device(device)
+    cell = checked_cell(run, cell)
+    # Evaluation drops nothing, so the order in which a run draws its masks does not matter.
+    settings = run.settings.with_changes({"reference": False})
+    network = create_network(settings, cell=cell)
+    run.load_parameters(network, which)
+    return make_model(engine, network.to(torch_device), settings, cell)
+
+
+def _loaded(model: LanguageModel | Run, state: TextState, cell: Cell | str | None) -> LanguageModel:
+    if not isinstance(model, LanguageModel):
+        return load_model(model, device=str(state.data.device), cell=cell)
+    if cell is not None:
+        raise UserError("a language model has its cell already, leave cell= out")
+    return model
 
 
 def report_lines(title: str, how: str, loss: float, characters: Sequence[str] = ()) -> list[str]:

@@ -17,9 +17,10 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nested
 
+from .cells import Cell
 from .config import Settings
 from .errors import RunFailed, UserError
-from .model import Cell, zero_state
+from .model import zero_state
 from .text import Corpus, replicate, sequential
 
 
@@ -99,8 +100,8 @@ class StepQueue(Protocol):
             The loss in nats per word, and the gradient's norm before clipping, of each step.
 
         Raises:
-            Diverged: a step diverged. Parameters, state and `text` are as before it; the steps
-                queued behind it had no effect.
+            Diverged: a step diverged. Parameters, buffers, state and `text` are as before it; the
+                steps queued behind it had no effect.
         """
 
 
@@ -173,6 +174,8 @@ class LanguageModel(ABC):
         paramdx: torch.Tensor,
     ) -> None:
         self.core_network = core_network
+        self._has_buffers = any(True for _ in core_network.buffers())
+        self._buffers_before: dict[str, torch.Tensor] = {}  # the last training `fp`
         self.settings = settings
         self.cell = cell
         self.paramx, self.paramdx = paramx, paramdx
@@ -219,6 +222,9 @@ class LanguageModel(ABC):
         # first sequence after that still starts from the last state.
         if state.ends_within(self.settings.seq_length):
             self.reset_state(state)
+        if self._has_buffers and self.core_network.training:
+            buffers = self.core_network.named_buffers()
+            self._buffers_before = {name: buffer.clone() for name, buffer in buffers}
         self.forward(state.rows(state.pos, self.settings.seq_length))
         state.pos += self.settings.seq_length
         self.loss = self.mean_loss().item()
@@ -228,8 +234,8 @@ class LanguageModel(ABC):
         """Backpropagate through what `fp` read, and step against the gradient, its norm clipped.
 
         Raises:
-            Diverged: loss or norm is infinite or NaN. Parameters, `start_s` and `state` are as
-                before `fp`.
+            Diverged: loss or norm is infinite or NaN. Parameters, buffers, `start_s` and `state`
+                are as before `fp`.
         """
         start = state.pos - self.settings.seq_length
         self.backward(state.rows(start, self.settings.seq_length))
@@ -240,9 +246,11 @@ class LanguageModel(ABC):
         self.update(lr, shrink_factor(self.norm_dw, self.settings.max_grad_norm))
 
     def undo_fp(self, state: TextState, pos: int) -> None:
-        """Return to the state that the last sequence started from, and to `pos` in the text."""
+        """Return to state and buffers before the last sequence, and to `pos` in the text."""
         nested.copy(self.start_s, self.s[0])
         state.pos = pos
+        for name, before in self._buffers_before.items():
+            self.core_network.get_buffer(name).copy_(before)
 
     def mean_loss(self) -> torch.Tensor:
         """Return the mean of `err`, (), in double precision and nats per word."""

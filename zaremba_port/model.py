@@ -6,18 +6,24 @@ Read it beside `lstm` and `create_network` of main.lua: the lines are the same.
 from __future__ import annotations
 
 import contextlib
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn, torch7_random
 
+from .cells import (
+    Cell,
+    checked_state,
+    import_cell,
+    is_reference,
+    reference,
+    short_name,
+    state_names,
+)
 from .config import Settings
-
-Cell = Callable[..., tuple[nngraph.Node, ...]]
-"""``cell(x, *prev_state, input_size=, rnn_size=)`` returns the next state, its output last."""
+from .errors import UserError, check_choice
 
 
 def lstm(
@@ -88,19 +94,50 @@ def gru(
 CELLS: dict[str, Cell] = {"lstm": lstm, "gru": gru}
 
 
-def state_names(cell: Cell) -> list[str]:
-    """Return the names of the state that `cell` carries from step to step, such as ["c", "h"].
+def cell_name(cell: Cell) -> str:
+    """Return the name under which a run records `cell`: "lstm", or "package.module:function"."""
+    name = reference(cell)
+    built_in = name.removeprefix(f"{__name__}:")
+    return built_in if CELLS.get(built_in) is cell else name
 
-    They are the names of its positional parameters after the first, without "prev_".
+
+def cell_of(settings: Settings, cell: Cell | str | None = None) -> Cell:
+    """Return the cell that `cell` is or names; without one, the built-in cell of the settings.
+
+    A name is a built-in one or "package.module:function", which is imported. What the settings name
+    is not imported, as settings may come from someone else's run.
+
+    Raises:
+        UserError: there is no such cell, its module cannot be imported, or `cell` is None and the
+            settings name a cell that is not built in.
     """
-    parameters = list(inspect.signature(cell).parameters.values())[1:]
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    named = [p.name for p in parameters if p.kind in positional]
-    return [name.removeprefix("prev_") for name in named]
+    if cell is None:
+        if settings.cell not in CELLS:
+            raise UserError(f"the cell {settings.cell} is not built in: pass it, cell=...")
+        return CELLS[settings.cell]
+    if not isinstance(cell, str):
+        return cell
+    if is_reference(cell):
+        return import_cell(cell)
+    check_choice("cell", cell, (*CELLS, "package.module:function"))
+    return CELLS[cell]
+
+
+def cell_graph(settings: Settings, cell: Cell | str | None = None) -> nngraph.gModule:
+    """Return the graph of one use of the cell, from x and the previous state to the next state."""
+    cell = cell_of(settings, cell)
+    state = state_names(cell)
+    inputs = [nn.Identity()().annotate(name=name) for name in ["x", *map("prev_{}".format, state)]]
+    sizes = {"input_size": settings.input_size, "rnn_size": settings.rnn_size}
+    with _default_dtype(getattr(torch, settings.dtype)), _naming(cell):
+        outputs = checked_state(cell, cell(*inputs, **sizes), nngraph.Node)
+        for name, node in zip(state, outputs, strict=True):
+            node.annotate(name=f"next_{name}")
+        return nngraph.gModule(inputs, list(outputs))
 
 
 def create_network(
-    settings: Settings, *, predictions: bool = False, cell: Cell | None = None
+    settings: Settings, *, predictions: bool = False, cell: Cell | str | None = None
 ) -> nngraph.gModule:
     """Create the network for one time step; draw its parameters from Torch7's generator.
 
@@ -112,11 +149,15 @@ def create_network(
     Args:
         settings: sizes, dropout, dtype, and the range of the initial parameters.
         predictions: add an output, the log-probabilities of all words, (batch, vocab_size).
-        cell: a recurrent cell of your own instead of ``settings.cell``.
+        cell: a recurrent cell of your own instead of ``settings.cell``; see `cell_of`.
+
+    Raises:
+        UserError: there is no such cell, it cannot be called as a cell is, or it does not return
+            its next state.
     """
-    cell = cell or CELLS[settings.cell]
-    states = len(state_names(cell))
-    with _default_dtype(getattr(torch, settings.dtype)):
+    cell = cell_of(settings, cell)
+    states, title = len(state_names(cell)), _title(settings, cell)
+    with _default_dtype(getattr(torch, settings.dtype)), _naming(cell):
         x = nn.Identity()().annotate(name="x")
         y = nn.Identity()().annotate(name="y")
         prev_s = nn.Identity()().annotate(name="prev_s")
@@ -124,11 +165,12 @@ def create_network(
         next_s: list[nngraph.Node] = []
         split = parts(prev_s, states * settings.layers)
         for layer in range(settings.layers):
-            with nngraph.group(f"{cell.__name__} {layer + 1}"):
+            with nngraph.group(f"{title} {layer + 1}"):
                 prev = split[states * layer : states * (layer + 1)]
                 dropped = nn.Dropout(settings.dropout)(i[layer]).annotate(name="dropped")
                 input_size = settings.rnn_size if layer else settings.input_size
                 next = cell(dropped, *prev, input_size=input_size, rnn_size=settings.rnn_size)
+                next = checked_state(cell, next, nngraph.Node)
             next_s.extend(next)
             i.append(next[-1])
         h2y = nn.Linear(settings.rnn_size, settings.vocab_size)
@@ -142,9 +184,29 @@ def create_network(
     return module
 
 
+def _title(settings: Settings, cell: Cell) -> str:
+    """Return the name of the layers' groups, by which parameters are saved.
+
+    A run keeps the name under which it was trained, even if the cell was moved since.
+    """
+    if not settings.has_own_cell:
+        return short_name(getattr(cell, "__name__", reference(cell)))
+    title = short_name(settings.cell)
+    return settings.cell if title in CELLS else title
+
+
 def parts(table: nngraph.Node, n: int) -> list[nngraph.Node]:
     """Return nodes for the `n` elements of the table that `table` outputs; `n` may be 1."""
     return list(table.split(n)) if n > 1 else [table.split(1)]
+
+
+@contextlib.contextmanager
+def _naming(cell: Cell) -> Iterator[None]:
+    """Turn a GraphError into a UserError that names the cell whose graph is built in the block."""
+    try:
+        yield
+    except nngraph.GraphError as error:
+        raise UserError(f"cell {reference(cell)}: {' '.join(str(error).split())}") from error
 
 
 @contextlib.contextmanager
@@ -158,12 +220,23 @@ def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+@contextlib.contextmanager
+def fork_generators() -> Iterator[None]:
+    """Restore the states of PyTorch's and Torch7's random generators at the end of the block."""
+    before = torch7_random.getRNGState()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch7_random.setRNGState(before)
+
+
 def zero_state(
-    settings: Settings, batch: int, like: torch.Tensor, cell: Cell | None = None
+    settings: Settings, batch: int, like: torch.Tensor, cell: Cell | str | None = None
 ) -> list[torch.Tensor]:
     """Return the state before the first word: zeros, (batch, rnn_size) each.
 
     `like` is a tensor of the network's dtype and device.
     """
-    n = settings.layers * len(state_names(cell or CELLS[settings.cell]))
+    n = settings.layers * len(state_names(cell_of(settings, cell)))
     return [like.new_zeros(batch, settings.rnn_size) for _ in range(n)]

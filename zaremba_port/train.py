@@ -13,22 +13,26 @@ import torch
 
 import pygraph_nn as nngraph
 
+from .cells import Cell
 from .config import Settings
 from .engines import make_model, pick_device, start_generators
 from .evaluate import run_test, run_valid
 from .language_model import Diverged, LanguageModel, TextState, text_states
-from .model import Cell, create_network
+from .model import cell_of, create_network
 from .runs import (
     Progress,
     RunFolder,
     Training,
+    checked_cell,
     interruptible,
+    record_cell,
     report,
     report_evaluation,
     restore,
     save,
     stop_diverged,
     stop_interrupted,
+    tensors_of,
     write_step,
 )
 from .text import Corpus, Log
@@ -47,7 +51,7 @@ def train(
     new_lr: float | None = None,
     log: Log = print,
     on_step: OnStep = lambda step, last_step: None,
-    cell: Cell | None = None,
+    cell: Cell | str | None = None,
     engine: str | None = None,
     precision: str = "float32",
 ) -> Progress:
@@ -60,25 +64,30 @@ def train(
         new_lr: the learning rate to continue at; None keeps the saved one.
         log: receives the original's lines, at the original's steps.
         on_step: called with the step and the last step after every step.
-        cell: a recurrent cell of your own instead of ``settings.cell``.
+        cell: a recurrent cell of your own instead of ``settings.cell``: a function of nodes, or its
+            name, "package.module:function". The run records it; resuming takes the same cell.
 
     Raises:
-        UserError: the text is too short, the folder or the engine does not fit the settings, or the
-            folder already holds a training and `resume` is not set.
+        UserError: the text is too short, the folder or the engine does not fit the settings, the
+            cell is not the one that the run was trained with, or the folder already holds a
+            training and `resume` is not set.
         RunFailed: a loss or gradient is infinite or NaN, or Ctrl-C was pressed. The training up to
             that step is saved.
     """
     if not resume:
         run.check_untrained()
+    own_cell = checked_cell(run, cell) if resume else cell_of(run.settings, cell)
     log = run.logging(log)
     with nngraph.reference_mode(run.settings.reference), interruptible() as interrupted:
         torch_device = pick_device(device)
         texts = text_states(run.settings, corpus, torch_device)
         state_train, state_valid, state_test = texts.values()
+        if not (resume and run.settings.has_own_cell):
+            record_cell(run, cell)
         log("Network parameters:")
         for name, value in vars(run.settings).items():
             log(f"  {name} : {value}")
-        model = setup(run.settings, torch_device, cell, engine, precision, log)
+        model = setup(run.settings, torch_device, own_cell, engine, precision, log)
         training = Training(run, model, state_train, log)
         if resume:
             restore(training, new_lr)
@@ -91,7 +100,7 @@ def train(
             raise stop_diverged(training, failure) from None
         save(training)
     if training.progress.step < total:
-        log(f"Stopped after step {training.progress.step}; go on with --resume {run.path}")
+        log(f"Stopped after step {training.progress.step}; go on with {run.resume_options}")
         return training.progress
     if training.progress.test is None:
         test(training, state_test)
@@ -108,7 +117,7 @@ def setup(
     log: Log,
 ) -> LanguageModel:
     """Create the network, with parameters drawn from ``settings.seed``, and its engine."""
-    log(f"Creating a RNN {settings.cell.upper()} network.")
+    log(f"Creating a RNN {settings.cell_title} network.")
     start_generators(settings.seed)
     core_network = create_network(settings, cell=cell).to(device)
     model = make_model(engine, core_network, settings, cell, precision)
@@ -177,13 +186,13 @@ def steps_to_event(step: int, epoch_size: int, report_every: int, last_step: int
 
 
 def validate(training: Training, state_valid: TextState) -> None:
-    """Measure the validation perplexity; save the parameters if it is the lowest so far."""
+    """Measure the validation perplexity; save the network if it is the lowest so far."""
     progress = training.progress
     loss = run_valid(training.model, state_valid)
     report_evaluation(training, "valid", loss)
     if progress.best is None or loss < progress.best:
         progress.best = loss
-        training.run.save_best(dict(training.model.core_network.named_parameters()))
+        training.run.save_best(tensors_of(training.model.core_network))
 
 
 def test(training: Training, state_test: TextState) -> None:

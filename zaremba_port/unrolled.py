@@ -12,9 +12,9 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nested
 
+from .cells import Cell
 from .config import Settings
 from .language_model import LanguageModel
-from .model import Cell
 
 
 class Model(LanguageModel):
@@ -38,6 +38,7 @@ class Model(LanguageModel):
         self.ds = self.zero_state(batch)
         self.rnns = nngraph.clone_many_times(core_network, steps)
         self._guard = nngraph.FlatGuard(core_network)
+        nngraph.share_buffers(core_network, self.rnns)
         self._derr = self.paramx.new_ones(1)
         self.dpred: torch.Tensor | None = None
 

@@ -13,7 +13,7 @@ from .node_shapes import NodeShapes
 from .observer import Observer, observe_everywhere, observing, stop_observing_everywhere
 from .order import Graph
 from .shape_inference import infer as infer_shapes
-from .sharing import clone_many_times
+from .sharing import clone_many_times, share_buffers
 from .structure import GraphStructure, Step
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Step",
     "Observer",
     "clone_many_times",
+    "share_buffers",
     "gModule",
     "infer_shapes",
     "nest",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import TypeVar
 
 import torch
 
-from ..errors import GraphError
+from ..errors import GraphError, type_name
 from .structure import outside
 
 M = TypeVar("M", bound=torch.nn.Module)
@@ -16,8 +17,9 @@ M = TypeVar("M", bound=torch.nn.Module)
 def clone_many_times(net: M, T: int) -> list[M]:
     """Return `T` copies of `net` that share its parameters and gradients.
 
-    Each copy records its own forward pass and has its own buffers: a recurrent network is unrolled
-    by running copy t at time t. This is Zaremba's ``g_cloneManyTimes``.
+    Each copy records its own forward pass and has its own buffers, unless `share_buffers` shares
+    them: a recurrent network is unrolled by running copy t at time t. This is Zaremba's
+    ``g_cloneManyTimes``.
 
     Raises:
         GraphError: `T` is below 1.
@@ -26,3 +28,27 @@ def clone_many_times(net: M, T: int) -> list[M]:
         raise GraphError(f"clone_many_times: T must be at least 1, got {T}")
     shared = outside(net) | {id(parameter): parameter for parameter in net.parameters()}
     return [copy.deepcopy(net, dict(shared)) for _ in range(T)]
+
+
+def share_buffers(net: torch.nn.Module, copies: Iterable[torch.nn.Module]) -> None:
+    """Make the buffers of `net` those of its `copies`, which `clone_many_times` made.
+
+    Statistics that a module collects over its calls, such as those of a batch normalization, are
+    then those of one module called T times, and `net` has them for evaluation. Otherwise each copy
+    collects its own, and `net` none. Buffers with ``persistent=False``, which are no state, stay
+    each copy's own.
+
+    Raises:
+        GraphError: one of `copies` has other modules than `net`.
+    """
+    modules = list(net.modules())
+    for number, clone in enumerate(copies):
+        others = list(clone.modules())
+        if list(map(type, others)) != list(map(type, modules)):
+            raise GraphError(f"share_buffers: copies[{number}] is no copy of {type_name(net)}")
+        for module, other in zip(modules, others, strict=True):
+            scratch = module._non_persistent_buffers_set
+            if scratch:
+                other._buffers |= {k: b for k, b in module._buffers.items() if k not in scratch}
+            else:  # the dictionary, not only the tensors: a module may assign a new tensor
+                other._buffers = module._buffers

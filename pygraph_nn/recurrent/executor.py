@@ -41,9 +41,9 @@ class Recurrent(torch.nn.Module):
 
     Inputs and outputs are like the core's, with a first dimension of time: sequences are
     (T, batch, ...). A state goes in as its first value, (batch, ...), and comes out as its last.
-    The results equal calls of the core step after step, up to rounding. Only random draws, and
-    statistics that a module collects over its calls, come in another order. When modules of the
-    core were replaced, the next run makes a new plan.
+    The results, and the buffers of the core's modules, equal those of calls of the core step after
+    step, up to rounding. Only random draws come in another order. When modules of the core were
+    replaced, the next run makes a new plan.
 
     Attributes:
         core: the one-step network.

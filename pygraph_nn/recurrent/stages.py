@@ -1,12 +1,13 @@
 """The stages of a plan: its loops, strongly connected components, and the stages between.
 
 A value in a loop depends on itself, one step ago. Everything else can be computed for all time
-steps before, between or after the loops.
+steps before, between or after the loops. Operations that share buffers, such as the two uses of one
+batch normalization, make a loop as well: each continues from what the other left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ def make_stages(ops: list[Operation]) -> list[Stage]:
     graph.add_nodes_from(range(len(ops)))
     for i, op in enumerate(ops):
         graph.add_edges_from((source, i) for source in op.sources())
+    for sharing in _sharing_buffers(ops):
+        graph.add_edges_from(zip(sharing, [*sharing[1:], sharing[0]], strict=True))
     components = networkx.condensation(graph)
     members = {c: sorted(data["members"]) for c, data in components.nodes(data=True)}
     loops = {
@@ -65,6 +68,15 @@ def make_stages(ops: list[Operation]) -> list[Stage]:
             reason = _why_loop(ops, graph, inside)
             stages.append(Stage(True, _in_order(ops, inside), states, reason))
     return stages
+
+
+def _sharing_buffers(ops: list[Operation]) -> Iterator[list[int]]:
+    """Find the operations that use the same buffer, where there are several."""
+    users: dict[int, list[int]] = {}
+    for i, op in enumerate(ops):
+        for buffer in op.module.buffers() if op.module is not None else ():
+            users.setdefault(id(buffer), []).append(i)
+    return (sharing for sharing in users.values() if len(sharing) > 1)
 
 
 def _loops_before(components: networkx.DiGraph, loops: set[int]) -> dict[int, int]:
@@ -104,6 +116,9 @@ def _why_loop(ops: list[Operation], graph: networkx.DiGraph, inside: list[int]) 
 
     cycle = networkx.find_cycle(graph.subgraph(inside))
     around = [ops[source] for source, _ in cycle]
-    start = next((i for i, op in enumerate(around) if op.kind == "state"), 0)
+    start = next((i for i, op in enumerate(around) if op.kind == "state"), None)
+    if start is None:
+        shared = " and ".join(sorted(op.label() for op in around))
+        return f"{shared} share buffers, which they use in turn, step after step"
     names = [op.label() for op in around[start:] + around[:start]]
     return f"{names[0]} needs its own value of the step before: {' -> '.join([*names, names[0]])}"

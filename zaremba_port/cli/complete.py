@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from ..errors import UserError
-from .options import add_run, as_utf8
+from .options import add_run, as_utf8, find_cells_here
 from .parser import Commands
 
 
@@ -54,10 +54,11 @@ def run(options: argparse.Namespace) -> None:
 
     from ..completing import Predictor, Queries, Sampling
 
+    find_cells_here(options)
     temperature = 1.0 if options.temperature is None else options.temperature
     sampling = Sampling(options.argmax, temperature, options.top_k, options.no_unk)
     queries = Queries(
-        Predictor(options.run, options.which, options.device),
+        Predictor(options.run, options.which, options.device, options.cell),
         sampling,
         options.beam,
         options.seed,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from ..config import PRESETS, Settings, preset
 from ..errors import UserError, check_choice, did_you_mean
-from .options import add_setting, changed_settings, check_folder_of
+from .options import add_setting, changed_settings, check_folder_of, find_cells_here
 from .parser import Commands
 
 KINDS = {
@@ -31,7 +32,11 @@ def add(commands: Commands) -> None:
     """Add the command and its options."""
     parser = commands.add("diagram", run, "draw the cell, the network, or it unrolled in time")
     parser.add_argument(
-        "kind", metavar="|".join(KINDS), help="; ".join(map(": ".join, KINDS.items()))
+        "kind",
+        nargs="?",
+        default="cell",
+        metavar="|".join(KINDS),
+        help="; ".join(map(": ".join, KINDS.items())) + "; default cell",
     )
     parser.add_argument(
         "-o",
@@ -47,6 +52,11 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--steps", type=int, metavar="N", help="time steps of unrolled; default 3")
     parser.add_argument("--preset", help=f"{', '.join(PRESETS)}; default medium")
+    parser.add_argument(
+        "--run",
+        metavar="RUN",
+        help="draw the network of this run; --cell names its cell if that is not built in",
+    )
     for setting in fields(Settings):
         if setting.name in SETTINGS:
             add_setting(parser, setting)
@@ -64,14 +74,26 @@ def run(options: argparse.Namespace) -> None:
     ending = _checked_ending(path)
     notation = options.notation or ("code" if ending == "html" else "paper")
     check_choice("notation", notation, NOTATIONS)
-    settings, steps = _settings(options), _steps(options)
+    changes, steps = _changes(options), _steps(options)
+    settings = preset(options.preset or "medium").with_changes(changes)
+    find_cells_here(options)
 
     from ..assignment.diagrams import diagram_page, diagram_source, render_diagram
+    from ..model import cell_of
+    from ..runs import RunFolder, checked_cell
 
-    if ending == "html":
-        content = diagram_page(options.kind, settings, steps, notation).encode()
+    if options.run:
+        folder = RunFolder.open(options.run)
+        settings, cell = folder.settings, checked_cell(folder, options.cell)
+        if options.kind == "gru" and settings.cell != "gru":
+            raise UserError(f"gru is the GRU cell, the cell of {folder.path} is {settings.cell}")
     else:
-        content = render_diagram(diagram_source(options.kind, settings, steps, notation), ending)
+        cell = cell_of(settings, options.cell)
+    drawn = options.kind, settings, steps, notation, cell
+    if ending == "html":
+        content = diagram_page(*drawn).encode()
+    else:
+        content = render_diagram(diagram_source(*drawn), ending)
     try:
         path.write_bytes(content)
     except OSError as error:
@@ -91,15 +113,22 @@ def _checked_ending(path: Path) -> str:
     return ending
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def _changes(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the options change.
+
+    Raises:
+        UserError: the run that is drawn has the setting already, or the kind has no use for it.
+    """
     changes = changed_settings(options)
+    if options.run and (options.preset or changes.keys() - {"cell"}):
+        raise UserError("--run RUN takes the sizes from RUN: leave --preset and settings out")
     for name in NETWORK_SETTINGS if options.kind in CELL_KINDS else ():
         if name in changes:
             option = name.replace("_", "-")
             raise UserError(f"--{option} is for network and unrolled, not for {options.kind}")
     if options.kind == "gru" and changes.setdefault("cell", "gru") != "gru":
         raise UserError(f"--cell {changes['cell']} is not for gru, which is the GRU cell")
-    return preset(options.preset or "medium").with_changes(changes)
+    return changes
 
 
 def _steps(options: argparse.Namespace) -> int:

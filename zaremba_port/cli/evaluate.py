@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
-from .options import DATA_HELP, add_device, add_engine, add_which, log_to_stderr
+from .options import (
+    DATA_HELP,
+    add_cell,
+    add_device,
+    add_engine,
+    add_which,
+    find_cells_here,
+    log_to_stderr,
+)
 from .parser import Commands
 
 if TYPE_CHECKING:
@@ -41,6 +49,7 @@ def add(commands: Commands) -> None:
         help="one word at a time, or in batches as in validation; default sequential",
     )
     add_which(parser)
+    add_cell(parser)
     parser.add_argument("--map-unknown", action="store_true", help="read unknown words as <unk>")
     add_device(parser)
     add_engine(parser)
@@ -52,19 +61,16 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: there is no such run, the text is too short, or one of its words is unknown.
     """
-    from ..engines import make_model, pick_device
-    from ..evaluate import character_note, report_lines, run_test, run_valid
-    from ..model import create_network
+    from ..evaluate import character_note, load_model, report_lines, run_test, run_valid
     from ..runs import RunFolder
     from ..text import CHARACTERS, replicate, sequential
 
+    find_cells_here(options)
     folder = RunFolder.open(options.run)
-    device = pick_device(options.device)
-    # Evaluation drops nothing, so the order in which a run draws its masks does not matter.
-    settings = folder.settings.with_changes({"reference": False})
-    network = create_network(settings)
-    folder.load_parameters(network, options.which)
-    model = make_model(options.engine, network.to(device), settings)
+    model = load_model(
+        folder, options.which, device=options.device, cell=options.cell, engine=options.engine
+    )
+    settings, device = model.settings, model.paramx.device
     words = _words(options, folder)
     ids = folder.vocabulary.encode(words)
     characters = words if folder.unit == CHARACTERS else []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..cells import is_reference
 from ..config import ENGINES, PRECISIONS, Settings
 from ..errors import UserError
 
@@ -39,10 +41,27 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_cell(parser: argparse.ArgumentParser) -> None:
+    """Add `--cell` for a command that reads a run."""
+    parser.add_argument(
+        "--cell",
+        metavar="package.module:function",
+        help="the cell of a run that was trained with one of its own; it is imported, also from "
+        "the current folder",
+    )
+
+
+def find_cells_here(options: argparse.Namespace) -> None:
+    """Let modules in the current folder be imported, if `--cell` names one, as `python -m` does."""
+    if is_reference(options.cell) and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+
+
 def add_run(parser: argparse.ArgumentParser) -> None:
-    """Add the run folder, `--which` and `--device` for a command that reads one word at a time."""
+    """Add the run folder and what a command that reads one word at a time needs to load it."""
     parser.add_argument("run", metavar="RUN", help="run folder")
     add_which(parser)
+    add_cell(parser)
     # A single step of batch size 1 takes longer on a GPU.
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ...; default cpu")
 
@@ -64,7 +83,8 @@ def add_setting(parser: argparse._ActionsContainer, setting: Field[Any]) -> None
     if setting.type == "bool":
         arguments["action"] = argparse.BooleanOptionalAction
     elif setting.type == "str":
-        arguments["metavar"] = "|".join(setting.metadata["choices"])
+        choices = (*setting.metadata["choices"], setting.metadata.get("or_reference"))
+        arguments["metavar"] = "|".join(filter(None, choices))
     elif str(setting.type).startswith("int"):
         arguments |= {"type": int, "metavar": "N"}
     else:

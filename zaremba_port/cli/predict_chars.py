@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .options import add_run, as_utf8
+from .options import add_run, as_utf8, find_cells_here
 from .parser import Commands
 
 
@@ -23,5 +23,6 @@ def run(options: argparse.Namespace) -> None:
     from ..assignment.characters import serve
     from ..completing import Predictor
 
-    predictor = Predictor(options.run, options.which, options.device)
+    find_cells_here(options)
+    predictor = Predictor(options.run, options.which, options.device, options.cell)
     serve(predictor, as_utf8(sys.stdin), as_utf8(sys.stdout), as_utf8(sys.stderr))

@@ -18,6 +18,7 @@ from .options import (
     add_precision,
     add_setting,
     changed_settings,
+    find_cells_here,
 )
 from .parser import Commands
 
@@ -71,6 +72,7 @@ def run(options: argparse.Namespace) -> None:
     def log(line: str) -> None:
         console.print(line, markup=False)
 
+    find_cells_here(options)
     if options.resume:
         folder, corpus = _resumed_run(options, changes, log)
     else:
@@ -79,8 +81,8 @@ def run(options: argparse.Namespace) -> None:
         try:
             train(
                 folder, corpus, device=options.device, max_steps=options.max_steps,
-                resume=bool(options.resume), new_lr=changes.get("lr"), engine=options.engine,
-                precision=options.precision, log=log, on_step=on_step,
+                resume=bool(options.resume), new_lr=changes.get("lr"), cell=options.cell,
+                engine=options.engine, precision=options.precision, log=log, on_step=on_step,
             )  # fmt: skip
         finally:
             if folder.metrics():
@@ -95,10 +97,13 @@ def _check_resume(options: argparse.Namespace) -> None:
 def _new_run(options: argparse.Namespace, settings: Settings, log: Log) -> tuple[RunFolder, Corpus]:
     """Check the settings against the text, then create the run folder."""
     from ..language_model import text_states
-    from ..runs import RunFolder, check_free
+    from ..model import cell_of
+    from ..runs import RunFolder, check_free, describe_cell
     from ..text import load_corpus
 
     _check_engine(options, settings)
+    if settings.has_own_cell:
+        describe_cell(settings, cell_of(settings, options.cell))  # raises if it is no cell
     path = Path(options.run or f"runs/{options.preset or 'small'}")
     check_free(path, force=options.force)
     corpus = load_corpus(options.data or "pydoc", vocab_size=settings.vocab_size, log=log)
@@ -112,10 +117,12 @@ def _resumed_run(
     options: argparse.Namespace, changes: Mapping[str, Any], log: Log
 ) -> tuple[RunFolder, Corpus]:
     """Open the run to continue, and change its settings where that is possible."""
-    from ..runs import RunFolder
+    from ..runs import RunFolder, checked_cell
     from ..text import load_corpus
 
     folder = RunFolder.open(options.resume)
+    checked_cell(folder, options.cell)
+    changes = {name: value for name, value in changes.items() if name != "cell"}
     for name in FIXED_ON_RESUME:
         saved = getattr(folder.settings, name)
         if name in changes and changes[name] != saved:

@@ -10,6 +10,7 @@ import torch
 
 from pygraph_nn import torch7_random
 
+from ..cells import Cell
 from ..errors import UserError
 from ..runs import RunFolder
 from ..text import EOS, UNK, quoted
@@ -29,6 +30,7 @@ def complete(
     beam: int | None = None,
     seed: int | torch7_random.Generator | None = None,
     map_unknown: bool = False,
+    cell: Cell | str | None = None,
     log: Log = print,
 ) -> list[str]:
     """Return `words` followed by `length` words that the network chooses.
@@ -39,12 +41,16 @@ def complete(
     `sampling` chooses each word, by default at random by its probability. With `beam` nothing is
     random: a beam search of that width finds the likeliest completion, and only `no_unk` of
     `sampling` counts. Calls with the same `seed` return the same words; a generator continues its
-    sequence. `map_unknown` reads unknown words as <unk>.
+    sequence. `map_unknown` reads unknown words as <unk>. A run that was trained with a cell of its
+    own takes it as `cell`; see `Predictor`.
 
     Raises:
-        UserError: a word is not in the vocabulary, `length` is negative, or `beam` is below 1.
+        UserError: a word is not in the vocabulary, `length` is negative, `beam` is below 1, or
+            `cell` is not the cell of the run.
     """
-    predictor = run if isinstance(run, Predictor) else Predictor(run)
+    predictor = run if isinstance(run, Predictor) else Predictor(run, cell=cell)
+    if run is predictor and cell is not None:
+        raise UserError("complete: a Predictor has its cell already, leave cell= out")
     vocabulary, sampling = predictor.vocabulary, sampling or Sampling()
     if length < 0:
         raise UserError(f"cannot complete with {length} words")

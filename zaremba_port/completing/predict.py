@@ -7,16 +7,19 @@ from pathlib import Path
 
 import torch
 
+from ..cells import Cell
 from ..engines import pick_device
 from ..model import create_network, zero_state
-from ..runs import RunFolder
+from ..runs import RunFolder, checked_cell
 from ..text import EOS, Vocabulary
 
 
 class Predictor:
     """Predict the next word with the network of a run: batch size 1, dropout off.
 
-    `run` is a run folder or its path. `which` selects the parameters, "best" or "last".
+    `run` is a run folder or its path. `which` selects the parameters, "best" or "last". A run that
+    was trained with a cell of its own takes it as `cell`: the function of nodes, or its name,
+    "package.module:function".
 
     Attributes:
         run: the run folder.
@@ -25,17 +28,23 @@ class Predictor:
         state: the recurrent state after the words read so far: tensors (1, rnn_size).
 
     Raises:
-        UserError: there is no such run, it has no parameters, or `device` cannot be used.
+        UserError: there is no such run, it has no parameters, `device` cannot be used, or `cell` is
+            not the cell of the run.
     """
 
     def __init__(
-        self, run: RunFolder | str | Path, which: str = "best", device: str = "cpu"
+        self,
+        run: RunFolder | str | Path,
+        which: str = "best",
+        device: str = "cpu",
+        cell: Cell | str | None = None,
     ) -> None:
         run = run if isinstance(run, RunFolder) else RunFolder.open(run)
         self.run = run
         self.vocabulary: Vocabulary = run.vocabulary
         self._device = pick_device(device)
-        self.network = create_network(run.settings, predictions=True)
+        self._cell = checked_cell(run, cell)
+        self.network = create_network(run.settings, predictions=True, cell=self._cell)
         run.load_parameters(self.network, which)
         self.network.to(self._device).evaluate()
         self._parameter = next(self.network.parameters()).detach()
@@ -43,7 +52,7 @@ class Predictor:
 
     def reset(self) -> None:
         """Set the recurrent state to zeros, as before the first word."""
-        self.state = zero_state(self.run.settings, 1, self._parameter)
+        self.state = zero_state(self.run.settings, 1, self._parameter, self._cell)
 
     def read(self, word: int) -> torch.Tensor:
         """Read the word with the id `word`, and predict the next.

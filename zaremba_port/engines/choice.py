@@ -6,10 +6,10 @@ import torch
 
 import pygraph_nn as nngraph
 
+from ..cells import Cell
 from ..config import ENGINES, PRECISIONS, Settings
 from ..errors import UserError
 from ..language_model import LanguageModel
-from ..model import Cell
 from ..unrolled import Model
 from .fast import FastModel
 

@@ -10,9 +10,9 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nested
 
+from ..cells import Cell
 from ..config import Settings
 from ..language_model import LanguageModel
-from ..model import Cell
 from .device_queue import DeviceQueue
 
 

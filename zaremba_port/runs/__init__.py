@@ -1,10 +1,12 @@
 """A training on disk: its folder, its reports and curves, and how it is saved, resumed, stopped.
 
-`train.py` holds the loop, which calls these functions. The room may use the language model and
-`evaluate`, but knows no engine.
+`train.py` holds the loop, which calls these functions. The room may use the language model, but
+knows no engine.
 """
 
-from .checkpoint import Progress, Saved
+from .cell_description import describe_cell
+from .cell_record import checked_cell, record_cell
+from .checkpoint import Progress, Saved, tensors_of
 from .curves import draw_curves
 from .folder import RunFolder, check_free
 from .report import report, report_evaluation, write_step
@@ -17,13 +19,17 @@ __all__ = [
     "Saved",
     "Training",
     "check_free",
+    "checked_cell",
+    "describe_cell",
     "draw_curves",
     "interruptible",
+    "record_cell",
     "report",
     "report_evaluation",
     "restore",
     "save",
     "stop_diverged",
     "stop_interrupted",
+    "tensors_of",
     "write_step",
 ]

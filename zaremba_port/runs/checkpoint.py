@@ -1,10 +1,10 @@
-"""Parameters and progress in safetensors files, and copying parameters into a network."""
+"""Parameters, buffers and progress in safetensors files, and copying them into a network."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -44,25 +44,46 @@ class Saved:
         parameters: the network's parameters, by name.
         buffers: other tensors by name, such as the state and the random generators.
         progress: the step, the learning rate, and so on.
+        network_buffers: the network's buffers, by name; see `buffers_of`.
     """
 
     parameters: Mapping[str, torch.Tensor]
     buffers: Mapping[str, torch.Tensor]
     progress: Progress
+    network_buffers: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    @property
+    def network(self) -> dict[str, torch.Tensor]:
+        """Return the parameters and buffers of the network, by name; see `tensors_of`."""
+        return {**self.parameters, **self.network_buffers}
 
 
-def write_parameters(path: Path, parameters: Mapping[str, torch.Tensor]) -> None:
-    """Write `parameters`, by name, to `path`.
+def buffers_of(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return the buffers of a network, by name, such as the statistics of a batch normalization.
+
+    Buffers that their module declares with ``persistent=False`` are left out.
+    """
+    saved = network.state_dict().keys()
+    return {name: buffer for name, buffer in network.named_buffers() if name in saved}
+
+
+def tensors_of(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return what a network has learnt, by name: its parameters and its buffers."""
+    return {**dict(network.named_parameters()), **buffers_of(network)}
+
+
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Write `tensors`, by name, to `path`.
 
     Raises:
         RunFailed: the file could not be written; what was there is kept.
     """
-    tensors = _storable(parameters)
-    write_whole(path, lambda part: save_file(tensors, part))
+    stored = _storable(tensors)
+    write_whole(path, lambda part: save_file(stored, part))
 
 
-def read_parameters(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors that `write_parameters` wrote, by name.
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors that `write_tensors` wrote, by name.
 
     Raises:
         UserError: the file is missing or broken.
@@ -78,6 +99,7 @@ def write_saved(path: Path, saved: Saved) -> None:
     """
     tensors = _storable({
         **{f"parameters.{name}": value for name, value in saved.parameters.items()},
+        **{f"network_buffers.{name}": value for name, value in saved.network_buffers.items()},
         **{f"buffers.{name}": value for name, value in saved.buffers.items()},
     })  # fmt: skip
     metadata = {"progress": json.dumps(vars(saved.progress))}
@@ -99,35 +121,38 @@ def read_saved(path: Path) -> Saved:
         progress = Progress(**json.loads(metadata["progress"]))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} holds no progress: {error}") from None
-    return Saved(section("parameters."), section("buffers."), progress)
+    return Saved(section("parameters."), section("buffers."), progress, section("network_buffers."))
 
 
-def copy_parameters(
-    network: torch.nn.Module, parameters: Mapping[str, torch.Tensor], source: Path
+def copy_tensors(
+    network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], source: Path
 ) -> None:
-    """Copy `parameters`, by name, into those of `network`.
+    """Copy `tensors`, by name, into the parameters and buffers of `network`.
 
     Args:
         network: the network to fill.
-        parameters: tensors with the names and shapes of the network's.
+        tensors: tensors with the names and shapes of the network's own; see `tensors_of`.
         source: the run folder they come from, for messages.
 
     Raises:
         UserError: names or shapes differ, so the settings are not those of the saved network.
     """
-    own = dict(network.named_parameters())
-    for name in own.keys() | parameters.keys():
-        if name not in own or name not in parameters:
-            where = "saved" if name in parameters else "in the network"
-            raise UserError(f"{source}: the parameter {name} is only {where}")
-        if own[name].shape != parameters[name].shape:
+    own = tensors_of(network)
+    for name in sorted(own.keys() ^ tensors.keys()):
+        kind = "parameter" if isinstance(own.get(name), torch.nn.Parameter) else "tensor"
+        if name in tensors:
+            raise UserError(f"{source}: the {kind} {name} is only saved, not in the network")
+        hint = "" if kind == "parameter" else "; before version 0.2, runs saved no buffers"
+        raise UserError(f"{source}: the {kind} {name} is only in the network, not saved{hint}")
+    for name, tensor in own.items():
+        if tensor.shape != tensors[name].shape:
             raise UserError(
-                f"{source}: the saved {name} is {tuple(parameters[name].shape)}, the "
-                f"network's {tuple(own[name].shape)}: settings.json is of another network"
+                f"{source}: the saved {name} is {tuple(tensors[name].shape)}, the "
+                f"network's {tuple(tensor.shape)}: settings.json is of another network"
             )
     with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(parameters[name])
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

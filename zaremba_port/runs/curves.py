@@ -38,7 +38,7 @@ def draw_curves(run: RunFolder) -> list[Path]:
     _draw_perplexity(above, lines)
     above.set_ylabel("perplexity" if run.unit == CHARACTERS else "perplexity per word")
     above.set_title(
-        f"{settings.cell.upper()} {settings.layers} × {settings.rnn_size}, "
+        f"{settings.cell_title} {settings.layers} × {settings.rnn_size}, "
         f"dropout {settings.dropout:g}, trained on {Path(run.data).name}"
     )
     _draw_steps(below, lines, settings.max_grad_norm)

@@ -9,16 +9,17 @@ from typing import Any
 
 import torch
 
+from ..cells import is_importable
 from ..config import Settings
 from ..errors import UserError
 from ..text import CHARACTERS, WORDS, Log, Vocabulary, unit_of
 from .checkpoint import (
     Saved,
-    copy_parameters,
-    read_parameters,
+    copy_tensors,
     read_saved,
-    write_parameters,
+    read_tensors,
     write_saved,
+    write_tensors,
 )
 from .files import append_line, reporting_failures, write_whole
 
@@ -26,6 +27,7 @@ FILES = (
     "settings.json",
     "source.json",
     "vocabulary.txt",
+    "cell.json",
     "best.safetensors",
     "last.safetensors",
     "metrics.jsonl",
@@ -33,7 +35,13 @@ FILES = (
     "curves.png",
     "curves.svg",
 )
-"""The names of a run folder's files; the first three define the run."""
+"""The names of a run folder's files; the first three define the run.
+
+Only a run with a cell that is not built in has a ``cell.json``.
+"""
+
+
+_RECORD: dict[str, Any] = {"digest": str, "graph": list, "values": (list, type(None))}
 
 
 class RunFolder:
@@ -122,9 +130,38 @@ class RunFolder:
             raise UserError(f"{path / 'source.json'}: unit is {unit!r}, not words or characters")
         return cls(path, settings, vocabulary, data, unit)
 
-    def save_best(self, parameters: Mapping[str, torch.Tensor]) -> None:
-        """Write `parameters`, by name, which have the lowest validation loss so far."""
-        write_parameters(self.path / "best.safetensors", parameters)
+    def save_cell(self, record: Mapping[str, Any]) -> None:
+        """Write the cell's name to the settings, and the record of one that is not built in."""
+        path, text = self.path / "cell.json", json.dumps(record, indent=2) + "\n"
+        self.settings = self.settings.with_changes({"cell": record["name"]})
+        if self.settings.has_own_cell:
+            write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+        else:
+            path.unlink(missing_ok=True)
+        self.save_definition()
+
+    def load_cell(self) -> dict[str, Any]:
+        """Return the record of the cell of its own that the run was trained with.
+
+        Raises:
+            UserError: the file is missing or broken, or settings.json names another cell.
+        """
+        path = self.path / "cell.json"
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            name = record["name"]
+            for key, type_ in _RECORD.items():
+                if not isinstance(record[key], type_):
+                    raise ValueError(f"{key} is malformed")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} records no cell: {error}") from None
+        if name != self.settings.cell:
+            raise UserError(f"{path} records the cell {name}, settings.json {self.settings.cell}")
+        return dict(record)
+
+    def save_best(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Write the network's tensors, by name, which have the lowest validation loss so far."""
+        write_tensors(self.path / "best.safetensors", tensors)
 
     def save_last(self, saved: Saved) -> None:
         """Write everything that a training needs to continue."""
@@ -157,8 +194,18 @@ class RunFolder:
         """
         return read_saved(self.path / "last.safetensors")
 
+    @property
+    def resume_options(self) -> str:
+        """Return the options of `zaremba train` that continue the run."""
+        options = f"--resume {self.path}"
+        return options + f" --cell {self.settings.cell}" * is_importable(self.settings.cell)
+
+    def saved_names(self) -> list[str]:
+        """Return the names of the saved parameters and buffers; none where nothing is saved yet."""
+        return list(self.load_last().network) if self.has_last() else []
+
     def load_parameters(self, network: torch.nn.Module, which: str = "best") -> None:
-        """Copy the saved parameters, "best" or "last", into `network`.
+        """Copy the saved parameters and buffers, "best" or "last", into `network`.
 
         "best" falls back on "last" where no validation has taken place yet.
 
@@ -167,8 +214,8 @@ class RunFolder:
         """
         best = self.path / "best.safetensors"
         is_best = which == "best" and best.is_file()
-        parameters = read_parameters(best) if is_best else self.load_last().parameters
-        copy_parameters(network, parameters, self.path)
+        tensors = read_tensors(best) if is_best else self.load_last().network
+        copy_tensors(network, tensors, self.path)
 
     def add_metrics(self, **values: Any) -> None:
         """Append one line of JSON to ``metrics.jsonl``; floats keep all their digits."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 
-from ..evaluate import perplexity
+from ..text import perplexity
 from .training import Training
 
 TITLES = {"valid": "Validation", "test": "Test"}

@@ -42,7 +42,7 @@ def stop_interrupted(training: Training) -> RunFailed:
     save(training)
     return RunFailed(
         f"interrupted after step {training.progress.step}, which is saved; go on with: "
-        f"zaremba train --resume {training.run.path}"
+        f"zaremba train {training.run.resume_options}"
     )
 
 
@@ -60,5 +60,5 @@ def stop_diverged(training: Training, failure: Diverged) -> RunFailed:
     return RunFailed(
         f"stopped at step {training.progress.step + 1}: {what}; {run.path} keeps the last good "
         "parameters; go on from them with a smaller --lr: "
-        f"zaremba train --resume {run.path} --lr {training.progress.lr / 2:g}"
+        f"zaremba train {run.resume_options} --lr {training.progress.lr / 2:g}"
     )

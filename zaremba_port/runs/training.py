@@ -12,7 +12,7 @@ from pygraph_nn import torch7_random
 from ..errors import UserError
 from ..language_model import LanguageModel, TextState
 from ..text import Log
-from .checkpoint import Progress, Saved, copy_parameters
+from .checkpoint import Progress, Saved, buffers_of, copy_tensors
 from .folder import RunFolder
 
 
@@ -80,7 +80,8 @@ def save(training: Training) -> None:
     state = torch7_random.getRNGState().to_bytes()
     buffers["torch7_rng"] = torch.frombuffer(bytearray(state), dtype=torch.uint8)
     parameters = dict(model.core_network.named_parameters())
-    training.run.save_last(Saved(parameters, buffers, progress))
+    saved = Saved(parameters, buffers, progress, buffers_of(model.core_network))
+    training.run.save_last(saved)
 
 
 def restore(training: Training, new_lr: float | None = None) -> None:
@@ -93,7 +94,7 @@ def restore(training: Training, new_lr: float | None = None) -> None:
     """
     run, model = training.run, training.model
     saved = run.load_last()
-    copy_parameters(model.core_network, saved.parameters, run.path)
+    copy_tensors(model.core_network, saved.network, run.path)
     perps = saved.buffers["perps"]
     if perps.shape != training.perps.shape:
         raise UserError(

@@ -138,3 +138,14 @@ def characters_per_word(characters: Sequence[str]) -> float:
 def bits(nats: float) -> float:
     """Convert nats to bits."""
     return nats / math.log(2)
+
+
+def perplexity(loss: float, unit: str = WORDS) -> float:
+    """Return the perplexity for a mean loss in nats: its exponential, infinite on overflow.
+
+    For characters the loss is first multiplied by 5.6, the characters per word that the course
+    assumes.
+    """
+    if unit == CHARACTERS:
+        loss *= COURSE_FACTOR
+    return math.exp(loss) if loss < 709 else math.inf

@@ -6,14 +6,11 @@ import contextlib
 import functools
 import inspect
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from pygraph_nn import torch7_random
-
+from ...model import fork_generators
 from .figure import Figure
 
 
@@ -92,14 +89,3 @@ def _output_of(call: functools.partial[Any]) -> str:
     with fork_generators(), contextlib.redirect_stdout(stream):
         call()
     return stream.getvalue().rstrip("\n")
-
-
-@contextlib.contextmanager
-def fork_generators() -> Iterator[None]:
-    """Restore the states of PyTorch's and Torch7's random generators at the end of the block."""
-    before = torch7_random.getRNGState()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        torch7_random.setRNGState(before)

@@ -10,7 +10,8 @@ import pygraph_nn as nngraph
 from pygraph_nn import nn
 
 from ... import model
-from .answer import Answer, fork_generators, section
+from ...model import fork_generators
+from .answer import Answer, section
 from .checks import TOLERANCE, Array, claim, normal, numeric_gradient, side_by_side, sigm, to_numpy
 from .figure import Figure
 

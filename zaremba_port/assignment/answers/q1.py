@@ -10,7 +10,8 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 
-from .answer import Answer, fork_generators, section
+from ...model import fork_generators
+from .answer import Answer, section
 from .checks import TOLERANCE, Array, claim, max_difference, normal, side_by_side, to_numpy
 from .figure import Figure
 

@@ -12,9 +12,9 @@ from pygraph_nn import nn
 
 from ...config import Settings
 from ...language_model import TextState
-from ...model import create_network, lstm
+from ...model import create_network, fork_generators, lstm
 from ...unrolled import Model
-from .answer import Answer, fork_generators, section
+from .answer import Answer, section
 from .checks import TOLERANCE, Array, claim, max_difference, normal, side_by_side, sigm, to_numpy
 from .figure import Figure
 

@@ -11,9 +11,9 @@ import pygraph_nn as nngraph
 
 from ...config import Settings
 from ...language_model import TextState
-from ...model import create_network
+from ...model import create_network, fork_generators
 from ...unrolled import Model
-from .answer import Answer, fork_generators, section
+from .answer import Answer, section
 from .checks import TOLERANCE, claim, max_difference
 from .figure import Figure
 

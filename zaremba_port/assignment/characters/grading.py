@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from ...errors import RunFailed
-from ...evaluate import character_lines, character_note, perplexity
-from ...text import CHARACTERS, Vocabulary
+from ...evaluate import character_lines, character_note
+from ...text import CHARACTERS, Vocabulary, perplexity
 from .child_process import GRACE, OUT_OF_STEP, Program, Stopped
 from .lockstep import BadAnswer, Lockstep
 from .protocol import READY

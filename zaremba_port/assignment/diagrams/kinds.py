@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pygraph_nn as nngraph
-from pygraph_nn import nn
 
 from ... import model
+from ...cells import Cell
 from ...config import Settings
 from ...errors import check_choice
 from .cell import cell_source
@@ -20,18 +20,24 @@ CELL_KINDS = ("cell", "gru")
 """Diagrams of a single cell at one step; the others show all layers."""
 
 
-def diagram_source(kind: str, settings: Settings, steps: int = 3, notation: str = "paper") -> str:
+def diagram_source(
+    kind: str,
+    settings: Settings,
+    steps: int = 3,
+    notation: str = "paper",
+    cell: Cell | None = None,
+) -> str:
     """Return the diagram in Graphviz's language, for a slide.
 
     "cell" shows a layer at one step, "gru" the GRU cell, "network" all layers at one step, and
     "unrolled" all layers at `steps` steps. The notation "paper" counts steps from the middle one,
-    t; "code" counts them from 0.
+    t; "code" counts them from 0. `cell` is a cell of your own instead of ``settings.cell``.
 
     Raises:
-        UserError: there is no such kind or notation.
+        UserError: there is no such kind or notation, or the cell is not built in and not given.
     """
     check_choice("notation", notation, NOTATIONS)
-    graphs = diagram_graphs(kind, settings, steps)
+    graphs = diagram_graphs(kind, settings, steps, cell)
     if kind in CELL_KINDS:
         return cell_source(graphs[0], notation, settings.rnn_size)
     first = -(steps // 2) if kind == "unrolled" and notation == "paper" else 0
@@ -42,7 +48,13 @@ def diagram_source(kind: str, settings: Settings, steps: int = 3, notation: str 
     return stack_source(scene, notation)
 
 
-def diagram_page(kind: str, settings: Settings, steps: int = 3, notation: str = "code") -> str:
+def diagram_page(
+    kind: str,
+    settings: Settings,
+    steps: int = 3,
+    notation: str = "code",
+    cell: Cell | None = None,
+) -> str:
     """Return the diagram as one HTML page, to zoom, unfold and walk through.
 
     The kinds are those of `diagram_source`.
@@ -51,17 +63,21 @@ def diagram_page(kind: str, settings: Settings, steps: int = 3, notation: str = 
         UserError: there is no such kind or notation.
     """
     check_choice("notation", notation, NOTATIONS)
-    graphs = diagram_graphs(kind, settings, steps)
+    graphs = diagram_graphs(kind, settings, steps, cell)
     if notation == "paper":
         for graph in graphs:
             _use_paper_names(graph, is_cell=kind in CELL_KINDS)
-    cell = settings.cell.upper()
-    titles = {"network": f"{cell} network", "unrolled": f"{cell} network, {steps} steps"}
-    title = titles.get(kind, f"{cell} cell")
+    if cell is not None and not settings.has_own_cell:
+        settings = settings.with_changes({"cell": model.cell_name(cell)})
+    name = settings.cell_title
+    titles = {"network": f"{name} network", "unrolled": f"{name} network, {steps} steps"}
+    title = titles.get(kind, f"{name} cell")
     return nngraph.html_page(graphs if kind == "unrolled" else graphs[0], title=title)
 
 
-def diagram_graphs(kind: str, settings: Settings, steps: int) -> list[nngraph.gModule]:
+def diagram_graphs(
+    kind: str, settings: Settings, steps: int, cell: Cell | None = None
+) -> list[nngraph.gModule]:
     """Return the graphs that a diagram shows: one for each step of "unrolled", else a single one.
 
     Raises:
@@ -69,21 +85,11 @@ def diagram_graphs(kind: str, settings: Settings, steps: int) -> list[nngraph.gM
     """
     check_choice("diagram", kind, KINDS)
     if kind in CELL_KINDS:
-        return [cell_graph(model.CELLS[settings.cell], settings)]
+        return [model.cell_graph(settings, cell)]
     if kind == "network":
-        return [model.create_network(settings)]
-    return nngraph.clone_many_times(model.create_network(settings, predictions=True), steps)
-
-
-def cell_graph(cell: model.Cell, settings: Settings) -> nngraph.gModule:
-    """Return the graph of one use of `cell`, from x and the previous state to the next state."""
-    names = ["x", *(f"prev_{name}" for name in model.state_names(cell))]
-    inputs = [nn.Identity()().annotate(name=name) for name in names]
-    sizes = {"input_size": settings.input_size, "rnn_size": settings.rnn_size}
-    outputs = cell(*inputs, **sizes)
-    for name, node in zip(model.state_names(cell), outputs, strict=True):
-        node.annotate(name=f"next_{name}")
-    return nngraph.gModule(inputs, list(outputs))
+        return [model.create_network(settings, cell=cell)]
+    network = model.create_network(settings, predictions=True, cell=cell)
+    return nngraph.clone_many_times(network, steps)
 
 
 def _use_paper_names(graph: nngraph.gModule, is_cell: bool) -> None:
