@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ...errors import GraphError, type_name
-from . import assignment, flat_parameters, overrides
+from . import assignment, fields, flat_parameters, overrides
 
 
 class Base(torch.nn.Module):
@@ -156,9 +156,21 @@ class Base(torch.nn.Module):
         """Implement to(), float(), double(), cuda(); flat parameters stay flat, as in Torch7."""
         flat = self._flattened and flat_parameters.is_flat(self)
         super()._apply(fn, recurse)
+        if assignment.of_a_user(type(self)):
+            fields.convert(self, fn)
         if flat and not flat_parameters.is_flat(self):
             flat_parameters.flatten(self)
         return self
+
+    def _torch7_field(self, name: str) -> torch.Tensor | None:
+        """Return the first value of output or gradInput: None, or an empty tensor to compute in.
+
+        As in Torch7 it has the type of the parameters. Layers of the library do not compute in it.
+        """
+        if not assignment.of_a_user(type(self)):
+            return None
+        field: torch.Tensor = self.__dict__.setdefault(name, torch.empty(0).type(Base.type(self)))
+        return field
 
     def type(self, dst_type: Any = None) -> Any:
         """Change the type of all parameters, like any PyTorch module.

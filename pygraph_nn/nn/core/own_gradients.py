@@ -168,7 +168,8 @@ class _Call:
         if to_input and to_parameters:
             self.last = None
             if "backward" in layer._overrides and not self.apart:
-                return layer.backward(input, gradOutput, 1.0)
+                self.recorded.grad_input = layer.backward(input, gradOutput, 1.0)
+                return self.recorded.grad_input
             return layer.backward_by_halves(input, gradOutput, 1.0)
         if to_input:
             gradInput = layer.updateGradInput(input, gradOutput)

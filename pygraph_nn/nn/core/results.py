@@ -15,6 +15,7 @@ from . import recording
 from .base import Base
 
 _ASSIGNED = {"_output", "_gradInput"}  # what a user's methods assigned to Torch7's fields
+_EMPTY = torch.empty(0)
 # The modules whose forward was called, by id.
 _recorders: weakref.WeakValueDictionary[int, Results] = weakref.WeakValueDictionary()
 
@@ -43,23 +44,51 @@ class Results(Base):
     def output(self) -> Nested:
         """The output of the last `forward`, of this module or of a container that ran it.
 
-        It is outside autograd; None before any `forward`. If `updateOutput` assigned it, it is the
-        assigned value.
+        It is outside autograd, except inside the run that computes it. If `updateOutput` assigned
+        it, it is the assigned value. Before any `forward` it is None, or in a class of the user's
+        an empty tensor, as in Torch7.
 
         Raises:
             GraphError: the last `forward` of a container ran this module and did not keep the value
                 (under `torch.no_grad`, or inside a module that is no container).
         """
-        if "_output" in self.__dict__:
-            inside = recording.is_recording() or recording.inside_a_call()
-            assigned: Nested = self.__dict__["_output"]
-            return assigned if inside else nested.map_leaves(_outside, assigned)
+        if recording.is_recording() or recording.inside_a_call():
+            return self._output_inside()
+        return nested.map_leaves(_outside, self._last_output())
+
+    def _output_inside(self) -> Nested:
+        """Return the output as a part of the run that this thread is in.
+
+        Raises:
+            GraphError: the layer computes its own gradients, so that what it assigned is outside
+                autograd, and the run does not keep its output.
+        """
+        running, top = recording.current_pass(), recording.current_module()
+        assigned = not _is_empty(self.__dict__.get("_output", _EMPTY))
+        if top is not self and not (self._plain and assigned):
+            if running is not None and isinstance(top, Results):
+                for value in self._values_in(running, top):
+                    return value
+            last = self._records.last()
+            if torch.is_grad_enabled() and last and last.call is not None and last.call():
+                raise GraphError(
+                    f"{self.place()}.output, inside the run of another module: use the value that "
+                    "forward(input) returned, which is part of autograd"
+                )
+        return self._last_output()
+
+    def _last_output(self) -> Nested:
+        assigned: Nested = self.__dict__.get("_output", _EMPTY)
+        if not _is_empty(assigned):
+            return assigned
         recorded, top = self._last_run()
         if recorded is None:
-            return None
+            return self._torch7_field("_output")
         if top is self:
-            return recorded.detached_output()
-        return nested.map_leaves(recording.detached, self._value_in(recorded, top))
+            return recorded.output if recorded.inside else recorded.detached_output()
+        for value in self._values_in(recorded, top):
+            return nested.map_leaves(recording.detached, value)
+        raise self._not_kept(top)
 
     @output.setter
     def output(self, value: Nested) -> None:
@@ -67,15 +96,22 @@ class Results(Base):
 
     @property
     def gradInput(self) -> Nested:
-        """The result of the last backward pass, or what `updateGradInput` assigned; None before.
+        """The result of the last backward pass, or what `updateGradInput` assigned.
+
+        Before that it is None, or in a class of the user's an empty tensor.
 
         Raises:
             GraphError: a container ran this module since.
         """
-        if "_gradInput" in self.__dict__:
-            return self.__dict__["_gradInput"]
-        recorded = self.own_last_pass()
-        return None if recorded is None else recorded.grad_input
+        assigned: Nested = self.__dict__.get("_gradInput", _EMPTY)
+        if not _is_empty(assigned):
+            return assigned
+        recorded, top = self._last_run()
+        if recorded is not None and top is not self and self._plain:
+            raise self._not_kept(top)
+        if recorded is None or top is not self or recorded.grad_input is None:
+            return self._torch7_field("_gradInput")
+        return recorded.grad_input
 
     @gradInput.setter
     def gradInput(self, value: Nested) -> None:
@@ -104,21 +140,22 @@ class Results(Base):
                 last, owner = recorded, top
         return last, owner
 
-    def _value_in(self, recorded: recording.RecordedPass, top: Results) -> Nested:
-        """Return the output of this module in a pass of `top`."""
+    def _values_in(self, recorded: recording.RecordedPass, top: Results) -> Iterator[Nested]:
+        """Yield the outputs of this module that a pass of `top` has kept, the last first."""
+        if id(self) in recorded.outputs:
+            yield recorded.outputs[id(self)]
         for container in top.modules():
             values = recorded.values.get(id(container))
             if values is not None and isinstance(container, Results):
                 for member, value in container.member_outputs(values):
                     if member is self:
-                        return value
-        raise self._not_kept(top)
+                        yield value
 
     def _not_kept(self, top: Results) -> GraphError:
         return GraphError(
             f"{self.place()}: the last forward of {top.place()} ran this module, or could have, "
             "and did not keep this value. pygraph_nn.trace(g, input, gradOutput) shows all values "
-            "in a gModule; or call forward and backward of this module itself"
+            "in a gModule; or call forward, not updateOutput, and backward of this module itself"
         )
 
     def member_outputs(
@@ -154,6 +191,10 @@ class Results(Base):
 def _outside(x: Nested) -> Nested:
     """Return `x` outside autograd; the tensor itself if it is already."""
     return x.detach() if isinstance(x, torch.Tensor) and x.requires_grad else x
+
+
+def _is_empty(x: Nested) -> bool:
+    return isinstance(x, torch.Tensor) and x.numel() == 0
 
 
 def _emptied(x: Nested) -> Nested:
