@@ -545,7 +545,8 @@ def test_hooks_no_grad_pickle_and_layers_in_place() -> None:
     assert_close(twin.backward(x, x), twin.weight * x)
 
 
-def test_two_threads_at_once_are_refused() -> None:
+def test_two_threads_that_wait_for_each_other_are_refused(monkeypatch: Any) -> None:
+    monkeypatch.setattr("pygraph_nn.nn.core.gradient_buffers.PATIENCE", 0.1)
     inside, go_on = threading.Event(), threading.Event()
 
     class Waits(Scale):

@@ -157,6 +157,8 @@ class Base(torch.nn.Module):
         flat = self._flattened and flat_parameters.is_flat(self)
         super()._apply(fn, recurse)
         if assignment.of_a_user(type(self)):
+            for name in ("_output", "_gradInput"):
+                self._torch7_field(name)
             fields.convert(self, fn)
         if flat and not flat_parameters.is_flat(self):
             flat_parameters.flatten(self)

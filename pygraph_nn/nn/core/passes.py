@@ -66,7 +66,7 @@ class Passes(Results):
         if not own_gradients.running() and recording.inside_a_call():
             return self._forward_inside(input)
         if not self._plain:
-            own_gradients.keep_fields_of_last_call(self)
+            own_gradients.keep_fields_of_calls(self)
         # Before the new pass, so that only one of them occupies memory.
         self._records.forget()
         if not torch.is_grad_enabled() and not own_gradients.running():

@@ -124,6 +124,10 @@ class Records:
         """Drop the passes of all threads."""
         self._by_thread.clear()
 
+    def all(self) -> list[RecordedPass]:
+        """Return the last pass of each thread."""
+        return list(self._by_thread.values())
+
     def last(self) -> RecordedPass | None:
         """Return this thread's last pass, or, if only one other thread has one, that pass."""
         recorded = self._by_thread.get(threading.get_ident())

@@ -70,7 +70,8 @@ class Results(Base):
                 for value in self._values_in(running, top):
                     return value
             last = self._records.last()
-            if torch.is_grad_enabled() and last and last.call is not None and last.call():
+            older = running is not None and last is not None and last.number < running.number
+            if torch.is_grad_enabled() and last and last.call is not None and not older:
                 raise GraphError(
                     f"{self.place()}.output, inside the run of another module: use the value that "
                     "forward(input) returned, which is part of autograd"
