@@ -177,7 +177,8 @@ class _Call:
             zero_gradients(parameters) as gradients,
             own_backward(),
         ):
-            gradInput = self._gradients(gradOutput)
+            # A copy, if it is a buffer of the layer, which its next backward would overwrite.
+            gradInput = unaliased(self.layer, None, self._gradients(gradOutput))
             place = f"{self.layer.place()}: updateGradInput"
             count = len([x for x in nested.leaves(self.input) if has_gradient(x)])
             if gradInput is None and not any(needed[:count]):
