@@ -66,9 +66,12 @@ class Results(Base):
         running, top = recording.current_pass(), recording.current_module()
         assigned = not _is_empty(self.__dict__.get("_output", _EMPTY))
         if top is not self and not (self._plain and assigned):
-            if running is not None and isinstance(top, Results):
-                for value in self._values_in(running, top):
-                    return value
+            if running is not None and top is not None:
+                if id(self) in running.outputs:
+                    return running.outputs[id(self)]
+                kept = self._kept_in(running, top)
+                if kept:
+                    return kept[0]
             last = self._records.last()
             older = running is not None and last is not None and last.number < running.number
             if torch.is_grad_enabled() and last and last.call is not None and not older:
@@ -87,9 +90,10 @@ class Results(Base):
             return self._torch7_field("_output")
         if top is self:
             return recorded.output if recorded.inside else recorded.detached_output()
-        for value in self._values_in(recorded, top):
-            return nested.map_leaves(recording.detached, value)
-        raise self._not_kept(top)
+        kept = self._kept_in(recorded, top)
+        if not kept:
+            raise self._not_kept(top)
+        return nested.map_leaves(recording.detached, kept[0])
 
     @output.setter
     def output(self, value: Nested) -> None:
@@ -137,20 +141,30 @@ class Results(Base):
             recorded = None if top is None else top._records.last()
             if top is None or recorded is None or (last and recorded.number < last.number):
                 continue
-            if any(inner is self for inner in top.modules()):
+            if _holds(top, self):
                 last, owner = recorded, top
         return last, owner
 
-    def _values_in(self, recorded: recording.RecordedPass, top: Results) -> Iterator[Nested]:
-        """Yield the outputs of this module that a pass of `top` has kept, the last first."""
-        if id(self) in recorded.outputs:
-            yield recorded.outputs[id(self)]
-        for container in top.modules():
-            values = recorded.values.get(id(container))
-            if values is not None and isinstance(container, Results):
-                for member, value in container.member_outputs(values):
-                    if member is self:
-                        yield value
+    def _kept_in(
+        self, recorded: recording.RecordedPass, container: torch.nn.Module
+    ) -> tuple[Nested, ...]:
+        """Return the last output of this module in a run of `container`; nothing if it is unknown.
+
+        A module may have several places. The last one in order of the members is the one that ran
+        last.
+        """
+        values = recorded.values.get(id(container))
+        if values is None or not isinstance(container, Results):
+            inside = [member for member in container.children() if _holds(member, self)]
+            if len(inside) != 1 or inside[0] is self:
+                return ()
+            return self._kept_in(recorded, inside[0])
+        for member, value in container.member_outputs(values):
+            if member is self:
+                return (value,)
+            if member is not None and _holds(member, self):
+                return self._kept_in(recorded, member)
+        return ()
 
     def _not_kept(self, top: Results) -> GraphError:
         return GraphError(
@@ -187,6 +201,10 @@ class Results(Base):
         for name in _ASSIGNED & state.keys():
             state[name] = nested.map_leaves(recording.detached, state[name])
         return state
+
+
+def _holds(container: torch.nn.Module, module: torch.nn.Module) -> bool:
+    return any(inner is module for inner in container.modules())
 
 
 def _outside(x: Nested) -> Nested:
