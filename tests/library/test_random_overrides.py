@@ -1,4 +1,4 @@
-"""Random networks with gradient methods of one's own against autograd functions of plain PyTorch."""
+"""Random networks with gradient methods of one's own, against functions of plain PyTorch."""
 
 from __future__ import annotations
 
@@ -231,9 +231,7 @@ class Random:
     def decayed(self) -> tuple[nn.Module, Function]:
         layer = Decayed(WIDTH, WIDTH)
         w, b = self.of(layer.weight), self.of(layer.bias)
-        compute = ruled(
-            F.linear, lambda g, x, w, b: (g @ w, g.t() @ x + 0.1 * w, g.sum(0))
-        )
+        compute = ruled(F.linear, lambda g, x, w, b: (g @ w, g.t() @ x + 0.1 * w, g.sum(0)))
         return layer, lambda x: compute(x, w, b)
 
     def binary(self) -> tuple[nn.Module, Function]:
@@ -433,7 +431,8 @@ def by_a_copy(d: Drawn) -> None:
 def by_hooks(d: Drawn) -> None:
     """Values of modules inside, against those that hooks see."""
     seen: dict[nn.Module, Any] = {}
-    layers = [m for m in d.net.modules() if isinstance(m, nn.Module)]
+    hidden = [i for m in d.net.modules() if isinstance(m, (Holds, Forwards)) for i in m.modules()]
+    layers = [m for m in d.net.modules() if isinstance(m, nn.Module) and m not in hidden]
     handles = [
         m.register_forward_hook(lambda m, _, y: seen.__setitem__(m, copy.deepcopy(y)))
         for m in layers
@@ -449,7 +448,7 @@ def by_hooks(d: Drawn) -> None:
             value = module.output
         except nngraph.GraphError:
             continue
-        if module in seen:
+        if module in seen:  # hooks see calls alone
             assert_close(value, seen[module])
 
 
@@ -477,6 +476,6 @@ WAYS = [by_backward, by_halves, by_autograd, by_flat_parameters, by_clones, by_a
 
 
 @pytest.mark.parametrize("way", [*WAYS, by_recurrent], ids=lambda way: way.__name__)
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(14), 45, 106, 118])
 def test_gradients_are_those_of_plain_pytorch(seed: int, way: Callable[[Drawn], None]) -> None:
     way(Drawn(seed))

@@ -158,7 +158,7 @@ class Base(torch.nn.Module):
         super()._apply(fn, recurse)
         if assignment.of_a_user(type(self)):
             for name in ("_output", "_gradInput"):
-                self._torch7_field(name)
+                self._torch7_field(name)  # a layer without parameters has a type, too
             fields.convert(self, fn)
         if flat and not flat_parameters.is_flat(self):
             flat_parameters.flatten(self)

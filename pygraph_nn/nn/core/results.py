@@ -56,6 +56,10 @@ class Results(Base):
             return self._output_inside()
         return nested.map_leaves(_outside, self._last_output())
 
+    @output.setter
+    def output(self, value: Nested) -> None:
+        self.__dict__["_output"] = value
+
     def _output_inside(self) -> Nested:
         """Return the output as a part of the run that this thread is in.
 
@@ -94,10 +98,6 @@ class Results(Base):
         if not kept:
             raise self._not_kept(top)
         return nested.map_leaves(recording.detached, kept[0])
-
-    @output.setter
-    def output(self, value: Nested) -> None:
-        self.__dict__["_output"] = value
 
     @property
     def gradInput(self) -> Nested:
