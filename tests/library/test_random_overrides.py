@@ -479,3 +479,20 @@ WAYS = [by_backward, by_halves, by_autograd, by_flat_parameters, by_clones, by_a
 @pytest.mark.parametrize("seed", [*range(14), 45, 106, 118])
 def test_gradients_are_those_of_plain_pytorch(seed: int, way: Callable[[Drawn], None]) -> None:
     way(Drawn(seed))
+
+
+@pytest.mark.parametrize("outside", [True, False])
+def test_layers_in_place_in_a_cell(outside: bool) -> None:
+    x, h = nn.Identity()(), nn.Identity()()
+    linear = nn.Linear(WIDTH, WIDTH)
+    rectified = nn.ReLU(True)(linear(x)) if outside else linear(x)
+    total = nn.CAddTable(not outside)([rectified, h])
+    core = nngraph.gModule([x, h], [nn.Tanh()(total if outside else nn.ReLU(True)(total))])
+    xs, last = torch.randn(3, 2, WIDTH), torch.zeros(2, WIDTH)
+    nngraph.recurrent(core, state={1: 0})([xs, last]).sum().backward()
+    leaves = [p.detach().clone().requires_grad_() for p in linear.parameters()]
+    for row in xs:
+        y = F.linear(row, *leaves)
+        last = torch.tanh(y.relu() + last if outside else (y + last).relu())
+    last.sum().backward()
+    assert_close([p.grad for p in linear.parameters()], [p.grad for p in leaves])
