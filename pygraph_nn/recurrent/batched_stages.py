@@ -12,7 +12,17 @@ from ..nested import Nested
 from ..nn.core import run_module
 from .batching import row_wise
 from .dispatch import fused_layer, fused_loss, runs_directly
-from .forward_pass import ForwardPass, at_step, delayed, element, raise_at, resolve, stack_steps
+from .forward_pass import (
+    ForwardPass,
+    at_step,
+    delayed,
+    element,
+    own_step,
+    raise_at,
+    resolve,
+    stack_steps,
+    works_in_place,
+)
 from .functions import in_range
 from .loss_chains import LossChain, nll_criterion
 from .operations import Operation
@@ -108,8 +118,9 @@ def _call(op: Operation, input: Nested, forward: ForwardPass, first: Nested) -> 
         losses = _losses_of_steps(nll_criterion(op.module), input)
         if losses is not None:
             return losses
+    step = own_step if works_in_place(*op.module.modules()) else at_step
     return stack_steps(
-        [run_module(op.module, at_step(input, t), apart=True) for t in range(forward.steps)]
+        [run_module(op.module, step(input, t), apart=True) for t in range(forward.steps)]
     )
 
 

@@ -59,6 +59,19 @@ def at_step(value: Nested, t: int) -> Nested:
     return nested.map_leaves(lambda x: x[t], value)
 
 
+def own_step(value: Nested, t: int) -> Nested:
+    """Return a copy of step `t` of a value over time, which a layer in place may overwrite.
+
+    To autograd all steps are views of one tensor: if one is overwritten, so are the others.
+    """
+    return nested.clone(at_step(value, t))
+
+
+def works_in_place(*modules: torch.nn.Module | None) -> bool:
+    """Return whether one of `modules` overwrites its input."""
+    return any(getattr(module, "inplace", False) for module in modules)
+
+
 def stack_steps(values: list[Nested]) -> Nested:
     """Stack values of the same structure, one a step, along a first dimension of time."""
     columns = zip(*(nested.leaves(value) for value in values), strict=True)

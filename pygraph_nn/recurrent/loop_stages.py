@@ -6,7 +6,17 @@ from .. import nn
 from ..nested import Nested
 from ..nn.core import run_module
 from .dispatch import gru_loop, lstm_loop, runs_directly
-from .forward_pass import ForwardPass, at_step, delayed, element, raise_at, resolve, stack_steps
+from .forward_pass import (
+    ForwardPass,
+    at_step,
+    delayed,
+    element,
+    own_step,
+    raise_at,
+    resolve,
+    stack_steps,
+    works_in_place,
+)
 from .operations import referenced
 from .patterns import GruLoop, LstmLoop, match_cell
 from .plan import Plan
@@ -41,10 +51,11 @@ class LoopStage:
         outside = {j for i in stage.ops for j in referenced(ops[i].input) if j not in inside}
         now = {i: values[i] for i in stage.states}
         steps: dict[int, list[Nested]] = {i: [] for i in self._results}
+        step = own_step if works_in_place(*(ops[i].module for i in stage.ops)) else at_step
         op = ops[stage.ops[0]]
         try:
             for t in range(forward.steps):
-                now |= {i: at_step(values[i], t) for i in outside}
+                now |= {i: step(values[i], t) for i in outside}
                 for i in stage.ops:
                     op = ops[i]
                     if op.module is not None:

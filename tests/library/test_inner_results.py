@@ -179,3 +179,130 @@ def test_a_pass_is_freed_with_its_network() -> None:
     finally:
         gc.enable()
     assert values() is net
+
+
+def test_a_module_in_two_containers_shows_the_run_that_was_last() -> None:
+    tanh, x = nn.Tanh(), data(2, 3)
+    inner = nn.Sequential(tanh)
+    net = nn.Sequential(tanh, nn.Sequential(nn.MulConstant(2), inner))
+    net.forward(x)
+    assert_close(tanh.output, (2 * x.tanh()).tanh())
+    net = nn.Sequential(inner, nn.MulConstant(2), tanh)
+    net.forward(x)
+    assert_close(tanh.output, (2 * x.tanh()).tanh())
+
+
+class ReadsOutput(nn.Module):
+    """Runs a module inside by `forward`, and takes its result from the field, as Lua code does."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def updateOutput(self, input: torch.Tensor) -> Any:
+        self.inner.forward(input)
+        return self.inner.output * 2
+
+
+class OwnLinear(nn.Linear):
+    """Assigns plain tensors, and has both halves."""
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        self.output = product(input, self)
+        return self.output
+
+    def updateGradInput(self, input: torch.Tensor, gradOutput: torch.Tensor) -> torch.Tensor:
+        return gradOutput @ self.weight.detach()
+
+    def accGradParameters(self, input: Any, gradOutput: Any, scale: float = 1) -> None:
+        self.gradWeight.add_(gradOutput.t() @ input, alpha=scale)
+        self.gradBias.add_(gradOutput.sum(0), alpha=scale)
+
+
+@pytest.mark.parametrize("build", [lambda m: m, nn.Sequential, graph_of])
+@pytest.mark.parametrize(
+    "inner", [nn.Linear, OwnLinear, lambda a, b: nn.Sequential(OwnLinear(a, b))]
+)
+def test_the_output_field_inside_a_run_is_part_of_it(build: Any, inner: Any) -> None:
+    layer, x = inner(3, 2), data(4, 3)
+    net = build(ReadsOutput(layer))
+    for _ in range(2):
+        net.zeroGradParameters()
+        net.forward(x)
+        gradInput = net.backward(x, torch.ones(4, 2))
+        weight, bias = layer.parameters()
+        assert_close(bias.grad, torch.full((2,), 8.0))
+        assert_close(weight.grad, 2 * torch.ones(2, 4) @ x)
+        assert_close(gradInput, 2 * torch.ones(4, 2) @ weight.detach())
+
+
+def test_a_plain_output_field_in_a_call_is_refused() -> None:
+    net = ReadsOutput(OwnLinear(3, 2))
+    with pytest.raises(GraphError, match="use the value that forward"):
+        net(data(4, 3))
+
+
+def test_members_of_a_container_inside_a_run() -> None:
+    class First(nn.Module):
+        def __init__(self, by: str) -> None:
+            super().__init__()
+            self.seq, self.by = nn.Sequential(nn.Linear(3, 3), nn.Tanh()), by
+
+        def updateOutput(self, input: torch.Tensor) -> Any:
+            getattr(self.seq, self.by)(input)
+            return self.seq.get(0).output * 2
+
+    for by in ("forward", "__call__"):
+        net = First(by)
+        for seed in range(2):
+            x = data(2, 3, seed=seed)
+            assert_close(net.forward(x), 2 * product(x, net.seq.get(0)))
+            assert_close(net.seq.get(0).output, product(x, net.seq.get(0)))
+        net.zeroGradParameters()
+        net.backward(x, torch.ones(2, 3))
+        assert_close(net.seq.get(0).gradBias, torch.full((3,), 4.0))
+
+
+def test_gradInput_of_own_methods_is_what_they_return() -> None:
+    class Twice(nn.Identity):
+        def updateGradInput(self, input: Any, gradOutput: torch.Tensor) -> torch.Tensor:
+            return 2 * gradOutput
+
+    layer, x = Twice(), data(2, 3)
+    for net in (layer, nn.Sequential(layer), graph_of(layer)):
+        net.forward(x)
+        net.backward(x, x)
+        assert_close(layer.gradInput, 2 * x)
+    linear = nn.Linear(3, 3)
+    original = linear.updateGradInput
+    linear.updateGradInput = lambda input, grad: original(input, grad) * 0 + 5
+    linear.forward(x)
+    linear.backward(x, x)
+    assert_close(linear.gradInput, torch.full((2, 3), 5.0))
+
+
+def test_a_container_of_ones_own_by_forward() -> None:
+    class Own(nn.Container):
+        def updateOutput(self, input: Any) -> Any:
+            for module in self.members():
+                input = module.forward(input)
+            return input
+
+        def updateGradInput(self, input: Any, gradOutput: Any) -> Any:
+            first, second = self.members()
+            return first.updateGradInput(input, second.updateGradInput(first.output, gradOutput))
+
+        def accGradParameters(self, input: Any, gradOutput: Any, scale: float = 1) -> None:
+            first, second = self.members()
+            second.accGradParameters(first.output, gradOutput, scale)
+            first.accGradParameters(input, second.gradInput, scale)
+
+    linear, x = nn.Linear(3, 3), data(2, 3)
+    for net in (Own(), nn.Sequential(Own()), graph_of(Own())):
+        own = next(m for m in net.modules() if isinstance(m, Own))
+        own.add(linear).add(nn.Tanh())
+        net.zeroGradParameters()
+        assert_close(net.forward(x), product(x, linear).tanh())
+        grad = 1 - product(x, linear).tanh() ** 2
+        assert_close(net.backward(x, torch.ones(2, 3)), grad @ linear.weight.detach())
+        assert_close(linear.gradWeight, grad.t() @ x)

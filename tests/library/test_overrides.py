@@ -545,7 +545,8 @@ def test_hooks_no_grad_pickle_and_layers_in_place() -> None:
     assert_close(twin.backward(x, x), twin.weight * x)
 
 
-def test_two_threads_at_once_are_refused() -> None:
+def test_two_threads_that_wait_for_each_other_are_refused(monkeypatch: Any) -> None:
+    monkeypatch.setattr("pygraph_nn.nn.core.gradient_buffers.PATIENCE", 0.1)
     inside, go_on = threading.Event(), threading.Event()
 
     class Waits(Scale):
@@ -699,3 +700,63 @@ def test_no_layer_of_the_library_counts_as_overridden() -> None:
     layers = [c for c in classes if issubclass(c, (nn.Module, nn.Criterion))]
     assert len(layers) > 100
     assert not [c for c in layers if c._overrides]
+
+
+def test_no_gradient_of_an_input_that_needs_none() -> None:
+    class First(Scale):
+        def updateGradInput(self, input: Any, gradOutput: Any) -> Any:
+            return None
+
+    layer, x = First(3), data(2, 3)
+    for net in (layer, nn.Sequential(layer), graph_of(layer)):
+        layer.zeroGradParameters()
+        net(x).sum().backward()
+        assert_close(layer.weight.grad, x.sum(0))
+        with pytest.raises(GraphError, match="returned None"):
+            net(x.clone().requires_grad_()).sum().backward()
+
+
+def test_functional_transforms_are_refused() -> None:
+    layer, x = Scale(3), data(2, 3)
+    net = nn.Sequential(layer)
+    for transform in (torch.func.grad, torch.func.jacrev):
+        with pytest.raises(GraphError, match=r"torch\.func"):
+            transform(lambda x: net(x).sum())(x)
+    with pytest.raises(GraphError, match=r"torch\.func"):
+        torch.vmap(net)(x[None])
+    weight = {"0.weight": torch.ones(3, requires_grad=True) * 2}
+    y = torch.func.functional_call(net, weight, (x,))
+    with pytest.raises(GraphError, match="replaced between forward and backward"):
+        y.sum().backward()
+
+
+def test_threads_take_turns() -> None:
+    class Sum(nn.Module):
+        def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+            self.sum = input.sum()
+            self.output = input * self.sum
+            return self.output
+
+        def updateGradInput(self, input: torch.Tensor, gradOutput: Any) -> torch.Tensor:
+            self.gradInput = gradOutput * self.sum
+            return self.gradInput
+
+    layer, wrong = Sum(), []
+    net = nn.Sequential(layer)
+    forward = threading.Barrier(2)
+
+    def work(seed: int) -> None:
+        for i in range(20):
+            x = data(2, 3, seed=100 * seed + i).requires_grad_()
+            y = net(x)
+            forward.wait(60)  # both threads have left their fields
+            y.sum().backward()
+            if not torch.equal(x.grad, x.detach().sum().expand(2, 3)):
+                wrong.append(x)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong

@@ -243,3 +243,73 @@ def test_backward_after_an_own_forward() -> None:
     assert_close(layer.forward(x), 3 * F.linear(2 * x, layer.weight, layer.bias).detach())
     assert_close(layer.backward(x, grad), 6 * grad @ layer.weight.detach())
     assert_close(layer.gradWeight, 6 * grad.t() @ x)
+
+
+class Buffers(nn.Module):
+    """Computes in output and gradInput, which Torch7 creates empty."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.target, self.index = torch.ones(3), torch.tensor([1])
+
+    def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
+        self.output.resize_as_(input).copy_(input).mul_(3)
+        return self.output
+
+    def updateGradInput(self, input: torch.Tensor, gradOutput: torch.Tensor) -> torch.Tensor:
+        self.gradInput.resize_as_(gradOutput).copy_(gradOutput).mul_(3)
+        return self.gradInput
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_output_and_gradInput_exist_before_forward(double: bool) -> None:
+    for net in (Buffers(), nn.Sequential(nn.Identity(), Buffers())):
+        x = data(2, 3).double() if double else data(2, 3)
+        net.double() if double else net.float()
+        for _ in range(2):
+            assert_close(net.forward(x), 3 * x)
+            gradInput = net.backward(x, x)
+            assert gradInput.dtype == x.dtype
+            assert_close(gradInput, 3 * x)
+    assert_close(Buffers().updateOutput(data(2, 3)), 3 * data(2, 3))
+
+
+def test_a_gradInput_buffer_of_a_layer_in_two_places() -> None:
+    layer, x = Buffers(), [data(2, 3), data(2, 3, seed=1)]
+    net = nn.MapTable(layer)
+    net.forward(x)
+    assert_close(net.backward(x, [x[1], x[0]]), [3 * x[1], 3 * x[0]])
+
+
+def test_a_criterion_computes_in_gradInput() -> None:
+    class Difference(nn.Criterion):
+        def updateOutput(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            self.output = (input - target).sum()
+            return self.output
+
+        def updateGradInput(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            self.gradInput.resize_as_(input).copy_(input).sub_(target)
+            return self.gradInput
+
+    criterion, x, y = Difference(), data(2, 3), data(2, 3, seed=1)
+    for one in (criterion, copy.deepcopy(criterion), criterion.clearState()):
+        one.forward(x, y)
+        assert_close(one.backward(x, y), x - y)
+        assert_close(one.gradInput, x - y)
+
+
+def test_fields_are_converted_with_the_module() -> None:
+    net = nn.Sequential(Buffers()).double()
+    layer = net.get(0)
+    assert layer.target.dtype == torch.float64
+    assert layer.index.dtype == torch.int64
+
+
+def test_a_forgotten_return_is_named() -> None:
+    class Forgets(nn.Module):
+        def updateOutput(self, input: torch.Tensor) -> None:
+            self.output = input * 2
+
+    for net in (Forgets(), nn.Sequential(Forgets())):
+        with pytest.raises(GraphError, match="updateOutput returned None"):
+            net.forward(data(2))

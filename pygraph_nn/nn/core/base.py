@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ...errors import GraphError, type_name
-from . import assignment, flat_parameters, flat_tensors, overrides, sharing
+from . import assignment, fields, flat_parameters, flat_tensors, overrides, sharing
 from .change_guard import FlatGuard, watch
 from .flat_classes import home_of, set_grad
 
@@ -159,7 +159,22 @@ class Base(torch.nn.Module):
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Implement to(), float(), double(), cuda(); flat parameters stay flat, as in Torch7."""
         with flat_tensors.converting(self):
-            return super()._apply(fn, recurse)
+            super()._apply(fn, recurse)
+        if assignment.of_a_user(type(self)):
+            for name in ("_output", "_gradInput"):
+                self._torch7_field(name)  # a layer without parameters has a type, too
+            fields.convert(self, fn)
+        return self
+
+    def _torch7_field(self, name: str) -> torch.Tensor | None:
+        """Return the first value of output or gradInput: None, or an empty tensor to compute in.
+
+        As in Torch7 it has the type of the parameters. Layers of the library do not compute in it.
+        """
+        if not assignment.of_a_user(type(self)):
+            return None
+        field: torch.Tensor = self.__dict__.setdefault(name, torch.empty(0).type(Base.type(self)))
+        return field
 
     def type(self, dst_type: Any = None) -> Any:
         """Change the type of all parameters, like any PyTorch module.

@@ -34,11 +34,9 @@ class Criterion(Base, root=True):
 
     Attributes:
         output: the last loss, outside autograd; None before it.
-        gradInput: the last result of `backward`; None before it.
     """
 
     output: Nested = None
-    gradInput: Nested = None
 
     def __call__(self, *args: Any) -> Any:
         if len(args) == 2 and not any(isinstance(argument, Node) for argument in args):
@@ -99,11 +97,22 @@ class Criterion(Base, root=True):
         self.gradInput = self.updateGradInput(input, target)
         return self.gradInput
 
+    @property
+    def gradInput(self) -> Nested:
+        """The last result of `backward`; before it None, or in a user's class an empty tensor."""
+        value = self.__dict__.get("_gradInput")
+        return self._torch7_field("_gradInput") if value is None else value
+
+    @gradInput.setter
+    def gradInput(self, value: Nested) -> None:
+        self.__dict__["_gradInput"] = value
+
     def clearState(self) -> Criterion:
         """Forget the last `output` and `gradInput`, in this criterion and those inside."""
         for module in self.modules():
             if isinstance(module, Criterion):
-                module.__dict__.update(output=None, gradInput=None)
+                module.__dict__.pop("_gradInput", None)
+                module.__dict__["output"] = None
             elif isinstance(module, Module):
                 module.clearState()
         return self
@@ -111,7 +120,7 @@ class Criterion(Base, root=True):
     def __getstate__(self) -> dict[str, Any]:
         # The last results belong to this object, not to its copies.
         state = super().__getstate__()
-        return {k: v for k, v in state.items() if k not in ("output", "gradInput")}
+        return {k: v for k, v in state.items() if k not in ("output", "_gradInput")}
 
     def __repr__(self) -> str:
         return f"nn.{type(self).__name__}"

@@ -6,7 +6,7 @@ called several times before autograd comes back needs the fields of each call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -30,6 +30,25 @@ class _Owner(Protocol):
     """A layer or a criterion."""
 
     def modules(self) -> Iterator[torch.nn.Module]: ...
+
+
+def convert(module: torch.nn.Module, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Convert the tensors in the fields of `module` to another type or device, as Torch7 does.
+
+    Those of integers keep their type, and those inside autograd stay as they are.
+    """
+
+    def converted(x: Any) -> Any:
+        if not isinstance(x, torch.Tensor) or x.requires_grad:
+            return x
+        new = function(x)
+        return new if x.is_floating_point() or new.dtype == x.dtype else x
+
+    for name, value in list(module.__dict__.items()):
+        is_field = name not in _NO_FIELDS and not isinstance(value, torch.nn.Module)
+        if is_field and any(isinstance(x, torch.Tensor) for x in nested.leaves(value)):
+            kept = nested.map_leaves(converted, value)
+            module.__dict__[name] = tuple(kept) if isinstance(value, tuple) else kept
 
 
 Fields = list[tuple[torch.nn.Module, dict[str, Any], RecordedPass | None]]

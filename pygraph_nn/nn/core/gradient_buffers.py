@@ -17,8 +17,10 @@ from ...errors import GraphError
 from ...nested import Nested
 from .flat_classes import set_grad
 
-_reserved_by: dict[int, int] = {}  # the thread that uses the gradient of a parameter, by its id
-_reserving = threading.Lock()
+# The thread that uses a layer's fields or a parameter's gradient, by the id of the object.
+_reserved_by: dict[int, int] = {}
+_reserving = threading.Condition()
+PATIENCE = 10.0  # seconds that a thread waits for another one
 
 
 @contextlib.contextmanager
@@ -30,23 +32,34 @@ def zero_gradients(parameters: Sequence[torch.nn.Parameter]) -> Iterator[list[to
     gradient that autograd accumulates afterwards.
 
     Raises:
-        GraphError: another thread is in a block with one of the parameters.
+        GraphError: another thread is in a block with one of the parameters, for too long.
     """
-    with _reserved(parameters), _zeroed(parameters) as gradients:
+    with reserved(parameters), _zeroed(parameters) as gradients:
         yield gradients
 
 
 @contextlib.contextmanager
-def _reserved(parameters: Sequence[torch.nn.Parameter]) -> Iterator[None]:
-    """Keep other threads from the gradients of `parameters` inside the block."""
+def reserved(objects: Iterable[object]) -> Iterator[None]:
+    """Keep other threads from the fields of layers, or the gradients of parameters, in the block.
+
+    A thread waits for another one that is in a block with one of the objects.
+
+    Raises:
+        GraphError: it waited too long. Perhaps each of the two waits for the other.
+    """
+    objects = list(objects)
     thread = threading.get_ident()
+
+    def free() -> bool:
+        return all(_reserved_by.get(id(x), thread) == thread for x in objects)
+
     with _reserving:
-        if any(_reserved_by.get(id(p), thread) != thread for p in parameters):
+        if not _reserving.wait_for(free, PATIENCE):
             raise GraphError(
-                "two threads run backward through one layer with gradient methods of its own, "
-                "which add to the same gradients. Give each thread a clone()"
+                "two threads run one layer with gradient methods of its own at the same time. They "
+                "would use the same fields and gradients. Give each thread a clone()"
             )
-        new = [id(p) for p in parameters if id(p) not in _reserved_by]
+        new = [id(x) for x in objects if id(x) not in _reserved_by]
         _reserved_by.update(dict.fromkeys(new, thread))
     try:
         yield
@@ -54,6 +67,7 @@ def _reserved(parameters: Sequence[torch.nn.Parameter]) -> Iterator[None]:
         with _reserving:
             for key in new:
                 del _reserved_by[key]
+            _reserving.notify_all()
 
 
 @contextlib.contextmanager

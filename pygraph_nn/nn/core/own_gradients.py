@@ -20,7 +20,7 @@ from ... import nested
 from ...errors import GraphError, type_name
 from ...nested import Nested
 from .fields import copies, fields_of, set_fields, set_unchanged_fields, unaliased
-from .gradient_buffers import zero_gradients
+from .gradient_buffers import reserved, zero_gradients
 from .recording import RecordedPass, Records, Request, current_pass, detached, has_gradient
 
 
@@ -62,24 +62,34 @@ def run(layer: _Layer, input: Nested, apart: bool) -> Nested:
     Its backward calls the layer's own `backward`, or with `apart` `updateGradInput` and
     `accGradParameters`, as a gModule does.
     """
-    keep_fields_of_last_call(layer)
-    if not torch.is_grad_enabled():
-        layer._records.forget()
-        return unaliased(layer, input, layer.updateOutput(input))
-    call = _Call(layer, input, apart)
-    tensors = [x for x in nested.leaves(input) if has_gradient(x)]
-    return call.rebuild(_OwnGradients.apply(call, *tensors, *call.trained))
+    with reserved([layer]):
+        keep_fields_of_calls(layer)
+        if not torch.is_grad_enabled():
+            layer._records.forget()
+            return unaliased(layer, input, layer.updateOutput(input))
+        call = _Call(layer, input, apart)
+        tensors = [x for x in nested.leaves(input) if has_gradient(x)]
+        try:
+            return call.rebuild(_OwnGradients.apply(call, *tensors, *call.trained))
+        except RuntimeError as error:
+            if "functorch" not in str(error):
+                raise
+            raise GraphError(
+                f"{layer.place()}: torch.func (grad, vmap, jvp and others) cannot follow gradient "
+                "methods of one's own; use backward or torch.autograd.grad"
+            ) from error
 
 
-def keep_fields_of_last_call(layer: _Layer) -> None:
-    """Copy what the last call left in `layer`, if its backward may come: the next may overwrite it.
+def keep_fields_of_calls(layer: _Layer) -> None:
+    """Copy what the last calls left in `layer`, if their backward may come: the next overwrites it.
 
-    In Torch7's style a layer computes in place in tensors that it keeps.
+    In Torch7's style a layer computes in place in tensors that it keeps. Each thread has a last
+    call.
     """
-    last = layer._records.last()
-    call = None if last is None or last.call is None else last.call()
-    if call is not None:
-        call.fields = copies(call.fields)
+    for last in layer._records.all():
+        call = None if last.call is None else last.call()
+        if call is not None:
+            call.fields = copies(call.fields)
 
 
 class _OwnGradients(torch.autograd.Function):
@@ -95,7 +105,7 @@ class _OwnGradients(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        return (None, *ctx.call.backward(grads))
+        return (None, *ctx.call.backward(grads, ctx.needs_input_grad[1:]))
 
 
 class _Call:
@@ -135,14 +145,26 @@ class _Call:
     def _versions(self) -> list[int]:
         return [x._version for x in nested.leaves(self.input) if isinstance(x, torch.Tensor)]
 
-    def backward(self, grads: Sequence[torch.Tensor]) -> list[torch.Tensor | None]:
-        """Return the gradients of the input's tensors, and of the parameters."""
+    def backward(
+        self, grads: Sequence[torch.Tensor], needed: Sequence[bool]
+    ) -> list[torch.Tensor | None]:
+        """Return the gradients of the input's tensors, and of the parameters.
+
+        `needed` says which of them autograd asks for.
+        """
         if self._versions() != self.versions:
             raise GraphError(
                 f"{self.layer.place()}: its input was overwritten between forward and backward, "
                 "by a layer that works in place. Let that layer work on a copy"
             )
-        frozen = [p for p in self.layer.parameters() if p not in self.trained]
+        present = dict.fromkeys(self.layer.parameters())
+        if not self.trained.keys() <= present.keys():
+            raise GraphError(
+                f"{self.layer.place()}: a parameter was replaced between forward and backward, "
+                "which a layer with gradient methods of its own cannot follow (as by "
+                "torch.func.functional_call)"
+            )
+        frozen = [p for p in present if p not in self.trained]
         parameters = [*self.trained, *frozen]
         following = iter(grads)
         # A copy: autograd may use the same tensor elsewhere, and a method may work in place.
@@ -150,13 +172,19 @@ class _Call:
             lambda tensor: next(following).clone() if tensor else 0, self.output
         )
         with (
+            reserved([self.layer]),
             self._fields_restored(),
             zero_gradients(parameters) as gradients,
             own_backward(),
         ):
-            gradInput = self._gradients(gradOutput)
+            # A copy, if it is a buffer of the layer, which its next backward would overwrite.
+            gradInput = unaliased(self.layer, None, self._gradients(gradOutput))
             place = f"{self.layer.place()}: updateGradInput"
-            inputs = of_input(self.input, gradInput, place)
+            count = len([x for x in nested.leaves(self.input) if has_gradient(x)])
+            if gradInput is None and not any(needed[:count]):
+                inputs: list[torch.Tensor | None] = [None] * count
+            else:
+                inputs = of_input(self.input, gradInput, place)
         pairs = zip(parameters, gradients, strict=True)
         return [*inputs, *(gradient for p, gradient in pairs if p in self.trained)]
 
@@ -168,7 +196,8 @@ class _Call:
         if to_input and to_parameters:
             self.last = None
             if "backward" in layer._overrides and not self.apart:
-                return layer.backward(input, gradOutput, 1.0)
+                self.recorded.grad_input = layer.backward(input, gradOutput, 1.0)
+                return self.recorded.grad_input
             return layer.backward_by_halves(input, gradOutput, 1.0)
         if to_input:
             gradInput = layer.updateGradInput(input, gradOutput)
@@ -186,8 +215,7 @@ class _Call:
     def _fields_restored(self) -> Iterator[None]:
         """Restore what this call left in the layer, unless it is the layer's last call."""
         records = self.layer._records
-        present = records.last()
-        if present is self.recorded:
+        if max(records.all(), key=lambda r: r.number, default=None) is self.recorded:
             yield
             return
         now = fields_of(self.layer)

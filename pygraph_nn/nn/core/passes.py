@@ -63,43 +63,52 @@ class Passes(Results):
     def _forward(self, input: Nested) -> Nested:
         if torch.compiler.is_compiling():
             return self._compute(input, apart=False)
-        if _calls.module is self:
+        if _calls.module is self:  # torch.nn.Module.__call__ runs module(input)
             _calls.module = None
             return self._compute(input, _calls.apart)
-        if recording.is_recording():
+        if recording.is_recording():  # inside another module's forward
             return self._forward_inside(input)
-        if not all_plain(input):
+        if not all_plain(input):  # part of autograd already, like module(input)
             return self._compute(input, apart=False)
-        if not own_gradients.running() and recording.inside_a_call():
+        if not own_gradients.running() and recording.inside_a_call():  # inside module(input)
             return self._forward_inside(input)
+        return self._forward_on_its_own(input)
+
+    def _forward_on_its_own(self, input: Nested) -> Nested:
+        """Return the detached output and record the pass: Torch7's forward."""
         if self._guard is not None:
             self._guard.follow()
         if not self._plain:
-            own_gradients.keep_fields_of_last_call(self)
+            own_gradients.keep_fields_of_calls(self)
         # Before the new pass, so that only one of them occupies memory.
         self._records.forget()
         if not torch.is_grad_enabled() and not own_gradients.running():
-            return self._without_gradients(input, self.updateOutput(input))
+            return self._without_gradients(input, self.updateOutput)
         recorded = self.record(input)
         self._keep(recorded)
         return recorded.detached_output()
 
     def _forward_inside(self, input: Nested) -> Nested:
         """Return the output as part of another module's run, and record this part too."""
-        output = self._compute(input, apart=False)
         if not torch.is_grad_enabled():
-            return self._without_gradients(input, output)
-        if not GRADIENTS.isdisjoint(self._overrides):
-            return output  # the call has recorded itself
-        self._keep(recording.RecordedPass(input, output, inside=True))
+            return self._without_gradients(input, lambda x: self._compute(x, apart=False))
+        recorded, outer = recording.RecordedPass(input, None, inside=True), recording.current_pass()
+        if outer is not None:
+            recorded.values = outer.values
+        recorded.output = self._compute(input, apart=False)
+        if outer is not None:
+            outer.outputs[id(self)] = recorded.output
+        if GRADIENTS.isdisjoint(self._overrides):  # else the call has recorded itself
+            self._keep(recorded)
         # A copy, so that nothing computed in place in the output changes the record.
-        return nested.clone(output)
+        return nested.clone(recorded.output)
 
-    def _without_gradients(self, input: Nested, output: Nested) -> Nested:
-        recorded = recording.RecordedPass(input, output)
+    def _without_gradients(self, input: Nested, compute: Callable[[Nested], Nested]) -> Nested:
+        recorded = recording.RecordedPass(input, None)
         recorded.gradients = False
+        recorded.output = compute(input)
         self._keep(recorded)
-        return output
+        return recorded.output
 
     def _compute(self, input: Nested, apart: bool) -> Nested:
         """Return the output by `updateOutput`, with the module's own gradients if it has any.
@@ -130,8 +139,12 @@ class Passes(Results):
     def record(self, input: Nested) -> recording.RecordedPass:
         """Run `updateOutput` on `input` and return the record of the pass."""
         if self._plain or self._leaves_gradients_to_autograd():
-            return recording.record(self.updateOutput, input)
-        return recording.record_alone(self.updateOutput, input)
+            recorded = recording.record(self, self.updateOutput, input)
+        else:
+            recorded = recording.record_alone(self.updateOutput, input)
+        if recorded.output is None:
+            raise GraphError(f"{self.place()}: updateOutput returned None; return the output")
+        return recorded
 
     def _leaves_gradients_to_autograd(self) -> bool:
         """Return whether autograd computes the gradient of the input or of a parameter."""
@@ -173,7 +186,11 @@ class Passes(Results):
             # One that calls inner.backward has done the work of accGradParameters.
             if "accGradParameters" in self._overrides or not accumulated:
                 self.accGradParameters(input, gradOutput, scale)
-        return nested.map_leaves(recording.detached, gradInput)
+        gradInput = nested.map_leaves(recording.detached, gradInput)
+        recorded = self._records.last()
+        if recorded is not None:
+            recorded.grad_input = gradInput
+        return gradInput
 
     def updateGradInput(self, input: Nested, gradOutput: Nested) -> Nested:
         """Return the gradient of `input` alone.
@@ -248,7 +265,7 @@ class Passes(Results):
             GraphError: the module draws random numbers, which would differ.
         """
         with repeat.repeated(self, self.place):
-            recorded = recording.record(compute, input)
+            recorded = recording.record(self, compute, input)
         self._keep(recorded)
         return recorded
 

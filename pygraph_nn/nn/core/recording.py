@@ -43,6 +43,7 @@ class RecordedPass:
         request: what the running backward pass asks for, for the layers inside.
         values: what each container that ran has kept of its members, by the container's id; see
             `Module.member_outputs`.
+        outputs: the outputs of the modules whose `forward` ran inside, by their id.
         number: passes count up, so the larger one is the later.
         grad_output: the gradOutput of the last backward pass, not a copy; None before one.
         grad_input: its result; None before one.
@@ -57,6 +58,7 @@ class RecordedPass:
         self.call: Callable[[], Any] | None = None
         self.request = Request()
         self.values: dict[int, Sequence[Nested]] = {}
+        self.outputs: dict[int, Nested] = {}
         self.number = next(_numbers)
         self.grad_output: Nested = None
         self.grad_input: Nested = None
@@ -68,6 +70,7 @@ class RecordedPass:
 
 class _Recording(threading.local):
     recorded: RecordedPass | None = None
+    module: torch.nn.Module | None = None  # whose pass it is
 
 
 def keep_values(container: torch.nn.Module, values: Sequence[Nested]) -> None:
@@ -82,6 +85,11 @@ _recording = _Recording()
 def current_pass() -> RecordedPass | None:
     """Return the pass that this thread is recording."""
     return _recording.recorded
+
+
+def current_module() -> torch.nn.Module | None:
+    """Return the module whose pass this thread is recording."""
+    return _recording.module
 
 
 def is_recording() -> bool:
@@ -116,6 +124,10 @@ class Records:
         """Drop the passes of all threads."""
         self._by_thread.clear()
 
+    def all(self) -> list[RecordedPass]:
+        """Return the last pass of each thread."""
+        return list(self._by_thread.values())
+
     def last(self) -> RecordedPass | None:
         """Return this thread's last pass, or, if only one other thread has one, that pass."""
         recorded = self._by_thread.get(threading.get_ident())
@@ -124,16 +136,18 @@ class Records:
         return recorded
 
 
-def record(compute: Callable[[Nested], Nested], input: Nested) -> RecordedPass:
-    """Run ``compute(input)`` as part of autograd and return the record for `run_backward`."""
-    before = _recording.recorded
+def record(
+    module: torch.nn.Module, compute: Callable[[Nested], Nested], input: Nested
+) -> RecordedPass:
+    """Run ``compute(input)`` of `module` as part of autograd; return the record of the pass."""
+    before = _recording.recorded, _recording.module
     try:
         with torch.enable_grad():
             recorded = RecordedPass(nested.map_leaves(cut_off, input), None)
-            _recording.recorded = recorded
+            _recording.recorded, _recording.module = recorded, module
             recorded.output = compute(recorded.input)
     finally:
-        _recording.recorded = before
+        _recording.recorded, _recording.module = before
     return recorded
 
 
@@ -146,8 +160,8 @@ def record_alone(compute: Callable[[Nested], Nested], input: Nested) -> Recorded
     _recording.recorded = None
     try:
         with torch.enable_grad():
-            plain = nested.map_leaves(detached, input)
-            recorded = RecordedPass(plain, nested.map_leaves(detached, compute(plain)))
+            recorded = RecordedPass(nested.map_leaves(detached, input), None)
+            recorded.output = nested.map_leaves(detached, compute(recorded.input))
     finally:
         _recording.recorded = before
     recorded.linked = False

@@ -15,6 +15,7 @@ from . import recording
 from .base import Base
 
 _ASSIGNED = {"_output", "_gradInput"}  # what a user's methods assigned to Torch7's fields
+_EMPTY = torch.empty(0)
 # The modules whose forward was called, by id.
 _recorders: weakref.WeakValueDictionary[int, Results] = weakref.WeakValueDictionary()
 
@@ -43,39 +44,79 @@ class Results(Base):
     def output(self) -> Nested:
         """The output of the last `forward`, of this module or of a container that ran it.
 
-        It is outside autograd; None before any `forward`. If `updateOutput` assigned it, it is the
-        assigned value.
+        It is outside autograd, except inside the run that computes it. If `updateOutput` assigned
+        it, it is the assigned value. Before any `forward` it is None, or in a class of the user's
+        an empty tensor, as in Torch7.
 
         Raises:
             GraphError: the last `forward` of a container ran this module and did not keep the value
                 (under `torch.no_grad`, or inside a module that is no container).
         """
-        if "_output" in self.__dict__:
-            inside = recording.is_recording() or recording.inside_a_call()
-            assigned: Nested = self.__dict__["_output"]
-            return assigned if inside else nested.map_leaves(_outside, assigned)
-        recorded, top = self._last_run()
-        if recorded is None:
-            return None
-        if top is self:
-            return recorded.detached_output()
-        return nested.map_leaves(recording.detached, self._value_in(recorded, top))
+        if recording.is_recording() or recording.inside_a_call():
+            return self._output_inside()
+        return nested.map_leaves(_outside, self._last_output())
 
     @output.setter
     def output(self, value: Nested) -> None:
         self.__dict__["_output"] = value
 
+    def _output_inside(self) -> Nested:
+        """Return the output as a part of the run that this thread is in.
+
+        Raises:
+            GraphError: the layer computes its own gradients, so that what it assigned is outside
+                autograd, and the run does not keep its output.
+        """
+        running, top = recording.current_pass(), recording.current_module()
+        assigned = not _is_empty(self.__dict__.get("_output", _EMPTY))
+        if top is not self and not (self._plain and assigned):
+            if running is not None and top is not None:
+                if id(self) in running.outputs:
+                    return running.outputs[id(self)]
+                kept = self._kept_in(running, top)
+                if kept:
+                    return kept[0]
+            last = self._records.last()
+            older = running is not None and last is not None and last.number < running.number
+            if torch.is_grad_enabled() and last and last.call is not None and not older:
+                raise GraphError(
+                    f"{self.place()}.output, inside the run of another module: use the value that "
+                    "forward(input) returned, which is part of autograd"
+                )
+        return self._last_output()
+
+    def _last_output(self) -> Nested:
+        assigned: Nested = self.__dict__.get("_output", _EMPTY)
+        if not _is_empty(assigned):
+            return assigned
+        recorded, top = self._last_run()
+        if recorded is None:
+            return self._torch7_field("_output")
+        if top is self:
+            return recorded.output if recorded.inside else recorded.detached_output()
+        kept = self._kept_in(recorded, top)
+        if not kept:
+            raise self._not_kept(top)
+        return nested.map_leaves(recording.detached, kept[0])
+
     @property
     def gradInput(self) -> Nested:
-        """The result of the last backward pass, or what `updateGradInput` assigned; None before.
+        """The result of the last backward pass, or what `updateGradInput` assigned.
+
+        Before that it is None, or in a class of the user's an empty tensor.
 
         Raises:
             GraphError: a container ran this module since.
         """
-        if "_gradInput" in self.__dict__:
-            return self.__dict__["_gradInput"]
-        recorded = self.own_last_pass()
-        return None if recorded is None else recorded.grad_input
+        assigned: Nested = self.__dict__.get("_gradInput", _EMPTY)
+        if not _is_empty(assigned):
+            return assigned
+        recorded, top = self._last_run()
+        if recorded is not None and top is not self and self._plain:
+            raise self._not_kept(top)
+        if recorded is None or top is not self or recorded.grad_input is None:
+            return self._torch7_field("_gradInput")
+        return recorded.grad_input
 
     @gradInput.setter
     def gradInput(self, value: Nested) -> None:
@@ -100,25 +141,36 @@ class Results(Base):
             recorded = None if top is None else top._records.last()
             if top is None or recorded is None or (last and recorded.number < last.number):
                 continue
-            if any(inner is self for inner in top.modules()):
+            if _holds(top, self):
                 last, owner = recorded, top
         return last, owner
 
-    def _value_in(self, recorded: recording.RecordedPass, top: Results) -> Nested:
-        """Return the output of this module in a pass of `top`."""
-        for container in top.modules():
-            values = recorded.values.get(id(container))
-            if values is not None and isinstance(container, Results):
-                for member, value in container.member_outputs(values):
-                    if member is self:
-                        return value
-        raise self._not_kept(top)
+    def _kept_in(
+        self, recorded: recording.RecordedPass, container: torch.nn.Module
+    ) -> tuple[Nested, ...]:
+        """Return the last output of this module in a run of `container`; nothing if it is unknown.
+
+        A module may have several places. The last one in order of the members is the one that ran
+        last.
+        """
+        values = recorded.values.get(id(container))
+        if values is None or not isinstance(container, Results):
+            inside = [member for member in container.children() if _holds(member, self)]
+            if len(inside) != 1 or inside[0] is self:
+                return ()
+            return self._kept_in(recorded, inside[0])
+        for member, value in container.member_outputs(values):
+            if member is self:
+                return (value,)
+            if member is not None and _holds(member, self):
+                return self._kept_in(recorded, member)
+        return ()
 
     def _not_kept(self, top: Results) -> GraphError:
         return GraphError(
             f"{self.place()}: the last forward of {top.place()} ran this module, or could have, "
             "and did not keep this value. pygraph_nn.trace(g, input, gradOutput) shows all values "
-            "in a gModule; or call forward and backward of this module itself"
+            "in a gModule; or call forward, not updateOutput, and backward of this module itself"
         )
 
     def member_outputs(
@@ -151,9 +203,17 @@ class Results(Base):
         return state
 
 
+def _holds(container: torch.nn.Module, module: torch.nn.Module) -> bool:
+    return any(inner is module for inner in container.modules())
+
+
 def _outside(x: Nested) -> Nested:
     """Return `x` outside autograd; the tensor itself if it is already."""
     return x.detach() if isinstance(x, torch.Tensor) and x.requires_grad else x
+
+
+def _is_empty(x: Nested) -> bool:
+    return isinstance(x, torch.Tensor) and x.numel() == 0
 
 
 def _emptied(x: Nested) -> Nested:
