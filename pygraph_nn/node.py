@@ -52,7 +52,6 @@ class Node:
     a module passes its input on, like the parts of a `split`.
 
     Attributes:
-        module: the module that runs at the node, or None.
         inputs: the nodes whose values it takes, in order.
         successors: the nodes declared to take its value (nngraph's reverseMap).
         annotations: name, description and graphAttributes, see `annotate`.
@@ -76,7 +75,7 @@ class Node:
         selectindex: int | None = None,
         is_only_element: bool = False,
     ) -> None:
-        self.module = module
+        self._module = module
         self.inputs: list[Node] = []
         self.successors: list[Node] = []
         self.annotations: dict[str, Any] = {}
@@ -85,6 +84,25 @@ class Node:
         self.is_only_element = is_only_element  # split(1); a gModule gives it its nn.JustElement
         self.group = _groups.names
         self.declared_at = caller_location()
+
+    @property
+    def module(self) -> torch.nn.Module | None:
+        """The module that runs at the node, or None."""
+        return self._module
+
+    @module.setter
+    def module(self, module: torch.nn.Module | None) -> None:
+        if self.in_graph and module is not self._module:
+            raise GraphError(
+                f"node.module of {self!r} was set at {caller_location()}, after a gModule was "
+                "built over the node, which has its own list of modules. Replace modules by "
+                "graph.replace(lambda m: new if m is old else m)"
+            )
+        self._module = module
+
+    def show(self, module: torch.nn.Module) -> None:
+        """Show `module`, which `gModule.replace` has put in the place of the node's own."""
+        self._module = module
 
     @property
     def data(self) -> Node:

@@ -241,10 +241,6 @@ def loaded_by_assignment(network: Any) -> None:
     network.load_state_dict(values, assign=True)
 
 
-def module_of_a_node(network: Any) -> None:
-    network.forwardnodes[6].module = nn.Tanh()
-
-
 @engines
 @pytest.mark.parametrize(
     ("change", "facts"),
@@ -252,7 +248,6 @@ def module_of_a_node(network: Any) -> None:
         (new_parameter, ["h2y.bias", "a new FlatSGD or model"]),
         (new_layer, ["weight", "a new FlatSGD or model"]),
         (loaded_by_assignment, ["embedding.weight", "a new FlatSGD or model"]),
-        (module_of_a_node, ["node.module", "replace"]),
     ],
 )
 def test_what_would_have_no_effect_is_refused(

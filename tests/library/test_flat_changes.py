@@ -270,17 +270,6 @@ def test_members_of_a_container_that_cannot_run() -> None:
     assert flat.numel() == 24 + 16
 
 
-def test_the_module_of_a_node() -> None:
-    net, x = graph(), torch.randn(2, 3)
-    net.getParameters()
-    node = next(n for n in net.forwardnodes if n.name == "second")
-    before, node.module = node.module, nn.Tanh()
-    with pytest.raises(GraphError, match=r"node.module of .*second.*graph.replace"):
-        net.forward(x)
-    node.module = before
-    net.forward(x)
-
-
 def test_modules_without_parameters_may_change() -> None:
     net, x = graph(), torch.randn(2, 3)
     flat, _ = net.getParameters()

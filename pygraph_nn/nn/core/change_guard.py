@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ...errors import GraphError, type_name
+from ...errors import GraphError
 from .flat_classes import home_of
 
 
@@ -25,52 +25,30 @@ class ChangeGuard:
     def _note(self) -> None:
         self._filled: list[tuple[dict[str, Any], tuple[Any, ...]]] = []
         self._empty: list[dict[str, Any]] = []
-        self._nodes: list[tuple[Any, list[Any], list[Any]]] = []
         for module in self.network.modules():
             for contents in (module._parameters, module._modules):
                 if contents:
                     self._filled.append((contents, tuple(contents.values())))
                 else:
                     self._empty.append(contents)
-            nodes = getattr(module, "forwardnodes", None)  # of a gModule
-            if nodes is not None:
-                self._nodes.append((module, nodes, [node.module for node in nodes]))
 
     def __reduce__(self) -> Any:
         return type(self), (self.network,)
 
     def changed(self) -> bool:
-        """Return whether the network has changed since the last call.
-
-        Raises:
-            GraphError: ``node.module`` of a graph was set, which has no effect on the graph.
-        """
+        """Return whether the network has changed since the last call."""
         if self._is_same():
             return False
         self._note()
         return True
 
     def _is_same(self) -> bool:
-        for graph, nodes, modules in self._nodes:
-            if not all(map(is_, [node.module for node in nodes], modules)):
-                _check_nodes(graph, nodes, modules)
         if any(self._empty):
             return False
         for contents, values in self._filled:
             if len(contents) != len(values) or not all(map(is_, contents.values(), values)):
                 return False
         return True
-
-
-def _check_nodes(graph: Any, nodes: list[Any], before: list[Any]) -> None:
-    """Raise `GraphError` for a node that shows another module than runs there."""
-    for node, running, module in zip(nodes, graph.node_modules, before, strict=True):
-        if node.module is not module and node.module is not running:
-            raise GraphError(
-                f"{graph.place()}: node.module of {node!r} was set after the graph was built, "
-                f"which still runs {type_name(running)}. Replace modules by "
-                "graph.replace(lambda m: new if m is old else m)"
-            )
 
 
 class FlatGuard(ChangeGuard):
