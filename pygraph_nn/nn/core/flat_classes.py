@@ -126,7 +126,13 @@ class FlatTensor(torch.Tensor):
 
     @staticmethod
     def of(tensor: Tensor) -> FlatTensor:
-        """Return `tensor`, outside autograd, as a flat tensor without a home."""
+        """Return `tensor`, outside autograd, as a flat tensor without a home.
+
+        A tensor of another class, such as PyTorch's FakeTensor, keeps its class: an assignment to
+        its ``.data`` or ``.grad`` is then not intercepted.
+        """
+        if type(tensor) not in (torch.Tensor, torch.nn.Parameter, FlatTensor):
+            return tensor.detach()  # type: ignore[return-value]
         flat: FlatTensor = torch.Tensor._make_subclass(FlatTensor, tensor)
         return flat
 
