@@ -73,13 +73,13 @@ class _Recording(threading.local):
     module: torch.nn.Module | None = None  # whose pass it is
 
 
+_recording = _Recording()
+
+
 def keep_values(container: torch.nn.Module, values: Sequence[Nested]) -> None:
     """Keep `values` of the members of `container` in the pass being recorded, if there is one."""
     if _recording.recorded is not None:
         _recording.recorded.values[id(container)] = values
-
-
-_recording = _Recording()
 
 
 def current_pass() -> RecordedPass | None:
