@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import ItemsView, Iterable, ValuesView
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import torch
@@ -70,8 +70,8 @@ class _BuffersOfCopy(dict[str, Any]):
         if name not in self._scratch:
             self._shared[name] = buffer
 
-    def items(self) -> ItemsView[str, Any]:
+    def items(self) -> Any:
         return {name: self[name] for name in self}.items()
 
-    def values(self) -> ValuesView[Any]:
+    def values(self) -> Any:
         return {name: self[name] for name in self}.values()

@@ -11,7 +11,6 @@ import torch
 from ...errors import GraphError, type_name
 from .flat_classes import home_of
 
-
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
 _NO_ATTRIBUTES = frozenset(torch.nn.Module().__dict__) - {"training"} | {
