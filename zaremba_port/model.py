@@ -149,7 +149,8 @@ def create_network(
 ) -> nngraph.gModule:
     """Create the network for one time step; draw its parameters from Torch7's generator.
 
-    Parameters that a cell freezes, ``requires_grad_(False)``, keep the values that it gave them.
+    The draws replace the initial values that a cell gives its parameters. Those that it freezes,
+    ``requires_grad_(False)``, keep their values.
 
     Its inputs are x and y, the ids of the words and of the words after them, (batch,); and prev_s,
     the state, a table of (batch, rnn_size): c and h of the first layer, of the second, and so on.
