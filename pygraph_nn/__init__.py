@@ -28,6 +28,7 @@ from .graph import (
     share_buffers,
 )
 from .nn.core import (
+    AttributeGuard,
     FlatGuard,
     blocked_norm,
     function,
@@ -57,6 +58,7 @@ from .recurrent import (
 from .torch7_random import Generator, initialSeed, manualSeed
 
 __all__ = [
+    "AttributeGuard",
     "Box",
     "Captured",
     "FlatGuard",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -80,7 +81,8 @@ def import_cell(name: str) -> Cell:
         value: Any = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # in the user's module, anything may go wrong
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UserError(f"cell {name}: {module_name} cannot be imported ({reason})") from error
+        problem = f"{module_name} cannot be imported ({reason})"
+        raise UserError(f"cell {name}: {problem}{_file_hint(module_name, path)}") from error
     for part in path.split("."):
         if not hasattr(value, part):
             hint = did_you_mean(part, (n for n in dir(value) if not n.startswith("_")))
@@ -89,6 +91,20 @@ def import_cell(name: str) -> Cell:
     if not callable(value):
         raise UserError(f"cell {name}: {path} is no function, but of type {type(value).__name__}")
     return value
+
+
+def _file_hint(module_name: str, path: str) -> str:
+    """Return a hint for a file that is named instead of a module.
+
+    >>> _file_hint("./my/cells.py", "elman")
+    '; to import a file, write my.cells:elman'
+    """
+    parts = [part for part in re.split(r"[/\\]", module_name.removesuffix(".py")) if part != "."]
+    module = ".".join(parts)
+    is_module = all(map(str.isidentifier, module.split(".")))
+    if module == module_name or not is_module:
+        return ""
+    return f"; to import a file, write {module}:{path}"
 
 
 def state_names(cell: Cell) -> list[str]:

@@ -123,12 +123,20 @@ def cell_of(settings: Settings, cell: Cell | str | None = None) -> Cell:
     return CELLS[cell]
 
 
-def cell_graph(settings: Settings, cell: Cell | str | None = None) -> nngraph.gModule:
-    """Return the graph of one use of the cell, from x and the previous state to the next state."""
+def cell_graph(
+    settings: Settings, cell: Cell | str | None = None, *, layer: int = 0
+) -> nngraph.gModule:
+    """Return the graph of one use of the cell, from x and the previous state to the next state.
+
+    `layer` counts from 0; the first one may have inputs of another size.
+    """
     cell = cell_of(settings, cell)
     state = state_names(cell)
     inputs = [nn.Identity()().annotate(name=name) for name in ["x", *map("prev_{}".format, state)]]
-    sizes = {"input_size": settings.input_size, "rnn_size": settings.rnn_size}
+    sizes = {
+        "input_size": settings.rnn_size if layer else settings.input_size,
+        "rnn_size": settings.rnn_size,
+    }
     with _default_dtype(getattr(torch, settings.dtype)), _naming(cell):
         outputs = checked_state(cell, cell(*inputs, **sizes), nngraph.Node)
         for name, node in zip(state, outputs, strict=True):
@@ -140,6 +148,9 @@ def create_network(
     settings: Settings, *, predictions: bool = False, cell: Cell | str | None = None
 ) -> nngraph.gModule:
     """Create the network for one time step; draw its parameters from Torch7's generator.
+
+    The draws replace the initial values that a cell gives its parameters. Those that it freezes,
+    ``requires_grad_(False)``, keep their values.
 
     Its inputs are x and y, the ids of the words and of the words after them, (batch,); and prev_s,
     the state, a table of (batch, rnn_size): c and h of the first layer, of the second, and so on.
@@ -180,7 +191,10 @@ def create_network(
         outputs = [err, nngraph.nest(next_s).annotate(name="next_s")]
         module = nngraph.gModule([x, y, prev_s], [*outputs, pred] if predictions else outputs)
         parameters, _ = module.getParameters()
+        frozen = [(p, p.detach().clone()) for p in module.parameters() if not p.requires_grad]
         torch7_random.uniform_(parameters, -settings.init_weight, settings.init_weight)
+        for parameter, value in frozen:
+            parameter.data.copy_(value)
     return module
 
 

@@ -20,7 +20,8 @@ from .language_model import LanguageModel
 class Model(LanguageModel):
     """The network unrolled over `seq_length` steps by clones, which run one after the other.
 
-    When modules or parameters of the network were replaced, the next step unrolls it anew.
+    When modules or parameters of the network were replaced, or attributes of a module were set, the
+    next step unrolls it anew.
 
     Attributes:
         ds: the gradient of the objective with respect to the state, a table of (batch, rnn_size).
@@ -36,11 +37,31 @@ class Model(LanguageModel):
         steps, batch = settings.seq_length, settings.batch_size
         self.s = [self.zero_state(batch) for _ in range(steps + 1)]
         self.ds = self.zero_state(batch)
-        self.rnns = nngraph.clone_many_times(core_network, steps)
         self._guard = nngraph.FlatGuard(core_network)
-        nngraph.share_buffers(core_network, self.rnns)
+        self._unroll(steps)
         self._derr = self.paramx.new_ones(1)
         self.dpred: torch.Tensor | None = None
+
+    def _unroll(self, steps: int) -> None:
+        self.rnns = nngraph.clone_many_times(self.core_network, steps)
+        nngraph.share_buffers(self.core_network, self.rnns)
+        self._attributes = nngraph.AttributeGuard(self.core_network)
+
+    def _follow(self) -> None:
+        if self._guard.follow() or self._attributes.changed():
+            self._unroll(len(self.rnns))
+
+    def disable_dropout(self) -> None:
+        """Switch the network and all clones; see `LanguageModel.disable_dropout`."""
+        self._follow()
+        super().disable_dropout()
+        self._attributes.note()
+
+    def enable_dropout(self) -> None:
+        """Switch the network and all clones; see `LanguageModel.enable_dropout`."""
+        self._follow()
+        super().enable_dropout()
+        self._attributes.note()
 
     def reset_ds(self) -> None:
         """Set the gradient of the state to zeros."""
@@ -49,8 +70,7 @@ class Model(LanguageModel):
 
     def forward(self, words: torch.Tensor) -> None:
         """Run one clone after the other; see `LanguageModel.forward`."""
-        if self._guard.follow():
-            self.rnns = nngraph.clone_many_times(self.core_network, len(self.rnns))
+        self._follow()
         for i, rnn in enumerate(self.rnns):
             x, y = words[i], words[i + 1]  # (batch,)
             self.err[i], self.s[i + 1] = rnn.forward([x, y, self.s[i]])[:2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -47,8 +47,31 @@ def share_buffers(net: torch.nn.Module, copies: Iterable[torch.nn.Module]) -> No
         if list(map(type, others)) != list(map(type, modules)):
             raise GraphError(f"share_buffers: copies[{number}] is no copy of {type_name(net)}")
         for module, other in zip(modules, others, strict=True):
-            scratch = module._non_persistent_buffers_set
-            if scratch:
-                other._buffers |= {k: b for k, b in module._buffers.items() if k not in scratch}
-            else:  # the dictionary, not only the tensors: a module may assign a new tensor
+            # The dictionary, not only the tensors: a module may assign a new tensor.
+            if scratch := module._non_persistent_buffers_set:
+                other._buffers = _BuffersOfCopy(module._buffers, other._buffers, scratch)
+            else:
                 other._buffers = module._buffers
+
+
+class _BuffersOfCopy(dict[str, Any]):
+    """The buffers of a copy: those of the original, but for scratch buffers of its own."""
+
+    def __init__(self, shared: dict[str, Any], own: dict[str, Any], scratch: Iterable[str]) -> None:
+        super().__init__(own)
+        self._shared = shared
+        self._scratch = frozenset(scratch)
+
+    def __getitem__(self, name: str) -> Any:
+        return super().__getitem__(name) if name in self._scratch else self._shared[name]
+
+    def __setitem__(self, name: str, buffer: Any) -> None:
+        super().__setitem__(name, buffer)
+        if name not in self._scratch:
+            self._shared[name] = buffer
+
+    def items(self) -> Any:
+        return {name: self[name] for name in self}.items()
+
+    def values(self) -> Any:
+        return {name: self[name] for name in self}.values()

@@ -417,6 +417,7 @@ def forgetful(x: Any, prev_h: Any, *, input_size: int, rnn_size: int) -> Any:
         (print, "takes no previous state"),
         (3, "expecting a function, got 3"),
         ("rnn", "no cell is called 'rnn' (there are lstm, gru, package.module:function)"),
+        ("cells/my.py:cell", "write cells.my:cell"),
         ("no_such_module:cell", "no_such_module cannot be imported (ModuleNotFoundError"),
         ("my_cells:elmann", "my_cells has no elmann; did you mean 'elman'?"),
         ("my_cells:nn", "nn is no function"),

@@ -20,13 +20,14 @@ from ..cells import Cell
 from ..config import Settings
 from ..errors import UserError
 from ..model import cell_graph, cell_name, fork_generators
+from .checkpoint import buffers_of
 
 Description = dict[str, Any]
 """The contents of ``cell.json``, beside the name of the cell.
 
-"graph" describes the nodes of its graph, one a line, "digest" is the SHA-256 of these lines, and
-"values" are numbers that the cell computes from fixed inputs and parameters, or null where it
-draws at random or fails.
+"graph" describes the nodes of its graph in every layer, one a line, "digest" is the SHA-256 of
+these lines, and "values" are numbers that the cell computes from fixed inputs and parameters, or
+null where it draws at random or fails.
 """
 
 _TOLERANCE = 1e-4  # of values in single precision, on whatever machine
@@ -44,15 +45,18 @@ def describe_cell(settings: Settings, cell: Cell) -> Description:
     with fork_generators():
         nngraph.manualSeed(0)
         torch.manual_seed(0)
-        graph = cell_graph(settings, _copy_of(cell))
-        lines = list(_graph_lines(graph))
+        lines: list[str] = []
+        values: list[float] | None = []
+        copied, name = _copy_of(cell), cell_name(cell)
+        for layer in range(settings.layers):  # a cell may ask for the size of its input
+            graph = cell_graph(settings, copied, layer=layer)
+            lines += [f"layer {layer + 1}", *_graph_lines(graph)]
+            # Copies: the cell may use modules that its user made elsewhere.
+            more = _values(copy.deepcopy(graph), settings, layer, name)
+            _check_state(copy.deepcopy(graph), settings, layer, name)
+            values = None if values is None or more is None else values + more
         digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-        return {
-            "digest": digest,
-            "graph": lines,
-            # A copy: the cell may use modules that its user made elsewhere.
-            "values": _values(copy.deepcopy(graph), settings, cell_name(cell)),
-        }
+        return {"digest": digest, "graph": lines, "values": values}
 
 
 def difference(description: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
@@ -62,7 +66,8 @@ def difference(description: Mapping[str, Any], other: Mapping[str, Any]) -> str 
         for before, after in pairs:
             if before != after:
                 return f"its graph had ({before.strip()}), it has ({after.strip()})"
-        return f"its graph had {len(description['graph'])} nodes, it has {len(other['graph'])}"
+        before, after = (sum("node" in n for n in d["graph"]) for d in (description, other))
+        return f"its graph had {before} nodes, it has {after}"
     before, after = description["values"], other["values"]
     if before is None or after is None:
         return None
@@ -140,23 +145,50 @@ def _is_plain(name: str, value: object) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-def _values(graph: nngraph.gModule, settings: Settings, name: str) -> list[float] | None:
+def _run(
+    graph: nngraph.gModule, settings: Settings, layer: int, seed: int
+) -> list[torch.Tensor] | None:
+    """Return the outputs of `graph` for fixed inputs and parameters; None if it fails."""
+    dtype = getattr(torch, settings.dtype)
+    input_size = settings.rnn_size if layer else settings.input_size
+    sizes = [input_size] + [settings.rnn_size] * (graph.nInputs - 1)
+    inputs = [_wave(i, (2, size)).to(dtype) for i, size in enumerate(sizes)]
+    torch.manual_seed(seed)
+    torch7_random.manualSeed(seed)
+    try:
+        with torch.no_grad():
+            for i, parameter in enumerate(graph.parameters()):
+                parameter.copy_(_wave(i, parameter.shape) / max(1, *parameter.shape[-1:]) ** 0.5)
+            return [output.clone() for output in nested.leaves(graph.forward(inputs))]
+    except Exception:  # training will raise it again, and more clearly
+        return None
+
+
+def _check_state(graph: nngraph.gModule, settings: Settings, layer: int, name: str) -> None:
+    """Raise `UserError` if `graph` keeps a state between its calls that no run could save."""
+    buffers = {key: buffer.clone() for key, buffer in buffers_of(graph).items()}
+    before = _run(graph, settings, layer, 1)
+    for key, buffer in buffers.items():
+        graph.get_buffer(key).copy_(buffer)
+    after = _run(graph, settings, layer, 1)
+    if before is None or after is None or all(map(_are_close, before, after)):
+        return
+    raise UserError(
+        f"cell {name} computes other values when it runs again from the same inputs, parameters, "
+        "buffers and seed, so it keeps a state that runs do not save: keep it in a buffer, such as "
+        "self.register_buffer('n', torch.zeros(1)), and draw from PyTorch's generator"
+    )
+
+
+def _values(
+    graph: nngraph.gModule, settings: Settings, layer: int, name: str
+) -> list[float] | None:
     """Return numbers that `graph` computes in evaluation; None if it fails or draws at random."""
     graph.evaluate()
-    dtype = getattr(torch, settings.dtype)
-    with torch.no_grad():
-        for i, parameter in enumerate(graph.parameters()):
-            parameter.copy_(_wave(i, parameter.shape) / max(1, *parameter.shape[-1:]) ** 0.5)
-    sizes = [settings.input_size] + [settings.rnn_size] * (graph.nInputs - 1)
     results = []
     for seed in (1, 2):
-        torch.manual_seed(seed)
-        torch7_random.manualSeed(seed)
-        inputs = [_wave(i, (2, size)).to(dtype) for i, size in enumerate(sizes)]
-        try:
-            with torch.no_grad():
-                outputs = nested.leaves(graph.forward(inputs))
-        except Exception:  # training will raise it again, and more clearly
+        outputs = _run(graph, settings, layer, seed)
+        if outputs is None:
             return None
         if shapes := {tuple(output.shape) for output in outputs} - {(2, settings.rnn_size)}:
             raise UserError(
@@ -168,6 +200,12 @@ def _values(graph: nngraph.gModule, settings: Settings, name: str) -> list[float
             for output in outputs for k in (0, 1)
         ])  # fmt: skip
     return results[0] if all(map(_is_close, *results)) else None
+
+
+def _are_close(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return a.shape == b.shape and torch.allclose(
+        a.double(), b.double(), rtol=1e-6, atol=1e-9, equal_nan=True
+    )
 
 
 def _wave(phase: int, shape: torch.Size | tuple[int, ...]) -> torch.Tensor:

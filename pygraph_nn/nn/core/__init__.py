@@ -10,7 +10,7 @@ users write. `calling` decides what a call means, `flat_parameters` implements g
 from .additions import add_class, added_classes
 from .backward_failures import explain_failures_with
 from .calling import calls_are_watched
-from .change_guard import ChangeGuard, FlatGuard
+from .change_guard import AttributeGuard, ChangeGuard, FlatGuard
 from .criterion import Criterion, CriterionTable, ModuleFromCriterion
 from .flat_classes import home_of
 from .flat_parameters import blocked_norm
@@ -26,6 +26,7 @@ from .rows import elementwise
 from .wrong_input import explained
 
 __all__ = [
+    "AttributeGuard",
     "ChangeGuard",
     "Criterion",
     "CriterionTable",

@@ -11,6 +11,13 @@ import torch
 from ...errors import GraphError
 from .flat_classes import home_of
 
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
+_NO_ATTRIBUTES = frozenset(torch.nn.Module().__dict__) - {"training"} | {
+    "_guard", "_output", "_gradInput", "_overrides", "_plain", "_records", "_warned",
+}  # fmt: skip
+"""Names in the `__dict__` of a module that a run sets, and those of PyTorch's own."""
+
 
 class ChangeGuard:
     """Notices when parameters or modules of `network` are replaced, added or removed.
@@ -95,6 +102,41 @@ class FlatGuard(ChangeGuard):
                     "that was there (old.data.copy_(new)), or call getParameters() again and make "
                     "a new FlatSGD or model, if one trains the network"
                 )
+
+
+class AttributeGuard:
+    """Notices when an attribute, a method or a hook of a module of `network` is set.
+
+    Copies made by `clone_many_times` have their own attributes, so they miss such a change. What a
+    run leaves behind in a module does not count, and a change inside an object is not noticed.
+    """
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        self.network = network
+        self.note()
+
+    def note(self) -> None:
+        """Compare with the present attributes from now on."""
+        self._hooks: list[tuple[dict[int, Any], tuple[int, ...]]] = []
+        self._noted: list[tuple[dict[str, Any], int, list[str], list[Any]]] = []
+        for module in self.network.modules():
+            contents = vars(module)
+            names = _attributes(contents)
+            self._noted.append((contents, len(contents), names, [contents[n] for n in names]))
+            self._hooks += [(contents[name], tuple(contents[name])) for name in _HOOKS]
+
+    def changed(self) -> bool:
+        """Return whether an attribute or a hook was set, added or removed since the last `note`."""
+        for contents, size, names, values in self._noted:
+            if len(contents) != size and _attributes(contents) != names:
+                return True
+            if not all(map(is_, map(contents.get, names), values)):
+                return True
+        return any(tuple(hooks) != keys for hooks, keys in self._hooks)
+
+
+def _attributes(contents: dict[str, Any]) -> list[str]:
+    return [name for name in contents if name not in _NO_ATTRIBUTES]
 
 
 def watch(module: torch.nn.Module, abstract: Callable[..., object]) -> None:
