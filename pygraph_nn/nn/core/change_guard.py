@@ -10,13 +10,12 @@ import torch
 
 from ...errors import GraphError
 from .flat_classes import home_of
+from .overrides import NO_FIELDS
 
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
-_NO_ATTRIBUTES = frozenset(torch.nn.Module().__dict__) - {"training"} | {
-    "_guard", "_output", "_gradInput", "_overrides", "_plain", "_records", "_warned",
-}  # fmt: skip
-"""Names in the `__dict__` of a module that a run sets, and those of PyTorch's own."""
+# The user's attributes are the others, and "training".
+_NO_ATTRIBUTES = NO_FIELDS - {"training"} | {"_output", "_gradInput"}
 
 
 class ChangeGuard:

@@ -13,12 +13,10 @@ import torch
 
 from ... import nested
 from ...nested import Nested
-from .overrides import OVERRIDABLE
+from .overrides import NO_FIELDS, OVERRIDABLE
 from .recording import RecordedPass, Records
 
-_TORCH_FIELDS = frozenset(torch.nn.Module().__dict__)
-_OUR_FIELDS = frozenset({"_records", "_guard", "_overrides", "_plain", "_warned"})
-_NO_FIELDS = _TORCH_FIELDS | _OUR_FIELDS | OVERRIDABLE
+_NO_FIELDS = NO_FIELDS | OVERRIDABLE
 
 
 @runtime_checkable

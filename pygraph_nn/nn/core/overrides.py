@@ -18,6 +18,15 @@ GRADIENTS = HALVES | {"backward"}
 OF_A_CALL = GRADIENTS | {"forward"}  # these change what a call of the module does
 OVERRIDABLE = OF_A_CALL | {"zeroGradParameters", "updateParameters"}
 
+# What is in the __dict__ of a module beside the fields of its layer.
+NO_FIELDS = frozenset(torch.nn.Module().__dict__) | {
+    "_guard",
+    "_overrides",
+    "_plain",
+    "_records",
+    "_warned",
+}
+
 _WAYS_OUT = {
     "forward": "its own forward is not called here, as in Torch7: override updateOutput",
     "backward": (
