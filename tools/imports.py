@@ -46,6 +46,7 @@ FLOORS = {
         "evaluate",
         "runs",
         "train",
+        "experiments",
         "completing",
         "assignment.markup",
         "assignment.characters",

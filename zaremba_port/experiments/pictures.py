@@ -1,0 +1,238 @@
+"""Pictures of results, drawn with matplotlib: learning curves, heat maps, and a reproduction."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+from .published import Published
+from .results import MEASURES, Curve, Measure, Result, Spread, by_network
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Groups = dict[tuple[int, int], list[Result]]
+"""Results that differ only in their seeds, by (layers, embedding)."""
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of that many inches.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UserError("the pictures need matplotlib: pip install 'zaremba-port[plot]'") from None
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: Figure, path: Path) -> list[Path]:
+    """Write ``path.png`` and ``path.svg``; return both paths."""
+    paths = [path.with_suffix(ending) for ending in (".png", ".svg")]
+    for each in paths:
+        figure.savefig(each, dpi=150)
+    return paths
+
+
+def draw_grid_curves(title: str, results: Sequence[Result], path: Path) -> list[Path]:
+    """Draw the learning curves of a grid: a panel for each depth, a colour for each embedding.
+
+    Finished and unfinished trainings are drawn. Lines are means over the seeds, the band reaches
+    from the lowest seed to the highest.
+    """
+    import matplotlib
+
+    measure = MEASURES[results[0].unit][0]
+    groups: Groups = {}
+    for result in results:
+        key = result.settings.layers, result.settings.input_size
+        groups.setdefault(key, []).append(result)
+    depths = sorted({layers for layers, _ in groups})
+    embeddings = sorted({size for _, size in groups})
+    colors = matplotlib.colormaps["viridis"]
+    figure = new_figure(1.6 + 3.4 * len(depths), 4.6)
+    panels = figure.subplots(1, len(depths), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, depth in zip(panels, depths, strict=True):
+        for rank, size in enumerate(embeddings):
+            if (depth, size) in groups:
+                color = colors(0.85 * rank / max(len(embeddings) - 1, 1))
+                members = groups[depth, size]
+                _draw_mean(axes, [r.valid for r in members], measure, color, "-", f"{size}")
+                _draw_mean(axes, [r.train for r in members], measure, color, ":", None)
+        axes.set_title(f"{depth} layer{'s' * (depth > 1)}")
+        axes.set_xlabel("epoch")
+        _finish(axes, [r for r in results if r.settings.layers == depth])
+    panels[0].set_ylabel(measure.title)
+    handles, labels = _all_handles(panels, embeddings)
+    legend = figure.legend(handles, labels, loc="outside right upper", title="embedding")
+    legend.set_alignment("left")
+    _limit(panels, results, measure)
+    figure.suptitle(title)
+    return save_figure(figure, path)
+
+
+def _all_handles(panels: Sequence[Axes], embeddings: Sequence[int]) -> tuple[list[Any], list[str]]:
+    """Return the lines of a legend that serves all panels, and their texts."""
+    from matplotlib.lines import Line2D
+
+    lines: dict[str, Any] = {}
+    for axes in panels:
+        for line, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            lines.setdefault(label, line)
+    handles = [lines[f"{size}"] for size in embeddings]
+    labels = [f"{size}" for size in embeddings]
+    handles.append(Line2D([], [], color="black", linestyle="-"))
+    handles.append(Line2D([], [], color="black", linestyle=":"))
+    return handles, [*labels, "validation", "training"]
+
+
+def _draw_mean(
+    axes: Axes, curves: Sequence[Curve], measure: Measure, color: Any, style: str, label: str | None
+) -> None:
+    """Draw the mean of curves, and a band between their extremes."""
+    values: dict[float, list[float]] = {}
+    for curve in curves:
+        for epoch, loss in curve:
+            values.setdefault(epoch, []).append(measure.convert(loss))
+    epochs = sorted(epoch for epoch, each in values.items() if len(each) == len(curves))
+    marker = "o" if style == "-" else ""
+    means = [statistics.fmean(values[epoch]) for epoch in epochs]
+    axes.plot(epochs, means, style, color=color, label=label, marker=marker, markersize=3)
+    if len(curves) > 1:
+        low, high = ([f(values[epoch]) for epoch in epochs] for f in (min, max))
+        axes.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
+
+
+def _limit(panels: Sequence[Axes], results: Sequence[Result], measure: Measure) -> None:
+    """Cut off what lies far above the first validation, such as the first epoch's training."""
+    losses = [loss for r in results for _, loss in (*r.valid, *r.train)]
+    top = max(measure.convert(r.valid[0][1]) for r in results)
+    panels[0].set_ylim(measure.convert(min(losses)) * 0.95, top * 1.1)
+
+
+def _finish(axes: Axes, results: Sequence[Result]) -> None:
+    """Add a grid, and scale perplexities logarithmically, labelled with plain numbers."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    if MEASURES[results[0].unit][0].title == "perplexity":
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+
+
+def draw_heat_maps(title: str, results: Sequence[Result], path: Path) -> list[Path]:
+    """Draw four values over layers and embedding: validation, test, gap and clipped steps.
+
+    Raises:
+        UserError: no training has ended yet, or matplotlib is not installed.
+    """
+    groups = by_network(results)
+    if not groups:
+        raise UserError("no training has ended yet")
+    measure = MEASURES[results[0].unit][0]
+    depths = sorted({layers for layers, _ in groups})
+    embeddings = sorted({size for _, size in groups})
+
+    def last(loss: float) -> float:
+        return measure.convert(loss)
+
+    panels: list[tuple[str, Callable[[Result], float], int]] = [
+        (f"validation, {measure.title}", lambda r: last(r.valid[-1][1]), measure.digits),
+        (f"test, {measure.title}", lambda r: last(r.test or 0.0), measure.digits),
+        (
+            f"gap: validation less training, {measure.title}",
+            lambda r: last(r.valid[-1][1]) - last(r.train[-1][1]),
+            measure.digits,
+        ),
+        ("clipped steps, %", lambda r: 100 * r.clipped, 1),
+    ]
+    width, height = 1.9 + 1.15 * len(embeddings), 1.0 + 0.62 * len(depths)
+    figure = new_figure(max(2 * width, 7.4), max(2 * height, 4.4) + 0.4)
+    for axes, (name, value, digits) in zip(figure.subplots(2, 2).flat, panels, strict=True):
+        spreads = {key: Spread.of(map(value, members)) for key, members in groups.items()}
+        _draw_heat_map(axes, spreads, depths, embeddings, digits)
+        axes.set_title(name, fontsize=10)
+    figure.suptitle(title)
+    return save_figure(figure, path)
+
+
+def _draw_heat_map(
+    axes: Axes,
+    spreads: dict[tuple[int, int], Spread],
+    depths: Sequence[int],
+    embeddings: Sequence[int],
+    digits: int,
+) -> None:
+    """Draw a cell for each network, its value written inside; the lowest value is framed."""
+    from matplotlib.patches import Rectangle
+
+    means = [
+        [spreads[d, e].mean if (d, e) in spreads else float("nan") for e in embeddings]
+        for d in depths
+    ]
+    image = axes.imshow(means, cmap="YlOrRd", aspect="auto", origin="lower")
+    axes.set_xticks(range(len(embeddings)), [f"{size}" for size in embeddings])
+    axes.set_yticks(range(len(depths)), [f"{depth}" for depth in depths])
+    axes.set_xlabel("embedding")
+    axes.set_ylabel("layers")
+    for (depth, size), spread in spreads.items():
+        x, y = embeddings.index(size), depths.index(depth)
+        low, high = image.get_clim()
+        is_dark = spread.mean - low > 0.6 * (high - low)
+        text = spread.text(digits).replace(" ± ", "\n± ")
+        color = "white" if is_dark else "black"
+        axes.text(x, y, text, ha="center", va="center", color=color, fontsize=9)
+    depth, size = min(spreads, key=lambda key: spreads[key].mean)
+    corner = embeddings.index(size) - 0.47, depths.index(depth) - 0.46
+    axes.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, edgecolor="black", linewidth=2))
+
+
+def draw_reproduction(
+    published: Published, title: str, results: Sequence[Result], path: Path
+) -> list[Path]:
+    """Draw the curves of all seeds, and the published perplexities as lines."""
+    measure = MEASURES[results[0].unit][0]
+    figure = new_figure(8, 5)
+    axes = figure.subplots()
+    seeds = len(results)
+    for result in results:
+        first = result is results[0]
+        x, y = _points(result.train, measure)
+        axes.plot(x, y, ":", color="tab:blue", alpha=0.8, label="training" if first else None)
+        x, y = _points(result.valid, measure)
+        name = "validation" if seeds == 1 else f"validation, {seeds} seeds"
+        label = name if first else None
+        axes.plot(x, y, "o-", color="tab:orange", alpha=0.9, markersize=3.5, label=label)
+    done = [(r.epochs, r.test) for r in results if r.test is not None]
+    if done:
+        x, y = _points(done, measure)
+        spread = Spread.of(y).text(measure.digits)
+        axes.plot(x, y, "D", color="tab:green", label=f"test: {spread}", zorder=3)
+    for name, value, color in (
+        ("validation", published.valid, "tab:orange"),
+        ("test", published.test, "tab:green"),
+    ):
+        if value is not None:
+            label = f"{name} in the paper: {value:.1f}"
+            axes.axhline(value, color=color, linestyle="--", linewidth=1.3, label=label)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(measure.title)
+    _finish(axes, results)
+    _limit([axes], results, measure)
+    axes.legend()
+    axes.set_title(title)
+    return save_figure(figure, path)
+
+
+def _points(curve: Sequence[tuple[float, float]], measure: Measure) -> tuple[list[float], ...]:
+    """Return the epochs of a curve, and its losses in `measure`."""
+    return [epoch for epoch, _ in curve], [measure.convert(loss) for _, loss in curve]
