@@ -108,9 +108,12 @@ class Experiment:
             )
 
     def results(self) -> list[Result]:
-        """Return the results of all runs in the folder that have been validated."""
-        results = map(read_result, run_folders(self.folder))
-        return [result for result in results if result is not None]
+        """Return the results of all runs in the folder that have been validated, in order."""
+        results = [read_result(run) for run in run_folders(self.folder)]
+        return sorted(
+            (result for result in results if result is not None),
+            key=lambda r: (r.settings.layers, r.settings.input_size, r.settings.seed),
+        )
 
 
 def _show(trainings: Trainings, tasks: Sequence[Task], bars: Progress) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..config import PRESETS
@@ -11,7 +11,7 @@ from ..errors import UserError
 from ..text import Corpus, Log
 from .experiment import Experiment
 from .members import AXES
-from .pictures import draw_grid_curves, draw_heat_maps, draw_reproduction
+from .pictures import draw_depths, draw_grid_curves, draw_heat_maps, draw_reproduction
 from .published import PTB_CHARACTERS, PTB_SIZES, Published
 from .results import Result
 from .tables import csv_table, grid_page, reproduction_page
@@ -25,12 +25,13 @@ def write_grid_pages(experiment: Experiment, log: Log) -> None:
     settings = experiment.members[0].settings
     title = (
         f"{settings.cell.upper()}s of {settings.rnn_size} units, recipe {experiment.preset}, "
-        f"on {Path(experiment.corpus.name).name}"
+        f"on {_text_name(experiment.corpus)}"
     )
     about = f"{_about_text(experiment.corpus)} {_about_settings(experiment)}"
     page = grid_page(title, about, results)
     drawings: list[tuple[str, Callable[[Path], list[Path]]]] = [
         ("heatmap", lambda path: draw_heat_maps(title, results, path)),
+        ("depths", lambda path: draw_depths(title, results, path)),
         ("curves", lambda path: draw_grid_curves(title, results, path)),
     ]
     _write(experiment.folder, page, results, drawings, log)
@@ -41,9 +42,12 @@ def write_reproduction_pages(experiment: Experiment, published: Published, log: 
     results = experiment.results()
     about = _about_text(experiment.corpus)
     if not is_treebank(experiment.corpus):
-        about += " **This is not the Penn Treebank: published numbers do not apply to it.**"
+        about += (
+            " **This is not the Penn Treebank: published numbers do not apply and are left out.**"
+        )
+        published = replace(published, valid=None, test=None)
     page = reproduction_page(published, about, results)
-    title = f"{published.title}, preset {published.preset}"
+    title = f"{published.title} (preset {published.preset}) on {_text_name(experiment.corpus)}"
     drawings: list[tuple[str, Callable[[Path], list[Path]]]] = [
         ("results", lambda path: draw_reproduction(published, title, results, path))
     ]
@@ -75,6 +79,14 @@ def _write(
     (folder / "results.csv").write_text(csv_table(results), encoding="utf-8")
     log(page)
     log(f"{folder} holds results.md, results.csv{''.join(f', {name}' for name in names)}.")
+
+
+def _text_name(corpus: Corpus) -> str:
+    """Return a short name of the text, for titles."""
+    if is_treebank(corpus):
+        return "the Penn Treebank"
+    path = Path(corpus.name)
+    return path.parent.name + "/text" if path.name == "text" else path.name
 
 
 def _about_text(corpus: Corpus) -> str:

@@ -46,7 +46,7 @@ def draw_grid_curves(title: str, results: Sequence[Result], path: Path) -> list[
     Finished and unfinished trainings are drawn. Lines are means over the seeds, the band reaches
     from the lowest seed to the highest.
     """
-    import matplotlib
+    from matplotlib.patches import Patch
 
     measure = MEASURES[results[0].unit][0]
     groups: Groups = {}
@@ -55,13 +55,12 @@ def draw_grid_curves(title: str, results: Sequence[Result], path: Path) -> list[
         groups.setdefault(key, []).append(result)
     depths = sorted({layers for layers, _ in groups})
     embeddings = sorted({size for _, size in groups})
-    colors = matplotlib.colormaps["viridis"]
     figure = new_figure(1.6 + 3.4 * len(depths), 4.6)
     panels = figure.subplots(1, len(depths), sharex=True, sharey=True, squeeze=False)[0]
     for axes, depth in zip(panels, depths, strict=True):
         for rank, size in enumerate(embeddings):
             if (depth, size) in groups:
-                color = colors(0.85 * rank / max(len(embeddings) - 1, 1))
+                color = _color(rank, len(embeddings))
                 members = groups[depth, size]
                 _draw_mean(axes, [r.valid for r in members], measure, color, "-", f"{size}")
                 _draw_mean(axes, [r.train for r in members], measure, color, ":", None)
@@ -70,11 +69,76 @@ def draw_grid_curves(title: str, results: Sequence[Result], path: Path) -> list[
         _finish(axes, [r for r in results if r.settings.layers == depth])
     panels[0].set_ylabel(measure.title)
     handles, labels = _all_handles(panels, embeddings)
+    if len(results) > len(groups):
+        handles.append(Patch(color="gray", alpha=0.3, linewidth=0))
+        labels.append("lowest to highest seed")
     legend = figure.legend(handles, labels, loc="outside right upper", title="embedding")
     legend.set_alignment("left")
     _limit(panels, results, measure)
     figure.suptitle(title)
     return save_figure(figure, path)
+
+
+def _color(rank: int, number: int) -> Any:
+    """Return the colour of the embedding that is `rank`-th in size of `number`, from 0."""
+    import matplotlib
+
+    return matplotlib.colormaps["viridis"](0.85 * rank / max(number - 1, 1))
+
+
+def draw_depths(title: str, results: Sequence[Result], path: Path) -> list[Path]:
+    """Draw validation and test over the depth, a line for each embedding.
+
+    Bars are standard deviations over the seeds.
+
+    Raises:
+        UserError: no training has ended yet, or matplotlib is not installed.
+    """
+    groups = _finished(results)
+    measure = MEASURES[results[0].unit][0]
+    embeddings = sorted({size for _, size in groups})
+    figure = new_figure(8.6, 4.2)
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axes, name in zip(panels, ("validation", "test"), strict=True):
+        for rank, size in enumerate(embeddings):
+            depths = [layers for layers, other in groups if other == size]
+            spreads = [
+                Spread.of(
+                    measure.convert((r.test or 0.0) if name == "test" else r.valid[-1][1])
+                    for r in groups[depth, size]
+                )
+                for depth in depths
+            ]
+            axes.errorbar(
+                [depth + 0.03 * (rank - (len(embeddings) - 1) / 2) for depth in depths],
+                [spread.mean for spread in spreads],
+                [spread.deviation or 0.0 for spread in spreads],
+                color=_color(rank, len(embeddings)),
+                marker="o",
+                capsize=4,
+                label=f"{size}",
+            )
+        axes.set_title(f"{name} after the last epoch", fontsize=10)
+        axes.set_xlabel("layers")
+        _finish(axes, results)
+        axes.set_xticks(sorted({layers for layers, _ in groups}))
+        axes.margins(0.1)
+    panels[0].set_ylabel(measure.title)
+    panels[1].legend(title="embedding")
+    figure.suptitle(title)
+    return save_figure(figure, path)
+
+
+def _finished(results: Sequence[Result]) -> Groups:
+    """Return the finished results by network.
+
+    Raises:
+        UserError: there are none.
+    """
+    groups = by_network(results)
+    if not groups:
+        raise UserError("no training has ended yet")
+    return groups
 
 
 def _all_handles(panels: Sequence[Axes], embeddings: Sequence[int]) -> tuple[list[Any], list[str]]:
@@ -135,9 +199,7 @@ def draw_heat_maps(title: str, results: Sequence[Result], path: Path) -> list[Pa
     Raises:
         UserError: no training has ended yet, or matplotlib is not installed.
     """
-    groups = by_network(results)
-    if not groups:
-        raise UserError("no training has ended yet")
+    groups = _finished(results)
     measure = MEASURES[results[0].unit][0]
     depths = sorted({layers for layers, _ in groups})
     embeddings = sorted({size for _, size in groups})
@@ -155,11 +217,13 @@ def draw_heat_maps(title: str, results: Sequence[Result], path: Path) -> list[Pa
         ),
         ("clipped steps, %", lambda r: 100 * r.clipped, 1),
     ]
-    width, height = 1.9 + 1.15 * len(embeddings), 1.0 + 0.62 * len(depths)
+    width, height = 1.9 + 1.1 * len(embeddings), 1.0 + 0.6 * len(depths)
     figure = new_figure(max(2 * width, 7.4), max(2 * height, 4.4) + 0.4)
     for axes, (name, value, digits) in zip(figure.subplots(2, 2).flat, panels, strict=True):
         spreads = {key: Spread.of(map(value, members)) for key, members in groups.items()}
         _draw_heat_map(axes, spreads, depths, embeddings, digits)
+        if name.startswith(("validation", "test")):
+            _frame_lowest(axes, spreads, depths, embeddings)
         axes.set_title(name, fontsize=10)
     figure.suptitle(title)
     return save_figure(figure, path)
@@ -172,9 +236,7 @@ def _draw_heat_map(
     embeddings: Sequence[int],
     digits: int,
 ) -> None:
-    """Draw a cell for each network, its value written inside; the lowest value is framed."""
-    from matplotlib.patches import Rectangle
-
+    """Draw a cell for each network, its value written inside."""
     means = [
         [spreads[d, e].mean if (d, e) in spreads else float("nan") for e in embeddings]
         for d in depths
@@ -184,6 +246,13 @@ def _draw_heat_map(
     axes.set_yticks(range(len(depths)), [f"{depth}" for depth in depths])
     axes.set_xlabel("embedding")
     axes.set_ylabel("layers")
+    # Thin white lines between the cells.
+    axes.set_xticks([x - 0.5 for x in range(1, len(embeddings))], minor=True)
+    axes.set_yticks([y - 0.5 for y in range(1, len(depths))], minor=True)
+    axes.grid(which="minor", color="white", linewidth=2)
+    axes.tick_params(which="both", length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
     for (depth, size), spread in spreads.items():
         x, y = embeddings.index(size), depths.index(depth)
         low, high = image.get_clim()
@@ -191,9 +260,20 @@ def _draw_heat_map(
         text = spread.text(digits).replace(" ± ", "\n± ")
         color = "white" if is_dark else "black"
         axes.text(x, y, text, ha="center", va="center", color=color, fontsize=9)
+
+
+def _frame_lowest(
+    axes: Axes,
+    spreads: dict[tuple[int, int], Spread],
+    depths: Sequence[int],
+    embeddings: Sequence[int],
+) -> None:
+    """Frame the cell with the lowest value."""
+    from matplotlib.patches import Rectangle
+
     depth, size = min(spreads, key=lambda key: spreads[key].mean)
-    corner = embeddings.index(size) - 0.47, depths.index(depth) - 0.46
-    axes.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, edgecolor="black", linewidth=2))
+    corner = embeddings.index(size) - 0.46, depths.index(depth) - 0.45
+    axes.add_patch(Rectangle(corner, 0.92, 0.9, fill=False, edgecolor="black", linewidth=2))
 
 
 def draw_reproduction(
@@ -203,13 +283,13 @@ def draw_reproduction(
     measure = MEASURES[results[0].unit][0]
     figure = new_figure(8, 5)
     axes = figure.subplots()
-    seeds = len(results)
+    last = Spread.of(measure.convert(result.valid[-1][1]) for result in results)
     for result in results:
         first = result is results[0]
         x, y = _points(result.train, measure)
         axes.plot(x, y, ":", color="tab:blue", alpha=0.8, label="training" if first else None)
         x, y = _points(result.valid, measure)
-        name = "validation" if seeds == 1 else f"validation, {seeds} seeds"
+        name = f"validation: {last.text(measure.digits)} after the last epoch"
         label = name if first else None
         axes.plot(x, y, "o-", color="tab:orange", alpha=0.9, markersize=3.5, label=label)
     done = [(r.epochs, r.test) for r in results if r.test is not None]

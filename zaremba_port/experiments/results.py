@@ -199,9 +199,8 @@ class Spread:
         >>> Spread.of([1.0, 2.0, 3.0]).text(1), Spread.of([1.0]).text(2)
         ('2.0 ± 1.0', '1.00')
         """
-        if self.deviation is None:
-            return f"{self.mean:.{digits}f}"
-        return f"{self.mean:.{digits}f} ± {self.deviation:.{digits}f}"
+        text = f"{round(self.mean, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.0"
+        return text if self.deviation is None else f"{text} ± {self.deviation:.{digits}f}"
 
 
 def by_network(results: Iterable[Result]) -> dict[tuple[int, int], list[Result]]:

@@ -48,9 +48,9 @@ def prepare_text(
         raise UserError(f"{data} is a text of characters: {reason}")
     if is_characters or (unit == WORDS and max_words is None):
         _log_sizes(corpus, log)
-        return (
-            corpus if data in KEYWORDS else replace(corpus, name=str(Path(corpus.name).resolve()))
-        )
+        if data not in KEYWORDS:
+            corpus = replace(corpus, name=str(Path(corpus.name).resolve()))
+        return corpus
     source = {
         "data": data if data in KEYWORDS else str(Path(data).expanduser().resolve()),
         "sizes": corpus.sizes,
