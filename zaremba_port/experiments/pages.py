@@ -28,7 +28,7 @@ def write_grid_pages(experiment: Experiment, log: Log) -> None:
         f"on {_text_name(experiment.corpus)}"
     )
     about = f"{_about_text(experiment.corpus)} {_about_settings(experiment)}"
-    page = grid_page(title, about, results)
+    page = grid_page(title, about, results, experiment.members)
     drawings: list[tuple[str, Callable[[Path], list[Path]]]] = [
         ("heatmap", lambda path: draw_heat_maps(title, results, path)),
         ("depths", lambda path: draw_depths(title, results, path)),
@@ -46,7 +46,7 @@ def write_reproduction_pages(experiment: Experiment, published: Published, log: 
             " **This is not the Penn Treebank: published numbers do not apply and are left out.**"
         )
         published = replace(published, valid=None, test=None)
-    page = reproduction_page(published, about, results)
+    page = reproduction_page(published, about, results, experiment.members)
     title = f"{published.title} (preset {published.preset}) on {_text_name(experiment.corpus)}"
     drawings: list[tuple[str, Callable[[Path], list[Path]]]] = [
         ("results", lambda path: draw_reproduction(published, title, results, path))

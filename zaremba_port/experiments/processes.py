@@ -189,7 +189,11 @@ def locked(folder: Path) -> Iterator[IO[str]]:
 
 @contextlib.contextmanager
 def interrupting() -> Iterator[None]:
-    """Treat the signals that end a process, such as SIGTERM, as Ctrl-C, inside the block."""
+    """Treat the signals that end a process, such as SIGTERM, as Ctrl-C, inside the block.
+
+    Ctrl-C itself gets a handler, too: a shell may have started this process with the signal
+    ignored, and a child would inherit that.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -197,7 +201,11 @@ def interrupting() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    numbers = [
+        signal.SIGINT,
+        signal.SIGTERM,
+        *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []),
+    ]
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from .members import Member
 from .published import Published
 from .results import MEASURES, Result, Spread, by_network
 
@@ -37,7 +38,7 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
     return "\n".join([line(headings), f"|{rule}|", *map(line, rows)])
 
 
-def grid_page(title: str, about: str, results: Sequence[Result]) -> str:
+def grid_page(title: str, about: str, results: Sequence[Result], members: Sequence[Member]) -> str:
     """Return a page about a grid: what came out, and what made the networks hard to train."""
     groups = by_network(results)
     lines = [f"# {title}", "", about, ""]
@@ -47,7 +48,7 @@ def grid_page(title: str, about: str, results: Sequence[Result]) -> str:
         lines += [_difficulty_note(groups), ""]
     else:
         lines += ["No training has ended yet.", ""]
-    return "\n".join([*lines, *_unfinished(results)])
+    return "\n".join([*lines, *_unfinished(results, members)])
 
 
 def _outcome(groups: dict[tuple[int, int], list[Result]]) -> str:
@@ -126,17 +127,22 @@ def _difficulty_note(groups: dict[tuple[int, int], list[Result]]) -> str:
     return note
 
 
-def _unfinished(results: Sequence[Result]) -> list[str]:
+def _unfinished(results: Sequence[Result], members: Sequence[Member]) -> list[str]:
     """Return lines about trainings that have not ended."""
     lines = [
         f"- {r.name}: epoch {r.epochs:.2f} of {r.settings.max_max_epoch}"
         for r in results
         if not r.is_done
     ]
+    validated = {result.name for result in results}
+    missing = [member.name for member in members if member.name not in validated]
+    lines += [f"- {name}: not validated yet" for name in missing]
     return ["Not finished:", "", *lines, ""] if lines else []
 
 
-def reproduction_page(published: Published, about: str, results: Sequence[Result]) -> str:
+def reproduction_page(
+    published: Published, about: str, results: Sequence[Result], members: Sequence[Member]
+) -> str:
     """Return a page that puts the results of several seeds beside the published numbers."""
     lines = [f"# {published.title}: preset {published.preset}", "", about, ""]
     if published.valid is not None:
@@ -150,7 +156,7 @@ def reproduction_page(published: Published, about: str, results: Sequence[Result
         lines += ["## The training", "", _difficulty(groups), "", _difficulty_note(groups), ""]
     else:
         lines += ["No training has ended yet.", ""]
-    return "\n".join([*lines, *_unfinished(results)])
+    return "\n".join([*lines, *_unfinished(results, members)])
 
 
 def _reproduction(published: Published, done: Sequence[Result]) -> str:

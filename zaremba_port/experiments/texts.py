@@ -25,6 +25,7 @@ from ..text import (
     to_characters,
     unit_of,
 )
+from .members import run_folders
 
 
 def prepare_text(
@@ -60,7 +61,7 @@ def prepare_text(
         "seq_length": settings.seq_length if max_words is not None else None,
     }
     mark = own / "made_from.json"
-    if not _was_made_from(mark, source):
+    if not _was_made_from(mark, source, is_in_use=any(run_folders(folder))):
         own.mkdir(parents=True, exist_ok=True)
         for split, tokens in _converted(corpus, unit, settings, max_words).items():
             (own / f"{split}.txt").write_bytes(encode_text(join_tokens(tokens)))
@@ -101,11 +102,11 @@ def whole_sequences(tokens: Sequence[str], settings: Settings) -> Sequence[str]:
     return tokens[: (sequences * settings.seq_length + 1) * settings.batch_size] or tokens
 
 
-def _was_made_from(mark: Path, source: Mapping[str, object]) -> bool:
+def _was_made_from(mark: Path, source: Mapping[str, object], is_in_use: bool) -> bool:
     """Return whether the text beside `mark` is there and was made from `source`.
 
     Raises:
-        UserError: it was made from something else.
+        UserError: it was made from something else, and runs have read it.
     """
     if not mark.is_file():
         return False
@@ -114,13 +115,13 @@ def _was_made_from(mark: Path, source: Mapping[str, object]) -> bool:
         changed = [name for name, value in source.items() if before.get(name) != value]
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"{mark} cannot be read: {error}") from None
-    if changed:
+    if changed and is_in_use:
         name = changed[0]
         raise UserError(
             f"{mark.parent} was made with {name} {before.get(name)}, not {source[name]}: "
             "name another folder"
         )
-    return True
+    return not changed
 
 
 def _converted(
