@@ -73,7 +73,9 @@ class Experiment:
                 if run.data != self.corpus.name:  # the same text, which has moved
                     run.data = self.corpus.name
                     run.save_definition()
-                arguments = ["--resume", str(path), *_options(settings, run.settings)]
+                # The only setting that check_settings lets differ.
+                epochs = str(settings.max_max_epoch)
+                arguments = ["--resume", str(path), "--max_max_epoch", epochs]
         return Task(member.name, path, [*arguments, *self.arguments], settings.max_max_epoch)
 
     def train(self, jobs: int, console: Console) -> None:
