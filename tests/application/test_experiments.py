@@ -252,6 +252,8 @@ def test_a_cut_text_of_characters(
     [
         (["--layers", "0"], "layers is 0, it must be at least 1"),
         (["--embedding", "4", "0"], "embedding_size is 0"),
+        (["--layers", "two"], "--layers takes numbers, not 'two'"),
+        (["--embedding", "4", "big"], "--embedding takes numbers, not 'big'"),
         (["--jobs", "0"], "--jobs is 0"),
         (["--seeds", "0"], "--seeds is 0"),
         (["--max-words", "0"], "--max-words is 0"),
@@ -412,6 +414,28 @@ def test_the_result_of_a_run_of_version_0_1_0(
     assert (old.valid, old.test, old.parameters) == (new.valid, new.test, new.parameters)
     for (_, mine), (_, theirs) in zip(old.train, new.train, strict=True):
         assert math.isclose(mine, theirs, rel_tol=0.1)
+
+
+def test_the_folder_may_follow_the_numbers(
+    tmp_path: Path, longer_text: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "grid"
+    corpus = load_corpus(str(longer_text), log=quiet)
+    settings = PRESETS["ward"].with_changes({"lr": 3.0, "vocab_size": 9})
+    RunFolder.create(folder / "other", settings, corpus.vocabulary, corpus.name)
+    command = ["experiments", "--data", str(longer_text), "--layers", "1", "2", str(folder)]
+    assert f"{folder}/other was trained with lr 3.0" in refused(capsys, *command)
+
+
+def test_a_run_that_was_killed_while_it_began(
+    tmp_path: Path, text_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "grid"
+    (folder / "layers1-embedding4-seed1").mkdir(parents=True)
+    Settings(layers=1).save(folder / "layers1-embedding4-seed1" / "settings.json")
+    grid = ["--layers", "1", "--embedding", "4", "--epochs", "1"]
+    assert main(experiment(folder, text_folder, *grid)) == 0
+    assert float(table(folder)["layers1-embedding4-seed1"]["epochs"]) == 1
 
 
 def test_two_commands_in_one_folder(tmp_path: Path) -> None:

@@ -52,11 +52,11 @@ def add(commands: Commands) -> None:
         "--units", choices=("words", "chars"), default="words", help="default words"
     )
     parser.add_argument(
-        "--layers", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="default 1 2 3"
+        "--layers", type=_number, nargs="+", default=[1, 2, 3], metavar="N", help="default 1 2 3"
     )
     parser.add_argument(
         "--embedding",
-        type=int,
+        type=_number,
         nargs="+",
         metavar="N",
         help="sizes of the embedding; default 100 200 400 for words, 20 50 200 for chars",
@@ -91,6 +91,7 @@ def run(options: argparse.Namespace) -> None:
         UserError: an option is out of range, or the folder holds other trainings.
         RunFailed: a training failed or was interrupted; the tables show the others.
     """
+    _take_folder(options)
     check_positive("--seeds", options.seeds)
     if options.max_words is not None:
         check_positive("--max-words", options.max_words)
@@ -116,6 +117,29 @@ def run(options: argparse.Namespace) -> None:
     free = (*AXES, "max_max_epoch")
     experiment = Experiment(folder, preset, members, free, corpus, training_arguments(options))
     train_members(experiment, options, lambda log: write_grid_pages(experiment, log))
+
+
+def _number(text: str) -> int | str:
+    """Convert an option's value to a number; leave other text for `_take_folder`."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _take_folder(options: argparse.Namespace) -> None:
+    """Take a FOLDER after ``--layers 1 2`` for the folder: argparse takes it for another number.
+
+    Raises:
+        UserError: a value is no number, and no folder either.
+    """
+    for name in ("layers", "embedding"):
+        values = getattr(options, name) or []
+        if len(values) > 1 and isinstance(values[-1], str) and options.folder is None:
+            options.folder = values.pop()
+        for value in values:
+            if isinstance(value, str):
+                raise UserError(f"--{name} takes numbers, not {value!r}")
 
 
 def _changes(options: argparse.Namespace) -> dict[str, object]:

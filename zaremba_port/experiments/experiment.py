@@ -13,12 +13,10 @@ from ..config import PRESETS, Settings
 from ..errors import RunFailed, UserError
 from ..runs import RunFolder
 from ..text import Corpus, Log
-from .members import Member, check_settings, is_done, run_folders
+from .members import Member, check_settings, is_defined, is_done, run_folders
 from .processes import Task, Trainings
 from .results import Result, read_result
 from .texts import same_text
-
-DEFINITION = ("settings.json", "source.json", "vocabulary.txt")
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Experiment:
         begun = (path / "settings.json").is_file()
         arguments = [str(path), "--preset", self.preset, *_options(settings, PRESETS[self.preset])]
         arguments += ["--data", self.corpus.name, *(["--force"] if begun else [])]
-        if all((path / name).is_file() for name in DEFINITION):
+        if is_defined(path):
             run = RunFolder.open(path)
             check_settings(run, settings)
             if is_done(run, settings.max_max_epoch):

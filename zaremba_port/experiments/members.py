@@ -11,6 +11,8 @@ from ..config import Settings
 from ..errors import UserError
 from ..runs import RunFolder
 
+DEFINITION = ("settings.json", "source.json", "vocabulary.txt")
+
 AXES = ("layers", "embedding_size", "seed")
 """The settings in which the members of a grid differ."""
 
@@ -50,6 +52,14 @@ def grid(
     ]
 
 
+def is_defined(path: Path) -> bool:
+    """Return whether the folder has all files that define a run.
+
+    A process that was killed while it began may have left fewer; then its training begins anew.
+    """
+    return all((path / name).is_file() for name in DEFINITION)
+
+
 def run_folders(folder: Path) -> Iterator[RunFolder]:
     """Yield the runs in the folders directly inside `folder`, by name.
 
@@ -58,7 +68,7 @@ def run_folders(folder: Path) -> Iterator[RunFolder]:
     """
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
-            if (path / "settings.json").is_file():
+            if is_defined(path):
                 yield RunFolder.open(path)
 
 

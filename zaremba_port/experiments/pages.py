@@ -15,6 +15,7 @@ from .pictures import draw_depths, draw_grid_curves, draw_heat_maps, draw_reprod
 from .published import PTB_CHARACTERS, PTB_SIZES, Published
 from .results import Result
 from .tables import csv_table, grid_page, reproduction_page
+from .texts import origin_of
 
 PICTURE = "\n![{0}]({0}.svg)\n"
 
@@ -85,8 +86,11 @@ def _text_name(corpus: Corpus) -> str:
     """Return a short name of the text, for titles."""
     if is_treebank(corpus):
         return "the Penn Treebank"
-    path = Path(corpus.name)
-    return path.parent.name + "/text" if path.name == "text" else path.name
+    origin = origin_of(corpus)
+    if origin is None:
+        return Path(corpus.name).name
+    data, max_words = origin
+    return Path(data).name + (f", first {max_words:,} words" if max_words else "")
 
 
 def _about_text(corpus: Corpus) -> str:

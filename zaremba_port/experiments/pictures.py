@@ -221,7 +221,8 @@ def draw_heat_maps(title: str, results: Sequence[Result], path: Path) -> list[Pa
     figure = new_figure(max(2 * width, 7.4), max(2 * height, 4.4) + 0.4)
     for axes, (name, value, digits) in zip(figure.subplots(2, 2).flat, panels, strict=True):
         spreads = {key: Spread.of(map(value, members)) for key, members in groups.items()}
-        _draw_heat_map(axes, spreads, depths, embeddings, digits)
+        limits = (0.0, 100.0) if name.endswith("%") else None
+        _draw_heat_map(axes, spreads, depths, embeddings, digits, limits)
         if name.startswith(("validation", "test")):
             _frame_lowest(axes, spreads, depths, embeddings)
         axes.set_title(name, fontsize=10)
@@ -235,13 +236,17 @@ def _draw_heat_map(
     depths: Sequence[int],
     embeddings: Sequence[int],
     digits: int,
+    limits: tuple[float, float] | None,
 ) -> None:
-    """Draw a cell for each network, its value written inside."""
+    """Draw a cell for each network, its value written inside.
+
+    Colours reach from the lowest value to the highest, or between `limits`.
+    """
     means = [
         [spreads[d, e].mean if (d, e) in spreads else float("nan") for e in embeddings]
         for d in depths
     ]
-    image = axes.imshow(means, cmap="YlOrRd", aspect="auto", origin="lower")
+    image = axes.imshow(means, cmap="YlOrRd", aspect="auto", origin="lower", clim=limits)
     axes.set_xticks(range(len(embeddings)), [f"{size}" for size in embeddings])
     axes.set_yticks(range(len(depths)), [f"{depth}" for depth in depths])
     axes.set_xlabel("embedding")

@@ -27,6 +27,8 @@ from ..text import (
 )
 from .members import run_folders
 
+MARK = "made_from.json"
+
 
 def prepare_text(
     data: str, unit: str, folder: Path, settings: Settings, max_words: int | None, log: Log
@@ -60,7 +62,7 @@ def prepare_text(
         "batch_size": settings.batch_size if max_words is not None else None,
         "seq_length": settings.seq_length if max_words is not None else None,
     }
-    mark = own / "made_from.json"
+    mark = own / MARK
     if not _was_made_from(mark, source, is_in_use=any(run_folders(folder))):
         own.mkdir(parents=True, exist_ok=True)
         for split, tokens in _converted(corpus, unit, settings, max_words).items():
@@ -89,6 +91,18 @@ def same_text(run: RunFolder, corpus: Corpus, log: Log) -> bool:
         return True
     pairs = ((getattr(other, split), getattr(corpus, split)) for split in SPLITS)
     return all(torch.equal(theirs, ours) for theirs, ours in pairs)
+
+
+def origin_of(corpus: Corpus) -> tuple[str, int | None] | None:
+    """Return the text and the limit of words from which `prepare_text` made a corpus.
+
+    For a text that was used where it is, return None.
+    """
+    mark = Path(corpus.name) / MARK
+    if not mark.is_file():
+        return None
+    source = json.loads(mark.read_text(encoding="utf-8"))
+    return source["data"], source["max_words"]
 
 
 def whole_sequences(tokens: Sequence[str], settings: Settings) -> Sequence[str]:
