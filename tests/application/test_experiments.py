@@ -7,6 +7,7 @@ import json
 import math
 import os
 import random
+import shutil
 import signal
 import statistics
 import subprocess
@@ -192,8 +193,8 @@ def test_a_run_that_was_trained_elsewhere_is_moved_into_place(
     assert main(["train", str(run), "--data", str(text_folder), *settings]) == 0
     folder = tmp_path / "grid"
     folder.mkdir()
-    run.rename(folder / "layers1-embedding8-seed1")
-    source = folder / "layers1-embedding8-seed1" / "source.json"
+    run.rename(folder / "any name")
+    source = folder / "any name" / "source.json"
     grid = ["--layers", "1", "--embedding", "8", "--epochs"]
     # The text that it names is not on this machine.
     source.write_text(json.dumps({"data": "/elsewhere/text", "unit": "words"}))
@@ -202,7 +203,13 @@ def test_a_run_that_was_trained_elsewhere_is_moved_into_place(
     assert "1 trainings, 1 of them done before" in printed
     assert "its text /elsewhere/text is not here; only its vocabulary was compared" in printed
     assert main(experiment(folder, text_folder, *grid, "2")) == 0
-    assert float(table(folder)["layers1-embedding8-seed1"]["epochs"]) == 2
+    assert float(table(folder)["any name"]["epochs"]) == 2
+    assert not list(folder.glob("layers*"))
+
+    shutil.copytree(folder / "any name", folder / "copy")
+    message = refused(capsys, *experiment(folder, text_folder, *grid, "2"))
+    assert "are the same network from the same seed: move one away" in message
+    shutil.rmtree(folder / "copy")
 
     # Another text is refused, also one with the same vocabulary.
     other = tmp_path / "other"

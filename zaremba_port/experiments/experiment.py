@@ -13,7 +13,7 @@ from ..config import PRESETS, Settings
 from ..errors import RunFailed, UserError
 from ..runs import RunFolder
 from ..text import Corpus, Log
-from .members import Member, check_settings, is_defined, is_done, run_folders
+from .members import Member, check_settings, identity, is_defined, is_done, run_folders
 from .processes import Task, Trainings
 from .results import Result, read_result
 from .texts import same_text
@@ -46,6 +46,7 @@ class Experiment:
             UserError: a run in the folder has other settings, or reads another text.
         """
         settings = self.members[0].settings
+        paths: dict[tuple[object, ...], Path] = {}
         for run in run_folders(self.folder):
             check_settings(run, settings, self.free)
             if not same_text(run, self.corpus, log):
@@ -53,12 +54,23 @@ class Experiment:
                     f"{run.path} was trained on {run.data}, not on {self.corpus.name}: name "
                     "another folder, or move that run away"
                 )
-        tasks = (self._task(member) for member in self.members)
+            other = paths.setdefault(identity(run.settings), run.path)
+            if other != run.path:
+                raise UserError(
+                    f"{other} and {run.path} are the same network from the same seed: move one away"
+                )
+        tasks = (
+            self._task(member, paths.get(identity(member.settings), self.folder / member.name))
+            for member in self.members
+        )
         return [task for task in tasks if task is not None]
 
-    def _task(self, member: Member) -> Task | None:
-        """Return how to begin or continue the training of a member; None if it is done."""
-        path, settings = self.folder / member.name, member.settings
+    def _task(self, member: Member, path: Path) -> Task | None:
+        """Return how to begin or continue the training of a member in the folder `path`.
+
+        Return None if it is done.
+        """
+        settings = member.settings
         begun = (path / "settings.json").is_file()
         arguments = [str(path), "--preset", self.preset, *_options(settings, PRESETS[self.preset])]
         arguments += ["--data", self.corpus.name, *(["--force"] if begun else [])]
@@ -120,13 +132,16 @@ def _show(trainings: Trainings, tasks: Sequence[Task], bars: Progress) -> None:
     """Train `tasks` with a bar for all of them, and one for each that is running."""
     total = bars.add_task("all trainings", total=len(tasks))
     shown = {task.name: bars.add_task(task.name, total=1.0, visible=False) for task in tasks}
-    for finished in trainings.run(tasks):
+
+    def show(finished: int) -> None:
         if bars.disable:
-            continue
+            return
         shares = {task.name: task.share() for task, _ in trainings.running.values()}
         for name, bar in shown.items():
             bars.update(bar, completed=shares.get(name, 0.0), visible=name in shares)
         bars.update(total, completed=finished + sum(shares.values()))
+
+    trainings.run(tasks, show)
 
 
 def _options(settings: Settings, others: Settings) -> list[str]:

@@ -97,6 +97,11 @@ def check_settings(run: RunFolder, expected: Settings, free: Sequence[str] = ())
             )
 
 
+def identity(settings: Settings) -> tuple[int, int, int]:
+    """Return what tells one member from another: layers, embedding and seed."""
+    return settings.layers, settings.input_size, settings.seed
+
+
 def _comparable(settings: Settings) -> dict[str, Any]:
     """Return the settings by name, the default size of the embedding written as a number."""
     return {**asdict(settings), "embedding_size": settings.input_size}

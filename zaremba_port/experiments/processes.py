@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -73,8 +73,8 @@ class Trainings:
         self.running: dict[str, tuple[Task, subprocess.Popen[bytes]]] = {}
         self.failures: list[str] = []
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[int]:
-        """Train `tasks`; yield the number of finished ones several times a second.
+    def run(self, tasks: Sequence[Task], show: Callable[[int], None]) -> None:
+        """Train `tasks`; call `show` with the number of finished ones several times a second.
 
         Raises:
             UserError: a training refuses its settings or its text. The others are stopped.
@@ -91,7 +91,7 @@ class Trainings:
                             del self.running[name]
                             finished += 1
                             self._end(name, process.returncode, f"{finished} of {len(tasks)}")
-                    yield finished
+                    show(finished)
                     time.sleep(POLL)
         except KeyboardInterrupt:
             self._stop()

@@ -85,11 +85,6 @@ class Result:
         """Return the lowest validation loss with its epoch: (epoch, loss)."""
         return min(self.valid, key=lambda point: point[1])
 
-    @property
-    def excess(self) -> float:
-        """Return how much the last validation loss exceeds the training loss of its epoch."""
-        return self.valid[-1][1] - self.train[-1][1]
-
 
 def read_result(run: RunFolder) -> Result | None:
     """Return the result of a run, or None before its first validation."""

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from .members import Member
+from .members import Member, identity
 from .published import Published
 from .results import MEASURES, Result, Spread, by_network
 
@@ -134,8 +134,8 @@ def _unfinished(results: Sequence[Result], members: Sequence[Member]) -> list[st
         for r in results
         if not r.is_done
     ]
-    validated = {result.name for result in results}
-    missing = [member.name for member in members if member.name not in validated]
+    validated = {identity(result.settings) for result in results}
+    missing = [member.name for member in members if identity(member.settings) not in validated]
     lines += [f"- {name}: not validated yet" for name in missing]
     return ["Not finished:", "", *lines, ""] if lines else []
 
