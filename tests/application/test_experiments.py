@@ -253,6 +253,20 @@ def test_a_cut_text_of_characters(
     assert math.isclose(float(row["test, exp(5.6 nll)"]), math.exp(5.6 * nats))
     assert "made with max_words 200, not 300" in refused(capsys, *command, "--max-words", "300")
 
+    # A text that somebody put there is not overwritten; one that no run has read is made anew.
+    mine = tmp_path / "mine"
+    shutil.copytree(text_folder, mine / "text")
+    command[1] = str(mine)
+    assert "was not made by this command" in refused(capsys, *command)
+    assert (mine / "text" / "train.txt").read_text() == (text_folder / "train.txt").read_text()
+    corpus = None
+    for limit in (100, 200):
+        corpus = prepare_text(
+            str(text_folder), CHARACTERS, tmp_path / "new", Settings(), limit, quiet
+        )
+    assert corpus is not None
+    assert corpus.vocabulary.decode(corpus.train) == list(to_characters(words))
+
 
 @pytest.mark.parametrize(
     ("options", "message"),

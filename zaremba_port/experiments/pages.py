@@ -43,9 +43,9 @@ def write_reproduction_pages(experiment: Experiment, published: Published, log: 
     results = experiment.results()
     about = _about_text(experiment.corpus)
     if not is_treebank(experiment.corpus):
-        about += (
-            " **This is not the Penn Treebank: published numbers do not apply and are left out.**"
-        )
+        about += " **This is not the Penn Treebank.**"
+        if published.valid is not None:
+            about += " Published numbers do not apply and are left out."
         published = replace(published, valid=None, test=None)
     page = reproduction_page(published, about, results, experiment.members)
     title = f"{published.title} (preset {published.preset}) on {_text_name(experiment.corpus)}"

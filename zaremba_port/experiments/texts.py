@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import torch
 
 from ..config import Settings
-from ..errors import UserError
+from ..errors import RunFailed, UserError
 from ..runs import RunFolder
 from ..text import (
     CHARACTERS,
@@ -42,6 +43,7 @@ def prepare_text(
 
     Raises:
         UserError: the text cannot be read, or ``folder/text`` was made from another one.
+        RunFailed: ``folder/text`` cannot be written.
     """
     own = folder / "text"
     corpus = load_corpus(data, log=lambda line: None)
@@ -62,12 +64,8 @@ def prepare_text(
         "batch_size": settings.batch_size if max_words is not None else None,
         "seq_length": settings.seq_length if max_words is not None else None,
     }
-    mark = own / MARK
-    if not _was_made_from(mark, source, is_in_use=any(run_folders(folder))):
-        own.mkdir(parents=True, exist_ok=True)
-        for split, tokens in _converted(corpus, unit, settings, max_words).items():
-            (own / f"{split}.txt").write_bytes(encode_text(join_tokens(tokens)))
-        mark.write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
+    if not _was_made_from(own, source, is_in_use=any(run_folders(folder))):
+        _write_text(own, _converted(corpus, unit, settings, max_words), source)
         log(f"The {unit} of {data} are in {own}.")
     made = load_corpus(str(own.resolve()), log=lambda line: None)
     _log_sizes(made, log)
@@ -116,26 +114,50 @@ def whole_sequences(tokens: Sequence[str], settings: Settings) -> Sequence[str]:
     return tokens[: (sequences * settings.seq_length + 1) * settings.batch_size] or tokens
 
 
-def _was_made_from(mark: Path, source: Mapping[str, object], is_in_use: bool) -> bool:
-    """Return whether the text beside `mark` is there and was made from `source`.
+def _was_made_from(own: Path, source: Mapping[str, object], is_in_use: bool) -> bool:
+    """Return whether the text in the folder `own` is there and was made from `source`.
 
     Raises:
-        UserError: it was made from something else, and runs have read it.
+        UserError: it was made from something else and runs have read it, or by somebody else.
     """
-    if not mark.is_file():
+    if not own.exists():
         return False
     try:
-        before = json.loads(mark.read_text(encoding="utf-8"))
+        before = json.loads((own / MARK).read_text(encoding="utf-8"))
         changed = [name for name, value in source.items() if before.get(name) != value]
+    except FileNotFoundError:
+        raise UserError(f"{own} was not made by this command: name another folder") from None
     except (OSError, ValueError, AttributeError) as error:
-        raise UserError(f"{mark} cannot be read: {error}") from None
+        raise UserError(f"{own / MARK} cannot be read: {error}") from None
     if changed and is_in_use:
         name = changed[0]
         raise UserError(
-            f"{mark.parent} was made with {name} {before.get(name)}, not {source[name]}: "
+            f"{own} was made with {name} {before.get(name)}, not {source[name]}: "
             "name another folder"
         )
     return not changed
+
+
+def _write_text(
+    own: Path, parts: Mapping[str, Sequence[str]], source: Mapping[str, object]
+) -> None:
+    """Write the tokens of each part, and what they were made from: all of it or nothing.
+
+    Raises:
+        RunFailed: the files cannot be written.
+    """
+    new = own.with_name(f"{own.name}.part")
+    try:
+        for old in (new, own):
+            if old.exists():
+                shutil.rmtree(old)
+        new.mkdir(parents=True)
+        for split, tokens in parts.items():
+            (new / f"{split}.txt").write_bytes(encode_text(join_tokens(tokens)))
+        (new / MARK).write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
+        new.rename(own)
+    except OSError as error:
+        raise RunFailed(f"{own} could not be written: {error.strerror}") from None
 
 
 def _converted(
