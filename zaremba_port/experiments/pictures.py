@@ -43,10 +43,10 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
 def draw_grid_curves(title: str, results: Sequence[Result], path: Path) -> list[Path]:
     """Draw the learning curves of a grid: a panel for each depth, a colour for each embedding.
 
-    Finished and unfinished trainings are drawn. Lines are means over the seeds, the band reaches
-    from the lowest seed to the highest.
+    Finished and unfinished trainings are drawn. Lines are means over the seeds; thin lines are the
+    validations of single seeds.
     """
-    from matplotlib.patches import Patch
+    from matplotlib.lines import Line2D
 
     measure = MEASURES[results[0].unit][0]
     groups: Groups = {}
@@ -70,8 +70,8 @@ def draw_grid_curves(title: str, results: Sequence[Result], path: Path) -> list[
     panels[0].set_ylabel(measure.title)
     handles, labels = _all_handles(panels, embeddings)
     if len(results) > len(groups):
-        handles.append(Patch(color="gray", alpha=0.3, linewidth=0))
-        labels.append("lowest to highest seed")
+        handles.append(Line2D([], [], color="black", linewidth=0.8, alpha=0.6))
+        labels.append("single seeds, validation")
     legend = figure.legend(handles, labels, loc="outside right upper", title="embedding")
     legend.set_alignment("left")
     _limit(panels, results, measure)
@@ -159,7 +159,7 @@ def _all_handles(panels: Sequence[Axes], embeddings: Sequence[int]) -> tuple[lis
 def _draw_mean(
     axes: Axes, curves: Sequence[Curve], measure: Measure, color: Any, style: str, label: str | None
 ) -> None:
-    """Draw the mean of curves, and a band between their extremes."""
+    """Draw the mean of curves; where it has a label, also each curve as a thin line."""
     values: dict[float, list[float]] = {}
     for curve in curves:
         for epoch, loss in curve:
@@ -168,9 +168,9 @@ def _draw_mean(
     marker = "o" if style == "-" else ""
     means = [statistics.fmean(values[epoch]) for epoch in epochs]
     axes.plot(epochs, means, style, color=color, label=label, marker=marker, markersize=3)
-    if len(curves) > 1:
-        low, high = ([f(values[epoch]) for epoch in epochs] for f in (min, max))
-        axes.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
+    if label is not None and len(curves) > 1:
+        for curve in curves:
+            axes.plot(*_points(curve, measure), color=color, linewidth=0.8, alpha=0.6)
 
 
 def _limit(panels: Sequence[Axes], results: Sequence[Result], measure: Measure) -> None:
