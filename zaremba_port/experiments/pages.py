@@ -10,8 +10,9 @@ from ..config import PRESETS
 from ..errors import UserError
 from ..text import Corpus, Log
 from .experiment import Experiment
+from .heat_maps import draw_heat_maps
 from .members import AXES
-from .pictures import draw_depths, draw_grid_curves, draw_heat_maps, draw_reproduction
+from .pictures import draw_depths, draw_grid_curves, draw_reproduction
 from .published import PTB_CHARACTERS, PTB_SIZES, Published
 from .results import Result
 from .tables import csv_table, grid_page, reproduction_page
