@@ -39,7 +39,9 @@ def training_arguments(options: argparse.Namespace) -> list[str]:
 def train_members(
     experiment: Experiment, options: argparse.Namespace, write: Callable[[Log], None]
 ) -> None:
-    """Check the members, train what is left of them, and write the results, whatever happens.
+    """Check the members, train what is left of them, and write the results.
+
+    The results are also written when a training fails or is interrupted.
 
     Raises:
         UserError: a setting or option is refused before any training begins.

@@ -29,7 +29,7 @@ def draw_heat_maps(title: str, results: Sequence[Result], path: Path) -> list[Pa
 
     panels: list[tuple[str, Callable[[Result], float], int]] = [
         (f"validation, {measure.title}", lambda r: last(r.valid[-1][1]), measure.digits),
-        (f"test, {measure.title}", lambda r: last(r.test or 0.0), measure.digits),
+        (f"test, {measure.title}", lambda r: last(r.last_test), measure.digits),
         (
             f"gap: validation less training, {measure.title}",
             lambda r: last(r.valid[-1][1]) - last(r.train[-1][1]),

@@ -116,7 +116,7 @@ def draw_depths(title: str, results: Sequence[Result], path: Path) -> list[Path]
             depths = [layers for layers, other in groups if other == size]
             spreads = [
                 Spread.of(
-                    measure.convert((r.test or 0.0) if name == "test" else r.valid[-1][1])
+                    measure.convert(r.last_test if name == "test" else r.valid[-1][1])
                     for r in groups[depth, size]
                 )
                 for depth in depths

@@ -81,6 +81,13 @@ class Result:
     is_sampled: bool
 
     @property
+    def last_test(self) -> float:
+        """Return the test loss of a finished run."""
+        if self.test is None:
+            raise ValueError(f"{self.name} has not been tested after its last epoch")
+        return self.test
+
+    @property
     def best(self) -> tuple[float, float]:
         """Return the lowest validation loss with its epoch: (epoch, loss)."""
         return min(self.valid, key=lambda point: point[1])

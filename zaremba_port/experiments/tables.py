@@ -72,7 +72,7 @@ def _loss_headings(members: Sequence[Result]) -> list[str]:
 def _losses(members: Sequence[Result]) -> list[str]:
     """Return cells with the losses of `members`, which are done and differ in their seeds."""
     measures = MEASURES[members[0].unit]
-    last = [[r.valid[-1][1] for r in members], [r.test for r in members if r.test is not None]]
+    last = [[r.valid[-1][1] for r in members], [r.last_test for r in members]]
     cells = [
         Spread.of(map(measure.convert, losses)).text(measure.digits)
         for measure in measures
