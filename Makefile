@@ -37,6 +37,7 @@ examples: $(VENV)/.test
 readme: $(VENV)/.test
 	$(BIN)/python tools/run_readme.py
 	$(BIN)/python tools/run_readme.py docs/characters.md
+	$(BIN)/python tools/run_readme.py docs/experiments.md
 
 check: test lint types javascript examples readme
 

@@ -47,6 +47,7 @@ FLOORS = {
         "runs",
         "evaluate",
         "train",
+        "experiments",
         "completing",
         "assignment.markup",
         "assignment.characters",

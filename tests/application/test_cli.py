@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import pygraph_nn as nngraph
-from zaremba_port import PRESETS, RunFailed, RunFolder, Settings, config, model
+from zaremba_port import (
+    PRESETS,
+    RunFailed,
+    RunFolder,
+    Settings,
+    config,
+    load_corpus,
+    model,
+    train,
+)
 from zaremba_port.assignment.answers import ANSWERS
 from zaremba_port.assignment.diagrams import CELL_KINDS, KINDS, NOTATIONS
 from zaremba_port.cli import answers, diagram, presets
@@ -292,10 +303,24 @@ def test_the_presets_of_the_paper() -> None:
         layers=2, rnn_size=1500, dropout=0.65, init_weight=0.04, batch_size=20, seq_length=35,
         lr=1, max_epoch=14, decay=1.15, max_max_epoch=55, max_grad_norm=10, vocab_size=10000,
     )  # fmt: skip
-    ward = PRESETS["ward"]
-    assert ward.input_size > ward.rnn_size
-    assert (ward.dropout, ward.batch_size, ward.lr, ward.max_epoch) == (0.5, 20, 0.9, 5)
-    assert (ward.decay, ward.max_grad_norm) == (2, 5)
+
+
+@pytest.mark.parametrize(("name", "baseline"), [("ward", "small"), ("char-ward", "char-small")])
+def test_the_presets_of_the_course_report(name: str, baseline: str, new_run: Any) -> None:
+    # The report: batch 20, dropout 0.5, gradient norm limited to 5; rate 0.9 for 5 epochs, then
+    # halved after each. Words get a larger embedding, characters more layers and a smaller one.
+    ward, usual = PRESETS[name], PRESETS[baseline]
+    assert (ward.batch_size, ward.dropout, ward.max_grad_norm) == (20, 0.5, 5)
+    if name == "ward":
+        assert ward.input_size > usual.input_size
+    else:
+        assert ward.input_size < usual.input_size
+        assert ward.layers > usual.layers
+    schedule = {key: getattr(ward, key) for key in ("lr", "max_epoch", "decay")}
+    run = new_run("schedule", **schedule, max_max_epoch=7)
+    train(run, load_corpus(run.data, log=lambda line: None), log=lambda line: None)
+    rates = {math.ceil(line["epoch"]): line["lr"] for line in run.metrics() if "lr" in line}
+    assert rates == {1: 0.9, 2: 0.9, 3: 0.9, 4: 0.9, 5: 0.9, 6: 0.45, 7: 0.225}
 
 
 def test_settings_are_frozen() -> None:

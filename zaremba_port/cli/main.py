@@ -14,9 +14,11 @@ from . import (
     data,
     diagram,
     evaluate,
+    experiments,
     grade,
     predict_chars,
     presets,
+    reproduce,
     train,
 )
 from .parser import Commands, Parser
@@ -32,6 +34,8 @@ class Command(Protocol):
 COMMANDS: tuple[Command, ...] = (
     train,
     evaluate,
+    reproduce,
+    experiments,
     presets,
     complete,
     predict_chars,

@@ -82,9 +82,10 @@ class Commands:
 
 
 def _parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
-    """Return `parser` and the parsers of its commands."""
+    """Return `parser` and the parsers of its commands, and of theirs."""
     parsers = [parser]
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            parsers += action.choices.values()
+            for command in action.choices.values():
+                parsers += _parsers(command)
     return parsers

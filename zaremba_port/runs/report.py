@@ -44,14 +44,33 @@ def write_step(training: Training, **more: float) -> None:
 def report_evaluation(training: Training, split: str, loss: float) -> None:
     """Log the perplexity of the text `split`, "valid" or "test", and write it to the metrics.
 
-    `loss` is its mean loss, in nats per word or character.
+    `loss` is its mean loss, in nats per word or character. After a validation, which ends an epoch,
+    the line of metrics also describes the training in that epoch; see `epoch_statistics`.
     """
     shown = perplexity(loss, training.run.unit)
     training.log(f"{TITLES[split]} set perplexity : {shown:.3f}")
+    more = epoch_statistics(training) if split == "valid" else {}
     training.run.add_metrics(
         step=training.progress.step,
         epoch=training.epoch,
         split=split,
         loss=loss,
         perplexity=shown,
+        **more,
     )
+
+
+def epoch_statistics(training: Training) -> dict[str, float]:
+    """Return the mean training loss over the last epoch, and statistics of the gradient's norm.
+
+    These are the mean and the largest norm before clipping, and the share of the steps whose
+    gradient was clipped. They are missing if the run continues one whose norms were not saved.
+    """
+    statistics = {"train_loss": training.perps.mean().item()}
+    norms = training.norms
+    if not norms.isnan().any():
+        statistics["grad_norm_mean"] = norms.mean().item()
+        statistics["grad_norm_max"] = norms.max().item()
+        is_clipped = norms > training.model.settings.max_grad_norm
+        statistics["clipped"] = is_clipped.double().mean().item()
+    return statistics

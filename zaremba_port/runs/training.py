@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -27,6 +28,7 @@ class Training:
         log: receives the lines of the log.
         perps: the losses of the last steps, (epoch_size,), in nats per word: the loss of step n is
             at n % epoch_size. The first loss fills them all, as in Lua.
+        norms: the norms of the gradients of the last steps, likewise; NaN where unknown.
         progress: the step, the learning rate, and the best validation loss.
         loss, norm_dw: the mean loss of the last step, and the norm of its gradient.
         beginning_time: the time, by `time.monotonic`, at which the training would have begun had
@@ -38,6 +40,7 @@ class Training:
     text: TextState
     log: Log
     perps: torch.Tensor = field(init=False)
+    norms: torch.Tensor = field(init=False)
     progress: Progress = field(init=False)
     loss: float = 0.0
     norm_dw: float = 0.0
@@ -46,6 +49,7 @@ class Training:
     def __post_init__(self) -> None:
         epoch_size = len(self.text.data) // self.model.settings.seq_length
         self.perps = torch.zeros(epoch_size, dtype=torch.float64)
+        self.norms = torch.full_like(self.perps, math.nan)
         self.progress = Progress(step=0, lr=self.model.settings.lr)
 
     @property
@@ -58,6 +62,7 @@ class Training:
         if self.progress.step == 0:
             self.perps.fill_(loss)
         self.perps[self.progress.step % len(self.perps)] = loss
+        self.norms[self.progress.step % len(self.perps)] = norm_dw
         self.progress.step += 1
         self.progress.test = None  # an earlier result was of other parameters
         self.loss, self.norm_dw = loss, norm_dw
@@ -73,7 +78,7 @@ def save(training: Training) -> None:
     progress.pos = training.text.pos
     progress.seconds = time.monotonic() - training.beginning_time
     buffers = {f"start_s.{d}": start for d, start in enumerate(model.start_s)}
-    buffers["perps"] = training.perps
+    buffers["perps"], buffers["norms"] = training.perps, training.norms
     buffers["torch_rng"] = torch.get_rng_state()
     if model.paramx.is_cuda:
         buffers["cuda_rng"] = torch.cuda.get_rng_state(model.paramx.device)
@@ -102,6 +107,8 @@ def restore(training: Training, new_lr: float | None = None) -> None:
             f"{len(perps)}: it is another text"
         )
     training.perps.copy_(perps)
+    if "norms" in saved.buffers:  # runs of version 0.1.0 did not save them
+        training.norms.copy_(saved.buffers["norms"])
     for d, start in enumerate(model.start_s):
         start.copy_(saved.buffers[f"start_s.{d}"])
     torch.set_rng_state(saved.buffers["torch_rng"])

@@ -21,14 +21,17 @@ from .characters import (
     unit_of,
     write_characters,
 )
-from .corpus import SPLITS, Corpus, Log, load_corpus, load_split
+from .corpus import KEYWORDS, SPLITS, Corpus, Log, load_corpus, load_split
 from .fetch import cache_folder, fetch_file
 from .ptb import PTB_URL, fetch_ptb
 from .pydoc import pydoc_texts
+from .statistics import PartStatistics, TextStatistics
 from .tokens import (
     EOS,
     UNK,
     WHITE_SPACE,
+    encode_text,
+    join_tokens,
     quoted,
     read_tokens,
     split_words,
@@ -40,12 +43,15 @@ from .vocabulary import Vocabulary
 __all__ = [
     "Corpus",
     "Log",
+    "KEYWORDS",
     "SPLITS",
     "load_corpus",
     "load_split",
     "EOS",
     "UNK",
     "WHITE_SPACE",
+    "encode_text",
+    "join_tokens",
     "quoted",
     "read_tokens",
     "split_words",
@@ -73,4 +79,6 @@ __all__ = [
     "fetch_file",
     "fetch_ptb",
     "pydoc_texts",
+    "PartStatistics",
+    "TextStatistics",
 ]

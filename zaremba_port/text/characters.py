@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import RunFailed, UserError
 from .corpus import SPLITS
-from .tokens import EOS, encode_text, quoted, read_tokens
+from .tokens import EOS, encode_text, join_tokens, quoted, read_tokens
 from .vocabulary import Vocabulary
 
 SPACE = "_"
@@ -55,7 +55,7 @@ def character_text(words: Iterable[str]) -> str:
     >>> character_text("a <unk> <eos> be <eos>".split())
     'a _ < u n k > \\nb e \\n'
     """
-    return "".join("\n" if c == EOS else f"{c} " for c in to_characters(words))
+    return join_tokens(to_characters(words))
 
 
 def write_characters(

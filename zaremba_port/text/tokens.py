@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import UserError
@@ -55,6 +56,15 @@ def tokenize(text: str) -> list[str]:
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return split_words(text.replace("\n", f" {EOS} "))
+
+
+def join_tokens(tokens: Iterable[str]) -> str:
+    """Return a text that `tokenize` splits into `tokens`: a newline for `<eos>`.
+
+    >>> join_tokens(["the", "cat", "<eos>", "sat"])
+    'the cat \\nsat '
+    """
+    return "".join("\n" if token == EOS else f"{token} " for token in tokens)
 
 
 def split_words(text: str) -> list[str]:
