@@ -20,6 +20,7 @@ Kind = Literal["values", "grads"]
 
 _attributes: Any = torch.Tensor
 set_data, set_grad = _attributes.data.__set__, _attributes.grad.__set__
+get_grad = _attributes.grad.__get__
 
 
 @dataclass(eq=False)
@@ -29,14 +30,14 @@ class Home:
     Attributes:
         tensors: the two.
         shape, stride, offset: of the part, in values.
-        grads: the part of the gradients.
+        grads: the part of the gradients; None for gradients, which would hold themselves.
     """
 
     tensors: Any  # FlatTensors, which are made of the classes here
     shape: torch.Size
     stride: tuple[int, ...]
     offset: int
-    grads: Tensor
+    grads: Any
 
     def __reduce__(self) -> Any:
         return _no_home, ()  # copies and files of a parameter are not parts of the flat tensors
@@ -71,7 +72,7 @@ def _write_data(tensor: Any, values: Tensor) -> None:
 def _write_grad(tensor: Any, grad: Tensor | None) -> None:
     """Copy what is assigned to ``.grad`` into the flat gradient; None means zeros there."""
     home = home_of(tensor)
-    if home is None:
+    if home is None or home.grads is None:
         set_grad(tensor, grad)
         return
     grads = home.grads
@@ -102,7 +103,7 @@ def _write_requires_grad(tensor: Any, requires_grad: bool) -> None:
 
 
 _data: Any = property(_attributes.data.__get__, _write_data)
-_grad: Any = property(_attributes.grad.__get__, _write_grad)
+_grad: Any = property(get_grad, _write_grad)
 _requires_grad: Any = property(_attributes.requires_grad.__get__, _write_requires_grad)
 
 
@@ -166,7 +167,7 @@ class FlatTensor(torch.Tensor):
                 memo[id(self)] = self._copied()
             else:
                 copies = home.tensors.deepcopy(memo)
-                kind: Kind = "grads" if home.grads is self else "values"
+                kind: Kind = "grads" if home.grads is None else "values"
                 memo[id(self)] = copies.in_use(kind, home.offset, home.offset + self.numel())
         copied: Tensor = memo[id(self)]
         return copied

@@ -93,7 +93,7 @@ class FlatTensors:
                 found: Tensor = tensor
                 return found
         tensor = FlatTensor.of(getattr(self, kind)[start:stop])
-        grads = tensor if kind == "grads" else self.in_use("grads", start, stop)
+        grads = None if kind == "grads" else self.in_use("grads", start, stop)
         tensor.__dict__["_home"] = Home(self, tensor.shape, tensor.stride(), start, grads)
         if kind == "values":
             set_grad(tensor, grads)
