@@ -12,6 +12,7 @@ import torch
 
 from ...errors import GraphError, type_name
 from .flat_classes import get_grad, home_of, is_frozen
+from .gradient_buffers import own_gradient
 
 _chain, _values, _module = chain.from_iterable, dict.values, attrgetter("module")
 
@@ -95,9 +96,10 @@ class FlatGuard(ChangeGuard):
         self._note_gradients()
 
     def _note_gradients(self) -> None:
-        """Note which parameters have which gradients; frozen ones have None."""
-        self._flattened = [p for p in self._parameters if home_of(p) is not None]
-        self._gradients = list(map(get_grad, self._flattened))
+        """Note the gradients that parameters should have; frozen ones have None."""
+        homes = [(p, home) for p in self._parameters if (home := home_of(p)) is not None]
+        self._flattened = [p for p, _ in homes]
+        self._gradients = [None if is_frozen(p) else home.grads for p, home in homes]
 
     def follow(self) -> bool:
         """Return whether the network has changed since the last call.
@@ -134,9 +136,10 @@ class FlatGuard(ChangeGuard):
         where another tool has set ``.grad`` below Python.
         """
         for name, parameter in self.network.named_parameters():
-            home, grad = home_of(parameter), get_grad(parameter)
+            home = home_of(parameter)
             if home is None or not home.tensors.is_used or is_frozen(parameter):
                 continue
+            grad = own_gradient(parameter, otherwise=None)
             if grad is not None and grad is not home.grads:
                 raise GraphError(
                     f"the gradient of {name} lies outside the flat gradient, by which the network "

@@ -125,10 +125,10 @@ class FlatTensor(torch.Tensor):
     grad = _grad
     requires_grad = _requires_grad
 
-    @staticmethod
-    def of(tensor: Tensor) -> FlatTensor:
+    @classmethod
+    def of(cls, tensor: Tensor) -> FlatTensor:
         """Return `tensor`, outside autograd, as a flat tensor without a home."""
-        flat: FlatTensor = torch.Tensor._make_subclass(FlatTensor, tensor)
+        flat: FlatTensor = torch.Tensor._make_subclass(cls, tensor)
         return flat
 
     def detach(self) -> FlatTensor:
@@ -179,6 +179,13 @@ class FlatTensor(torch.Tensor):
         return repr(self.plain())
 
 
+class FlatGradient(FlatTensor):
+    """The part of the flat gradient that belongs to one parameter: its ``.grad``."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return memo.setdefault(id(self), self._copied())
+
+
 class StaleTensor(torch.Tensor):
     """A flat tensor that no longer holds the parameters; it refuses to be used."""
 
@@ -196,7 +203,8 @@ class StaleTensor(torch.Tensor):
 
 
 # Another process gets the same memory, not a copy, as of ordinary tensors.
-ForkingPickler.register(FlatTensor, lambda tensor: reduce_tensor(tensor.plain()))
+for _class in (FlatTensor, FlatGradient):
+    ForkingPickler.register(_class, lambda tensor: reduce_tensor(tensor.plain()))
 
 
 def adopt(parameter: torch.nn.Parameter, home: Home) -> None:
