@@ -277,7 +277,7 @@ class gModule(GraphStructure):
             self._modules[name] = as_layer(module)  # type: ignore[arg-type]
         for node, replaced in zip(self.forwardnodes, self.node_modules, strict=True):
             if replaced is not None:
-                node.module = replaced
+                node.module = node.replacement = replaced
         self.steps = self._make_steps()
         return replacement
 

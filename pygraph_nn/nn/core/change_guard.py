@@ -74,9 +74,12 @@ class ChangeGuard:
 
 
 def _check_nodes(graph: Any, nodes: list[Any], before: list[Any]) -> None:
-    """Raise `GraphError` for a node that shows another module than runs there."""
+    """Raise `GraphError` for a node that shows another module than runs there.
+
+    It may show the one by which another gModule with this node has replaced its own.
+    """
     for node, running, module in zip(nodes, graph.node_modules, before, strict=True):
-        if node.module is not module and node.module is not running:
+        if not any(node.module is x for x in (module, running, node.replacement)):
             raise GraphError(
                 f"{graph.place()}: node.module of {node!r} was set after the graph was built, "
                 f"which still runs {type_name(running)}. Replace modules by "
