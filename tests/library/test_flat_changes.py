@@ -663,3 +663,38 @@ def test_threads_may_run_a_flat_network_with_gradient_methods_of_its_own() -> No
         thread.join()
     assert not errors
     assert flat[1].any()
+
+
+NEW_PARAMETERS: list[Callable[[Any, Any], object]] = [
+    lambda net, linear: setattr(linear, "weight", torch.nn.Parameter(torch.ones(4, 4))),
+    lambda net, linear: net.replace(lambda m: nn.Linear(4, 4) if m is linear else m),
+    lambda net, linear: net.load_state_dict(
+        {name: value.clone() for name, value in net.state_dict().items()}, assign=True
+    ),
+    lambda net, linear: torch.nn.utils.parametrizations.weight_norm(linear),
+]
+
+
+@pytest.mark.parametrize("change", NEW_PARAMETERS)
+@pytest.mark.parametrize("again", [False, True])
+def test_recurrent_refuses_new_parameters_outside_the_flat_tensors(
+    change: Callable[[Any, Any], object], again: bool
+) -> None:
+    x, state = nn.Identity()(), nn.Identity()()
+    node = nn.Linear(4, 4)(state)
+    net = nngraph.gModule([x, state], [nn.Tanh()(nn.CAddTable()([nn.Linear(3, 4)(x), node]))])
+    over_time, data = (
+        nngraph.recurrent(net, state={1: 0}),
+        [torch.randn(5, 2, 3), torch.zeros(2, 4)],
+    )
+    flat = net.getParameters()
+    over_time(data)
+    change(net, node.module)
+    with pytest.raises(GraphError, match="is a new Parameter"):
+        over_time(data)
+    if again:
+        flat = net.getParameters()
+        over_time(data).sum().backward()
+        expected = [parameter.grad.flatten() for parameter in net.parameters()]
+        torch.testing.assert_close(flat[1], torch.cat(expected))
+        assert flat[1].any()

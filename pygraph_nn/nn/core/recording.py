@@ -48,19 +48,21 @@ class RecordedPass:
         grad_input: its result; None before one.
     """
 
-    def __init__(self, input: Nested, output: Nested, *, inside: bool = False) -> None:
+    # Attributes of the class until they change: each forward of a small layer makes a record.
+    linked = True
+    gradients = True
+    inside = False
+    call: Callable[[], Any] | None = None
+    grad_output: Nested = None
+    grad_input: Nested = None
+
+    def __init__(self, input: Nested, output: Nested) -> None:
         self.input = input
         self.output = output
-        self.linked = True
-        self.gradients = True
-        self.inside = inside
-        self.call: Callable[[], Any] | None = None
         self.request = Request()
         self.values: dict[int, Sequence[Nested]] = {}
         self.outputs: dict[int, Nested] = {}
         self.number = next(_numbers)
-        self.grad_output: Nested = None
-        self.grad_input: Nested = None
 
     def detached_output(self) -> Nested:
         """Return the output outside autograd."""
