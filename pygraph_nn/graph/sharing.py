@@ -22,9 +22,9 @@ def clone_many_times(net: M, T: int) -> list[M]:
     ``g_cloneManyTimes``.
 
     Raises:
-        GraphError: `T` is no number, or below 1.
+        GraphError: `T` is no integer, or below 1.
     """
-    if not isinstance(T, int) or T < 1:
+    if not hasattr(T, "__index__") or T < 1:
         raise GraphError(f"clone_many_times: T must be at least 1, got {T!r}")
     shared = outside(net) | {id(parameter): parameter for parameter in net.parameters()}
     return [copy.deepcopy(net, dict(shared)) for _ in range(T)]
