@@ -61,11 +61,13 @@ class Node:
         in_graph: whether a gModule has been built over it. Its inputs are then fixed.
         is_fed: whether `inputs` holds only what the first gModule feeds it, as an input, and no
             node that the user passed.
+        replacement: the module that the `replace` of a gModule put there last, or None.
     """
 
     in_list = False
     in_graph = False
     is_fed = False
+    replacement: torch.nn.Module | None = None
 
     def __init__(
         self,

@@ -22,10 +22,10 @@ def clone_many_times(net: M, T: int) -> list[M]:
     ``g_cloneManyTimes``.
 
     Raises:
-        GraphError: `T` is below 1.
+        GraphError: `T` is no integer, or below 1.
     """
-    if T < 1:
-        raise GraphError(f"clone_many_times: T must be at least 1, got {T}")
+    if not hasattr(T, "__index__") or T < 1:
+        raise GraphError(f"clone_many_times: T must be at least 1, got {T!r}")
     shared = outside(net) | {id(parameter): parameter for parameter in net.parameters()}
     return [copy.deepcopy(net, dict(shared)) for _ in range(T)]
 

@@ -154,9 +154,10 @@ class GraphStructure(nn.Container):
         """Whether it has several inputs, or all nodes that its only input reaches take a table."""
         nodes = self.input_nodes[:1]
         for node in nodes:
-            if self._passes_on(node) and not any(node is output for output in self.outnode.inputs):
+            passes_on = self.fg.is_given(node) or self._passes_on(node)
+            if passes_on and not any(node is output for output in self.outnode.inputs):
                 nodes += self.fg.children(node)
-            elif self.nInputs == 1 and not _takes_table(node):
+            elif self.nInputs == 1 and (passes_on or not _takes_table(node)):
                 return False
         return True
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from .. import nested, torch7_random
-from ..errors import GraphError
+from ..errors import GraphError, type_name
 from ..graph import GraphStructure, Observer, gModule, observing
 from ..nested import Nested
 from ..nn.core import cut_off, detached, differentiable, input_gradients
@@ -54,8 +54,11 @@ def trace(g: gModule, input: Nested = None, gradOutput: Nested = None) -> Trace:
     another `updateOutput`, or if `g` has a `run_node` of its own: these may change its values.
 
     Raises:
-        GraphError: there is neither `input` nor a last `forward`; or the run fails.
+        GraphError: `g` is no gModule; there is neither `input` nor a last `forward`; or the run
+            fails.
     """
+    if not isinstance(g, GraphStructure):
+        raise GraphError(f"trace: expecting a gModule, got {type_name(g)}")
     if input is None:
         recorded = g.recorded_pass
         if recorded is None:

@@ -71,8 +71,11 @@ class Recurrent(torch.nn.Module):
 
     def run(self, input: Nested, workspace: Workspace) -> Nested:
         """Return the outputs, computed in the buffers of `workspace`; see `FlatSGD`."""
-        if not torch.compiler.is_compiling() and self._guard.changed():
-            self._follows_core = False
+        if not torch.compiler.is_compiling():
+            if self.core._guard is not None:  # of getParameters
+                self.core._guard.follow()
+            if self._guard.changed():
+                self._follows_core = False
         if not self._follows_core:
             self.plan = make_plan(self.core, self.plan.state)
             self.runners = _stage_runners(self.plan)

@@ -96,6 +96,15 @@ def make_plan(core: gModule, state: Mapping[str | int, str | int]) -> Plan:
         GraphError: a name is unknown, a state is returned in another structure, or the core does
             not run its nodes as gModule does.
     """
+    if not isinstance(core, gModule):
+        raise GraphError(
+            f"recurrent: expecting the gModule of one time step, got {type_name(core)}"
+        )
+    if not isinstance(state, Mapping):
+        raise GraphError(
+            f"recurrent: state is {state!r}; expecting a dict that says which output feeds which "
+            'input of the next step, such as {"prev_s": "next_s"} or {1: 0}'
+        )
     if not runs_plainly(core):
         raise GraphError(
             f"recurrent: {core} is a {type(core).__name__} with a hook, or with an updateOutput, "

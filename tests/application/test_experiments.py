@@ -74,8 +74,11 @@ def test_a_grid_is_trained_as_by_hand_and_only_once(
         train(by_hand, corpus, log=quiet)
         member = RunFolder.open(folder / f"layers{layers}-embedding4-seed1")
         assert member.settings == settings
-        losses = [line["loss"] for line in by_hand.metrics() if "split" in line]
-        assert [line["loss"] for line in member.metrics() if "split" in line] == losses
+        losses = [line["loss"] for line in member.metrics() if "split" in line]
+        # MKL rounds by the alignment of memory, which differs from one process to another.
+        assert losses == pytest.approx(
+            [line["loss"] for line in by_hand.metrics() if "split" in line], rel=1e-6
+        )
         row = table(folder)[member.path.name]
         assert float(row["valid_nats"]) == losses[1]
         assert float(row["test, perplexity"]) == math.exp(losses[2])

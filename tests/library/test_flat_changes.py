@@ -7,6 +7,8 @@ import gc
 import io
 import itertools
 import pickle
+import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -547,3 +549,141 @@ def test_printing() -> None:
     assert (str(net.bias), repr(net.weight)) == before
     flat.zero_()
     assert str(flat) == "tensor([0., 0., 0., 0.])"
+
+
+# Gradients that lie elsewhere, and memory
+
+
+def test_an_assignment_to_grad_data_reaches_the_flat_gradient() -> None:
+    net, x = graph(), torch.randn(4, 3)
+    _, gradients = net.getParameters()
+    expected = [grad.clamp(-0.1, 0.1).flatten() for grad in by_pytorch(net, x)]
+    net(x).sum().backward()
+    for parameter in net.parameters():
+        parameter.grad.data = parameter.grad.data.clamp(-0.1, 0.1)
+    torch.testing.assert_close(gradients, torch.cat(expected))
+
+
+CONVERSIONS: list[Callable[[Any], Any]] = [
+    lambda net: net.to(memory_format=torch.channels_last),
+    lambda net: net.get(0).to(memory_format=torch.channels_last),
+    lambda net: net._apply(lambda x: x.clone()),
+    lambda net: torch.nn.Sequential(net).to(memory_format=torch.channels_last),
+]
+
+
+@pytest.mark.parametrize("convert", CONVERSIONS)
+@pytest.mark.parametrize("torch_layer", [False, True])
+def test_gradients_stay_in_the_flat_gradient_when_parameters_are_converted(
+    convert: Callable[[Any], Any], torch_layer: bool
+) -> None:
+    layer = torch.nn.Conv2d(3, 4, 3) if torch_layer else nn.SpatialConvolution(3, 4, 3, 3)
+    net, x = nn.Sequential().add(layer), torch.randn(2, 3, 5, 5)
+    _, gradients = net.getParameters()
+    weight, bias = (p.detach().clone().requires_grad_() for p in net.parameters())
+    convert(net)
+    y = net.forward(x)
+    net.backward(x, torch.ones_like(y))
+    expected = torch.autograd.grad(F.conv2d(x, weight, bias).sum(), [weight, bias])
+    torch.testing.assert_close(gradients, torch.cat([g.flatten() for g in expected]))
+
+
+def test_a_gradient_that_autograd_puts_beside_the_flat_one_is_refused_at_the_next_run() -> None:
+    net, x = graph(), torch.randn(4, 3)
+    _, gradients = net.getParameters()
+    net(x).sum().backward(create_graph=True)
+    with pytest.raises(GraphError, match=r"gradient of first\.weight .* p\.grad\.detach\(\)"):
+        net(x)
+    for parameter in net.parameters():
+        parameter.grad = parameter.grad.detach()
+    torch.testing.assert_close(gradients, torch.cat([g.flatten() for g in by_pytorch(net, x)]))
+    net(x)
+
+
+def test_copies_of_a_gradient_are_ordinary_tensors_of_their_own() -> None:
+    net = graph()
+    net.getParameters()
+    net(torch.randn(4, 3)).sum().backward()
+    grad = net.first.weight.grad
+    copies = [copy.deepcopy(grad), pickle.loads(pickle.dumps(grad)), grad.clone()]
+    before = grad.tolist()
+    grad.zero_()
+    assert [type(other) for other in copies] == [torch.Tensor] * 3
+    assert [other.tolist() for other in copies] == [before] * 3
+
+
+@pytest.mark.parametrize("make", [lambda: chain(3, 2), lambda: graph().clone()])
+def test_a_flat_network_is_freed_without_the_garbage_collector(make: Callable[[], Any]) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        net = make()
+        flat = net.getParameters()
+        net.forward(torch.randn(4, 3))
+        watched = [weakref.ref(x) for x in (net, *flat, *net.parameters())]
+        del net, flat
+        assert [ref() for ref in watched] == [None] * len(watched)
+    finally:
+        gc.enable()
+
+
+def test_threads_may_run_a_flat_network_with_gradient_methods_of_its_own() -> None:
+    class Doubled(nn.Linear):
+        def updateGradInput(self, input: Any, gradOutput: Any) -> Any:
+            return 2 * gradOutput @ self.weight
+
+    net = nn.Sequential().add(nn.Linear(3, 3)).add(Doubled(3, 2))
+    flat = net.getParameters()
+    errors: list[Exception] = []
+
+    def run() -> None:
+        x = torch.randn(4, 3)
+        try:
+            for _ in range(30):
+                net.forward(x)
+                net.backward(x, torch.ones(4, 2))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert flat[1].any()
+
+
+NEW_PARAMETERS: list[Callable[[Any, Any], object]] = [
+    lambda net, linear: setattr(linear, "weight", torch.nn.Parameter(torch.ones(4, 4))),
+    lambda net, linear: net.replace(lambda m: nn.Linear(4, 4) if m is linear else m),
+    lambda net, linear: net.load_state_dict(
+        {name: value.clone() for name, value in net.state_dict().items()}, assign=True
+    ),
+    lambda net, linear: torch.nn.utils.parametrizations.weight_norm(linear),
+]
+
+
+@pytest.mark.parametrize("change", NEW_PARAMETERS)
+@pytest.mark.parametrize("again", [False, True])
+def test_recurrent_refuses_new_parameters_outside_the_flat_tensors(
+    change: Callable[[Any, Any], object], again: bool
+) -> None:
+    x, state = nn.Identity()(), nn.Identity()()
+    node = nn.Linear(4, 4)(state)
+    net = nngraph.gModule([x, state], [nn.Tanh()(nn.CAddTable()([nn.Linear(3, 4)(x), node]))])
+    over_time, data = (
+        nngraph.recurrent(net, state={1: 0}),
+        [torch.randn(5, 2, 3), torch.zeros(2, 4)],
+    )
+    flat = net.getParameters()
+    over_time(data)
+    change(net, node.module)
+    with pytest.raises(GraphError, match="is a new Parameter"):
+        over_time(data)
+    if again:
+        flat = net.getParameters()
+        over_time(data).sum().backward()
+        expected = [parameter.grad.flatten() for parameter in net.parameters()]
+        torch.testing.assert_close(flat[1], torch.cat(expected))
+        assert flat[1].any()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pygraph_nn as nngraph
-from pygraph_nn import nn
+from pygraph_nn import GraphError, gModule, nn
 
 edge_lists = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=14, unique=True)
 
@@ -104,3 +104,30 @@ def test_the_module_of_a_node_is_set_before_the_graph_is_built() -> None:
         graph.replace(lambda m: nn.ReLU() if isinstance(m, nn.Sigmoid) else m)
         assert isinstance(node.module, nn.ReLU)
         assert torch.equal(graph.forward(torch.ones(2)), torch.ones(2))
+
+
+@pytest.mark.parametrize("returned", [None, "layer"])
+@pytest.mark.parametrize("is_graph", [False, True])
+def test_replace_refuses_what_is_no_module(returned: object, is_graph: bool) -> None:
+    x = nn.Identity()()
+    net = gModule([x], [nn.Tanh()(x)]) if is_graph else nn.Sequential().add(nn.Tanh())
+    with pytest.raises(GraphError, match=r"replace: the function returned \w+ for nn\.Tanh"):
+        net.replace(lambda module: returned if isinstance(module, nn.Tanh) else module)
+    torch.testing.assert_close(net.forward(torch.ones(1)), torch.ones(1).tanh())
+
+
+@pytest.mark.parametrize("state", [1, [1], None, "h"])
+def test_recurrent_names_a_state_that_is_no_dict(state: object) -> None:
+    x = nn.Identity()()
+    net = gModule([x], [nn.Tanh()(x)])
+    with pytest.raises(GraphError, match=r"recurrent: state is .* expecting a dict"):
+        nngraph.recurrent(net, state=state)
+
+
+def test_tools_of_graphs_name_what_is_no_graph() -> None:
+    with pytest.raises(GraphError, match=r"recurrent: expecting the gModule .* got nn\.Linear"):
+        nngraph.recurrent(nn.Linear(2, 2), state={0: 0})
+    with pytest.raises(GraphError, match=r"trace: expecting a gModule, got NoneType"):
+        nngraph.trace(None, torch.ones(1))
+    with pytest.raises(GraphError, match=r"T must be at least 1, got None"):
+        nngraph.clone_many_times(nn.Linear(2, 2), None)

@@ -337,3 +337,32 @@ def test_inputs_of_a_built_node_are_fixed() -> None:
         with pytest.raises(GraphError, match="part of a gModule already: its inputs are fixed"):
             node.add(other)
     assert g.forward(torch.ones(2)).tolist() == [3, 3]
+
+
+def test_a_gmodule_that_starts_behind_a_layer_of_tables_takes_no_table_itself() -> None:
+    x = nn.Identity()()
+    joined = nn.JoinTable(1)([nn.CAddTable()([nn.Linear(3, 4)(x)])])
+    last = nn.Linear(4, 2)(joined)
+    whole = nngraph.gModule([x], [last])
+    features, head = nngraph.gModule([x], [joined]), nngraph.gModule([joined], [last])
+    y = nn.Identity()()
+    outer = nngraph.gModule([y], [head([features(y)])])
+    data = torch.randn(5, 3)
+    first, second = (module for module in whole.modules() if isinstance(module, nn.Linear))
+    expected = torch.nn.functional.linear(data @ first.weight.T + first.bias, second.weight)
+    torch.testing.assert_close(outer.forward(data), (expected + second.bias).detach())
+
+
+def test_replace_in_one_gmodule_does_not_stop_another_that_watches_its_parameters() -> None:
+    x = nn.Identity()()
+    inner = nn.Linear(3, 3)(x)
+    whole, part = (nngraph.gModule([x], [output]) for output in (nn.Tanh()(inner), inner))
+    linear = inner.module
+    part.getParameters()
+    whole.replace(lambda module: nn.Linear(3, 3) if module is linear else module)
+    data = torch.randn(2, 3)
+    expected = torch.nn.functional.linear(data, linear.weight, linear.bias).detach()
+    torch.testing.assert_close(part.forward(data), expected)
+    inner.module = nn.Tanh()
+    with pytest.raises(nngraph.GraphError, match=r"node\.module of"):
+        part.forward(data)

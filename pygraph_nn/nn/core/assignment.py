@@ -105,17 +105,17 @@ def check_registered(module: torch.nn.Module) -> None:
     """Refuse modules that were added to a plain list or dict after its assignment.
 
     Raises:
-        GraphError: a field of `module`, or of a module inside, holds unregistered modules.
+        GraphError: a field of `module`, a user's layer or criterion, holds unregistered modules.
     """
-    for inner in module.modules():
-        if of_a_user(type(inner)) and hasattr(inner, "torch7_parameters"):
-            for name, value in _plain_tables(inner):
-                if any(isinstance(leaf, torch.nn.Module) for leaf in nested.leaves(value)):
-                    raise GraphError(
-                        f"{type_name(inner)}.{name} holds modules that were added to it after its "
-                        "assignment, so that nothing would train them. Assign it again when it is "
-                        f"complete: self.{name} = {name}"
-                    )
+    if not getattr(type(module), "is_of_a_user", False):
+        return
+    for name, value in _plain_tables(module):
+        if any(isinstance(leaf, torch.nn.Module) for leaf in nested.leaves(value)):
+            raise GraphError(
+                f"{type_name(module)}.{name} holds modules that were added to it after its "
+                "assignment, so that nothing would train them. Assign it again when it is "
+                f"complete: self.{name} = {name}"
+            )
 
 
 def _plain_tables(module: torch.nn.Module) -> Iterator[tuple[str, Any]]:

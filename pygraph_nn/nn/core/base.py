@@ -24,6 +24,7 @@ class Base(torch.nn.Module):
     """
 
     torch7_parameters: frozenset[str] = frozenset()  # the fields that Torch7 trains
+    is_of_a_user = False  # whether the class is defined outside of this library
 
     _root: type[Any]  # Module or Criterion
     _overrides: frozenset[str] = frozenset()  # the names of overridden methods
@@ -42,7 +43,8 @@ class Base(torch.nn.Module):
             cls._root = cls
         if hasattr(cls, "_root"):
             cls._note_methods()
-        if assignment.of_a_user(cls):
+        cls.is_of_a_user = assignment.of_a_user(cls)
+        if cls.is_of_a_user:
             for name in assignment.CHECKED.keys() & cls.__dict__.keys():
                 setattr(cls, name, assignment.CHECKED[name](cls.__dict__[name]))
 
@@ -124,7 +126,8 @@ class Base(torch.nn.Module):
             GraphError: a list of modules was changed after its assignment, so that the parameters
                 in it are unknown.
         """
-        assignment.check_registered(self)
+        for module in self.modules():
+            assignment.check_registered(module)
         return super().named_parameters(*args, **kwargs)
 
     def zeroGradParameters(self) -> None:
@@ -160,7 +163,7 @@ class Base(torch.nn.Module):
         """Implement to(), float(), double(), cuda(); flat parameters stay flat, as in Torch7."""
         with flat_tensors.converting(self):
             super()._apply(fn, recurse)
-        if assignment.of_a_user(type(self)):
+        if self.is_of_a_user:
             for name in ("_output", "_gradInput"):
                 self._torch7_field(name)  # a layer without parameters has a type, too
             fields.convert(self, fn)
@@ -171,7 +174,7 @@ class Base(torch.nn.Module):
 
         As in Torch7 it has the type of the parameters. Layers of the library do not compute in it.
         """
-        if not assignment.of_a_user(type(self)):
+        if not self.is_of_a_user:
             return None
         field: torch.Tensor = self.__dict__.setdefault(name, torch.empty(0).type(Base.type(self)))
         return field

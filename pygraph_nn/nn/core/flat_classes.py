@@ -20,6 +20,7 @@ Kind = Literal["values", "grads"]
 
 _attributes: Any = torch.Tensor
 set_data, set_grad = _attributes.data.__set__, _attributes.grad.__set__
+get_grad = _attributes.grad.__get__
 
 
 @dataclass(eq=False)
@@ -29,14 +30,14 @@ class Home:
     Attributes:
         tensors: the two.
         shape, stride, offset: of the part, in values.
-        grads: the part of the gradients.
+        grads: the part of the gradients; None for gradients, which would hold themselves.
     """
 
     tensors: Any  # FlatTensors, which are made of the classes here
     shape: torch.Size
     stride: tuple[int, ...]
     offset: int
-    grads: Tensor
+    grads: Any
 
     def __reduce__(self) -> Any:
         return _no_home, ()  # copies and files of a parameter are not parts of the flat tensors
@@ -71,7 +72,7 @@ def _write_data(tensor: Any, values: Tensor) -> None:
 def _write_grad(tensor: Any, grad: Tensor | None) -> None:
     """Copy what is assigned to ``.grad`` into the flat gradient; None means zeros there."""
     home = home_of(tensor)
-    if home is None:
+    if home is None or home.grads is None:
         set_grad(tensor, grad)
         return
     grads = home.grads
@@ -102,7 +103,7 @@ def _write_requires_grad(tensor: Any, requires_grad: bool) -> None:
 
 
 _data: Any = property(_attributes.data.__get__, _write_data)
-_grad: Any = property(_attributes.grad.__get__, _write_grad)
+_grad: Any = property(get_grad, _write_grad)
 _requires_grad: Any = property(_attributes.requires_grad.__get__, _write_requires_grad)
 
 
@@ -124,16 +125,19 @@ class FlatTensor(torch.Tensor):
     grad = _grad
     requires_grad = _requires_grad
 
-    @staticmethod
-    def of(tensor: Tensor) -> FlatTensor:
+    @classmethod
+    def of(cls, tensor: Tensor) -> FlatTensor:
         """Return `tensor`, outside autograd, as a flat tensor without a home.
 
         A tensor of another class, such as PyTorch's FakeTensor, keeps its class: an assignment to
         its ``.data`` or ``.grad`` is then not intercepted.
         """
-        if type(tensor) not in (torch.Tensor, torch.nn.Parameter, FlatTensor):
+        if not issubclass(type(tensor), FlatTensor) and type(tensor) not in (
+            torch.Tensor,
+            torch.nn.Parameter,
+        ):
             return tensor.detach()  # type: ignore[return-value]
-        flat: FlatTensor = torch.Tensor._make_subclass(FlatTensor, tensor)
+        flat: FlatTensor = torch.Tensor._make_subclass(cls, tensor)
         return flat
 
     def detach(self) -> FlatTensor:
@@ -172,7 +176,7 @@ class FlatTensor(torch.Tensor):
                 memo[id(self)] = self._copied()
             else:
                 copies = home.tensors.deepcopy(memo)
-                kind: Kind = "grads" if home.grads is self else "values"
+                kind: Kind = "grads" if home.grads is None else "values"
                 memo[id(self)] = copies.in_use(kind, home.offset, home.offset + self.numel())
         copied: Tensor = memo[id(self)]
         return copied
@@ -182,6 +186,13 @@ class FlatTensor(torch.Tensor):
 
     def __repr__(self) -> str:  # type: ignore[override]
         return repr(self.plain())
+
+
+class FlatGradient(FlatTensor):
+    """The part of the flat gradient that belongs to one parameter: its ``.grad``."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return memo.setdefault(id(self), self._copied())
 
 
 class StaleTensor(torch.Tensor):
@@ -201,7 +212,8 @@ class StaleTensor(torch.Tensor):
 
 
 # Another process gets the same memory, not a copy, as of ordinary tensors.
-ForkingPickler.register(FlatTensor, lambda tensor: reduce_tensor(tensor.plain()))
+for _class in (FlatTensor, FlatGradient):
+    ForkingPickler.register(_class, lambda tensor: reduce_tensor(tensor.plain()))
 
 
 def adopt(parameter: torch.nn.Parameter, home: Home) -> None:

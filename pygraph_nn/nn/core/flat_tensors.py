@@ -17,6 +17,7 @@ import torch
 
 from ...errors import caller_location
 from .flat_classes import (
+    FlatGradient,
     FlatTensor,
     Home,
     Kind,
@@ -47,13 +48,10 @@ class FlatTensors:
 
     def place(self, parameter: torch.nn.Parameter, values: Tensor) -> None:
         """Move `parameter` to `values`, a view of ``self.values`` in its shape."""
-        home = Home(
-            self,
-            values.shape,
-            values.stride(),
-            int(values.storage_offset()),
-            _part(self.grads, values),
-        )
+        place = (values.shape, values.stride(), int(values.storage_offset()))
+        grads = FlatGradient.of(self.grads.as_strided(*place))
+        grads.__dict__["_home"] = Home(self, *place, None)
+        home = Home(self, *place, grads)
         with torch.no_grad():
             values.copy_(parameter)
             if parameter.grad is not None and parameter.requires_grad:
@@ -93,7 +91,7 @@ class FlatTensors:
                 found: Tensor = tensor
                 return found
         tensor = FlatTensor.of(getattr(self, kind)[start:stop])
-        grads = tensor if kind == "grads" else self.in_use("grads", start, stop)
+        grads = None if kind == "grads" else self.in_use("grads", start, stop)
         tensor.__dict__["_home"] = Home(self, tensor.shape, tensor.stride(), start, grads)
         if kind == "values":
             set_grad(tensor, grads)
@@ -213,10 +211,6 @@ def converting(module: torch.nn.Module) -> Iterator[None]:
         if not _converting.networks:  # else an outer network is still being converted
             for flat in {home.tensors: None for home in homes if home is not None}:
                 flat.gather()
-
-
-def _part(flat: Tensor, like: Tensor) -> Tensor:
-    return flat.as_strided(like.shape, like.stride(), like.storage_offset())
 
 
 def _is_at_home(parameter: torch.nn.Parameter) -> bool:

@@ -15,7 +15,7 @@ import torch
 
 from ...errors import GraphError
 from ...nested import Nested
-from .flat_classes import set_grad
+from .flat_classes import get_grad, set_grad
 
 # The thread that uses a layer's fields or a parameter's gradient, by the id of the object.
 _reserved_by: dict[int, int] = {}
@@ -68,6 +68,12 @@ def reserved(objects: Iterable[object]) -> Iterator[None]:
             for key in new:
                 del _reserved_by[key]
             _reserving.notify_all()
+
+
+def own_gradient(parameter: torch.nn.Parameter, otherwise: Any) -> Any:
+    """Return the gradient of `parameter`, or `otherwise` while a thread has lent it zeros."""
+    with _reserving:
+        return otherwise if id(parameter) in _reserved_by else get_grad(parameter)
 
 
 @contextlib.contextmanager

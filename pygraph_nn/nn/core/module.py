@@ -203,7 +203,7 @@ class Module(Passes, root=True):
 
     def replace(self, callback: Callable[[torch.nn.Module], torch.nn.Module]) -> Any:
         """Return ``callback(self)``; containers also replace the modules inside."""
-        return callback(self)
+        return replaced(self, callback)
 
     # Printing
 
@@ -253,6 +253,23 @@ def check_overrides(module: torch.nn.Module, place: Callable[[], str]) -> None:
             if ignored:
                 way_out = overrides.way_out(ignored)
                 raise GraphError(f"{place()}: {type_name(inner)}: {way_out}")
+
+
+def replaced(
+    module: torch.nn.Module, callback: Callable[[torch.nn.Module], torch.nn.Module]
+) -> torch.nn.Module:
+    """Return ``callback(module)``, for `replace`.
+
+    Raises:
+        GraphError: it is no module.
+    """
+    replacement = callback(module)
+    if not isinstance(replacement, torch.nn.Module):
+        raise GraphError(
+            f"replace: the function returned {type_name(replacement)} for {type_name(module)}; "
+            "return a module, the same one to keep it"
+        )
+    return replacement
 
 
 def warn_of_ignored_backward(module: torch.nn.Module) -> None:

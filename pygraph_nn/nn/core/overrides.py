@@ -12,7 +12,9 @@ from collections.abc import Iterable
 import torch
 
 from ...errors import GraphError, type_name
+from .assignment import check_registered
 
+_NONE: frozenset[str] = frozenset()
 HALVES = frozenset({"updateGradInput", "accGradParameters"})
 GRADIENTS = HALVES | {"backward"}
 OF_A_CALL = GRADIENTS | {"forward"}  # these change what a call of the module does
@@ -65,7 +67,8 @@ def of_object(owner: torch.nn.Module, of_its_class: frozenset[str]) -> frozenset
 
 def own_methods(module: torch.nn.Module) -> frozenset[str]:
     """Return the methods that a layer or criterion overrides; nothing for other modules."""
-    own: frozenset[str] = getattr(module, "_overrides", frozenset())
+    # Plain torch modules would look for a missing attribute for longer.
+    own: frozenset[str] = module._overrides if hasattr(type(module), "_overrides") else _NONE  # type: ignore[assignment]
     return own
 
 
@@ -82,20 +85,25 @@ def way_out(ignored: Iterable[str]) -> str:
 
 def call_members(module: torch.nn.Module, method: str, *args: object) -> list[torch.nn.Parameter]:
     """Call `method` of the modules inside that override it; return the other parameters."""
-    inside = list(module.modules())[1:]
-    if not any(method in own_methods(inner) for inner in inside):
-        return list(module.parameters())
-    parameters = dict.fromkeys(module.parameters(recurse=False))
-    seen = {id(module)}
-    waiting = list(module.children())
+    parameters: dict[torch.nn.Parameter, None] = {}
+    seen, called = set(), False
+    waiting: list[torch.nn.Module | None] = [module]
+    # One walk of its own: ``module.parameters()`` would take longer than a small layer runs.
     while waiting:
-        inner = waiting.pop(0)
-        if id(inner) in seen:
+        inner = waiting.pop()
+        if inner is None or id(inner) in seen:
             continue
         seen.add(id(inner))
-        if method in own_methods(inner):
+        if inner is not module and method in own_methods(inner):
             getattr(inner, method)(*args)
-        else:
-            parameters.update(dict.fromkeys(inner.parameters(recurse=False)))
-            waiting = [*inner.children(), *waiting]
+            called = True
+            continue
+        check_registered(inner)
+        for parameter in inner._parameters.values():
+            if parameter is not None:
+                parameters[parameter] = None
+        if inner._modules:
+            waiting += reversed(inner._modules.values())
+    if not called and type(module).parameters is not torch.nn.Module.parameters:
+        return list(module.parameters())  # a user's method
     return list(parameters)

@@ -92,7 +92,8 @@ class Passes(Results):
         """Return the output as part of another module's run, and record this part too."""
         if not torch.is_grad_enabled():
             return self._without_gradients(input, lambda x: self._compute(x, apart=False))
-        recorded, outer = recording.RecordedPass(input, None, inside=True), recording.current_pass()
+        recorded, outer = recording.RecordedPass(input, None), recording.current_pass()
+        recorded.inside = True
         if outer is not None:
             recorded.values = outer.values
         recorded.output = self._compute(input, apart=False)

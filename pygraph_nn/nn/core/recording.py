@@ -10,7 +10,6 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from types import CodeType
 from typing import Any, TypeGuard
 
 import torch
@@ -49,19 +48,21 @@ class RecordedPass:
         grad_input: its result; None before one.
     """
 
-    def __init__(self, input: Nested, output: Nested, *, inside: bool = False) -> None:
+    # Attributes of the class until they change: each forward of a small layer makes a record.
+    linked = True
+    gradients = True
+    inside = False
+    call: Callable[[], Any] | None = None
+    grad_output: Nested = None
+    grad_input: Nested = None
+
+    def __init__(self, input: Nested, output: Nested) -> None:
         self.input = input
         self.output = output
-        self.linked = True
-        self.gradients = True
-        self.inside = inside
-        self.call: Callable[[], Any] | None = None
         self.request = Request()
         self.values: dict[int, Sequence[Nested]] = {}
         self.outputs: dict[int, Nested] = {}
         self.number = next(_numbers)
-        self.grad_output: Nested = None
-        self.grad_input: Nested = None
 
     def detached_output(self) -> Nested:
         """Return the output outside autograd."""
@@ -105,6 +106,7 @@ class Records:
 
     def __init__(self) -> None:
         self._by_thread: dict[int, RecordedPass] = {}
+        self.listed = False  # whether `Results` has listed the module among those with passes
 
     def keep(self, recorded: RecordedPass) -> None:
         """Make `recorded` this thread's last pass, and drop the passes of threads that ended."""
@@ -168,12 +170,13 @@ def record_alone(compute: Callable[[Nested], Nested], input: Nested) -> Recorded
     return recorded
 
 
-_calling_code: set[CodeType] = {torch.nn.Module._call_impl.__code__}
+# By id, as the hash of a code object takes long. The functions keep their code alive.
+_calling_code: set[int] = {id(torch.nn.Module._call_impl.__code__)}
 
 
 def marks_a_call(function: Any) -> Any:
     """Mark a function that runs modules as part of autograd, for `inside_a_call`."""
-    _calling_code.add(function.__code__)
+    _calling_code.add(id(function.__code__))
     return function
 
 
@@ -182,10 +185,14 @@ def inside_a_call() -> bool:
 
     The stack says so, because a counter in each call would cost a small layer more.
     """
+    calling, apart = _calling_code, record_alone.__code__
     frame = sys._getframe(1).f_back
-    while frame is not None and frame.f_code is not record_alone.__code__:
-        if frame.f_code in _calling_code:
+    while frame is not None:
+        code = frame.f_code
+        if id(code) in calling:
             return True
+        if code is apart:
+            return False
         frame = frame.f_back
     return False
 

@@ -32,7 +32,9 @@ class Results(Base):
 
     def _keep(self, recorded: recording.RecordedPass) -> None:
         self._records.keep(recorded)
-        _recorders[id(self)] = self
+        if not self._records.listed:
+            _recorders[id(self)] = self
+            self._records.listed = True
 
     @property
     def recorded_pass(self) -> recording.RecordedPass | None:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from ...errors import GraphError, type_name
-from ..core.module import Module, run_module, takes_table, warn_of_ignored_backward
+from ..core.module import Module, replaced, run_module, takes_table, warn_of_ignored_backward
 from ..core.recording import keep_values
 from ..core.shapes import expect_table, sample_dimension
 
@@ -61,11 +61,11 @@ class Container(Module):
         Returns:
             ``callback(self)``.
         """
-        replacement = callback(self)
+        replacement = replaced(self, callback)
         for name, module in list(self._modules.items()):
             if module is not None:
                 inner = module.replace if isinstance(module, Container) else None
-                self._modules[name] = inner(callback) if inner else callback(module)
+                self._modules[name] = inner(callback) if inner else replaced(module, callback)
         return replacement
 
     def reset(self, stdv: float | None = None) -> Any:
