@@ -43,6 +43,7 @@ class Model(LanguageModel):
         self.dpred: torch.Tensor | None = None
 
     def _unroll(self, steps: int) -> None:
+        """Make the clones for the network as it is now."""
         self.rnns = nngraph.clone_many_times(self.core_network, steps)
         nngraph.share_buffers(self.core_network, self.rnns)
         self._attributes = nngraph.AttributeGuard(self.core_network)

@@ -117,7 +117,13 @@ NETWORK: tuple[Pair, ...] = (
     Pair(
         "main.lua",
         ("setup",),
-        (setup, LanguageModel.__init__, Model.__init__, LanguageModel.zero_state),
+        (
+            setup,
+            LanguageModel.__init__,
+            Model.__init__,
+            Model._unroll,
+            LanguageModel.zero_state,
+        ),
         (
             ("setup ( )", "def setup ("),
             ('"Creating a RNN LSTM network."', "Creating a RNN"),
