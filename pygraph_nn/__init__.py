@@ -34,6 +34,7 @@ from .nn.core import (
     function,
     module,
     reference_mode,
+    refuse_own_updates,
 )
 from .node import Node, group
 from .pictures import (
@@ -95,6 +96,7 @@ __all__ = [
     "picture_of",
     "recurrent",
     "reference_mode",
+    "refuse_own_updates",
     "setDebug",
     "simple_print",
     "todot",

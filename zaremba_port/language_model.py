@@ -173,6 +173,7 @@ class LanguageModel(ABC):
         paramx: torch.Tensor,
         paramdx: torch.Tensor,
     ) -> None:
+        nngraph.refuse_own_updates(core_network)
         self.core_network = core_network
         self._has_buffers = any(True for _ in core_network.buffers())
         self._buffers_before: dict[str, torch.Tensor] = {}  # the last training `fp`

@@ -141,7 +141,9 @@ def cell_graph(
         outputs = checked_state(cell, cell(*inputs, **sizes), nngraph.Node)
         for name, node in zip(state, outputs, strict=True):
             node.annotate(name=f"next_{name}")
-        return nngraph.gModule(inputs, list(outputs))
+        graph = nngraph.gModule(inputs, list(outputs))
+        nngraph.refuse_own_updates(graph)  # training updates the flat parameters
+        return graph
 
 
 def create_network(

@@ -9,7 +9,7 @@ import torch
 
 from .. import nested
 from ..nested import Nested
-from ..nn.core import blocked_norm
+from ..nn.core import blocked_norm, refuse_own_updates
 from .buffers import BufferedWorkspace
 from .executor import Recurrent
 from .flat_layout import FlatLayout
@@ -42,12 +42,14 @@ class FlatSGD:
         parameters, gradients: all of them, flat, (n,); embedding tables first.
 
     Raises:
-        GraphError: the core has no parameters, or they differ in dtype or device.
+        GraphError: the core has no parameters, they differ in dtype or device, or a layer has an
+            `updateParameters` or `zeroGradParameters` of its own, which is not called.
     """
 
     precisions = PRECISIONS
 
     def __init__(self, net: Recurrent) -> None:
+        refuse_own_updates(net.core)
         self.net = net
         self._layout = FlatLayout(net.core)
         self.parameters, self.gradients = self._layout.parameters, self._layout.gradients

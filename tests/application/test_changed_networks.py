@@ -333,3 +333,11 @@ def test_a_queue_captures_a_changed_network_anew(tiny: Settings, corpus: Corpus)
     tie(model.core_network)
     list(queue.run(text, RATE, 1))
     assert queue._step is not captured
+
+
+@engines
+def test_a_layer_that_updates_itself_is_refused(engine: str, tiny: Settings) -> None:
+    network = create_network(tiny)
+    network.h2y.updateParameters = lambda rate: None
+    with pytest.raises(nngraph.GraphError, match=r"h2y, nn.Linear, has its own updateParameters"):
+        make_model(engine, network, tiny)

@@ -760,3 +760,14 @@ def test_threads_take_turns() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("method", ["updateParameters", "zeroGradParameters"])
+def test_a_flat_update_refuses_layers_that_update_themselves(method: str) -> None:
+    core = cell(nn.Linear(4, 4))
+    net = nngraph.recurrent(core, state={"prev_h": "next_h"})
+    setattr(core.get(1), method, lambda *_: None)
+    with pytest.raises(GraphError, match=rf"Linear, has its own {method}"):
+        nngraph.FlatSGD(net)
+    delattr(core.get(1), method)
+    nngraph.FlatSGD(net)

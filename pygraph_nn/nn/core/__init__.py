@@ -18,6 +18,7 @@ from .flat_tensors import FlatTensors
 from .foreign import Function, as_layer, function, module, unwrapped
 from .inplace import writable
 from .module import Module, check_overrides, run_module, warn_of_ignored_backward
+from .overrides import refuse_own_updates
 from .protocol import differentiable, input_gradients
 from .recording import cut_off, detached, is_recording, keep_values
 from .reference import in_reference_mode, reference_mode
@@ -58,6 +59,7 @@ __all__ = [
     "input_gradients",
     "module",
     "reference_mode",
+    "refuse_own_updates",
     "is_recording",
     "keep_values",
     "warn_of_ignored_backward",

@@ -107,3 +107,22 @@ def call_members(module: torch.nn.Module, method: str, *args: object) -> list[to
     if not called and type(module).parameters is not torch.nn.Module.parameters:
         return list(module.parameters())  # a user's method
     return list(parameters)
+
+
+def refuse_own_updates(network: torch.nn.Module) -> None:
+    """Refuse layers whose own `updateParameters` or `zeroGradParameters` would not be called.
+
+    An update of all parameters at once, in their flat tensor, calls neither, as in Torch7.
+
+    Raises:
+        GraphError: a module of `network` overrides one of them.
+    """
+    for name, module in network.named_modules():
+        own = sorted(own_methods(module) & {"updateParameters", "zeroGradParameters"})
+        if own:
+            raise GraphError(
+                f"{name or type_name(module)}, {type_name(module)}, has its own {own[0]}, which an "
+                "update of the flat parameters does not call. Train with "
+                "network.zeroGradParameters() and network.updateParameters(rate), or override "
+                "accGradParameters instead"
+            )
