@@ -331,3 +331,16 @@ def one_line(error: pytest.ExceptionInfo[Exception]) -> str:
     text = str(error.value)
     assert "\n" not in text
     return text
+
+
+def data(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Return normal random numbers."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def graph_of(*modules: torch.nn.Module) -> nngraph.gModule:
+    """Return a gModule that runs `modules` one after the other."""
+    first = h = nn.Identity()()
+    for module in modules:
+        h = module(h)
+    return nngraph.gModule([first], [h])

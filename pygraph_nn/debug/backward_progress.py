@@ -85,7 +85,7 @@ class BackwardProgress:
         return None if graph is None or node is None else (graph, node)
 
     def _threads(self) -> list[int]:
-        """Return this thread and those of devices, in which autograd runs for this one."""
+        """Return this thread and the device threads in which autograd runs for it."""
         of_python = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
         return [thread for thread in list(self._places) if thread not in of_python]
 

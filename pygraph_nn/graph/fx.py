@@ -48,7 +48,7 @@ def to_fx(g: GraphStructure) -> torch.fx.GraphModule:
 def _rename(graph: torch.fx.Graph, names: dict[torch.fx.Node, str]) -> None:
     """Name nodes as `names` says.
 
-    create_node would change names that are no ASCII or are those of Python's functions.
+    `create_node` would change names with letters outside ASCII and names of built-in functions.
     """
     keys = set(names.values())
     taken = keys | {node.name for node in graph.nodes}

@@ -20,7 +20,7 @@ class NodeName(NamedTuple):
     """The name of a node in its gModule.
 
     Attributes:
-        key: a Python identifier, different from those of all other nodes.
+        key: a Python identifier that no other node of the gModule has.
         shown: the text for pictures: the annotation, with the number that `key` may end with.
     """
 

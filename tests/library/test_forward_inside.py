@@ -12,18 +12,7 @@ import torch
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 
-from ..helpers import assert_close
-
-
-def data(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def graph_of(*modules: torch.nn.Module) -> nngraph.gModule:
-    first = h = nn.Identity()()
-    for module in modules:
-        h = module(h)
-    return nngraph.gModule([first], [h])
+from ..helpers import assert_close, data, graph_of
 
 
 class ByForward(nn.Module):

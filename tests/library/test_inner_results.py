@@ -14,18 +14,7 @@ import torch.nn.functional as F
 import pygraph_nn as nngraph
 from pygraph_nn import GraphError, nn
 
-from ..helpers import assert_close
-
-
-def data(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def graph_of(*modules: torch.nn.Module) -> nngraph.gModule:
-    first = h = nn.Identity()()
-    for module in modules:
-        h = module(h)
-    return nngraph.gModule([first], [h])
+from ..helpers import assert_close, data, graph_of
 
 
 def product(x: torch.Tensor, linear: nn.Linear) -> torch.Tensor:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 import pygraph_nn as nngraph
 from pygraph_nn import GraphError, nn
 
-from ..helpers import assert_close
+from ..helpers import assert_close, data, graph_of
 
 
 class Twice(nn.Module):
@@ -89,17 +89,6 @@ class Scale(nn.Module):
 
 def node() -> nngraph.Node:
     return nn.Identity()()
-
-
-def graph_of(*modules: torch.nn.Module) -> nngraph.gModule:
-    first = h = node()
-    for module in modules:
-        h = module(h)
-    return nngraph.gModule([first], [h])
-
-
-def data(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 PLACES: dict[str, tuple[Callable[[nn.Module], nn.Module], Callable[[Any], Any]]] = {

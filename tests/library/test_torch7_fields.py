@@ -13,11 +13,7 @@ import torch.nn.functional as F
 import pygraph_nn as nngraph
 from pygraph_nn import GraphError, nn
 
-from ..helpers import assert_close
-
-
-def data(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+from ..helpers import assert_close, data
 
 
 class Affine(nn.Module):

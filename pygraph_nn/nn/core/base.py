@@ -85,7 +85,8 @@ class Base(torch.nn.Module):
     def runs_directly(self) -> bool:
         """True if a call may go straight to `updateOutput`: no hooks, no methods of its own.
 
-        torch.nn.Module.__call__, with all its checks, costs as much as a small layer.
+        torch.nn.Module.__call__, with all its checks, costs as much as a small layer. So would a
+        call of `is_hooked` in each run, in part.
         """
         return not (
             self._forward_hooks

@@ -88,15 +88,11 @@ class Module(Passes, root=True):
         With `apart` the container goes back by `updateGradInput` and `accGradParameters`, and does
         not call `backward`.
         """
+        if self._plain:  # both ways of running differ in overridden methods alone
+            return self.run(input)
         if self._guard is not None and not torch.compiler.is_compiling():
             self._guard.follow()
-        if self.runs_directly and not calls_are_watched():
-            try:
-                return self.updateOutput(input)
-            except Exception as error:
-                raise_explained(error, self, input=input)
-        if not self._plain:
-            self._warn_of(self._ignored_overrides(apart))
+        self._warn_of(self._ignored_overrides(apart))
         if "forward" in self._overrides and self._has_updateOutput():
             return self._compute(input, apart)
         if self.is_hooked or calls_are_watched() or not self._has_updateOutput():
