@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from ..errors import GraphError
+from . import native
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
@@ -60,3 +61,16 @@ def matmul_precision(setting: str) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def bfloat16_unavailable(parameters: torch.Tensor) -> str | None:
+    """Return why no kernel here is faster in bfloat16 than in float32; None if there is one.
+
+    On the CPU these are the compiled kernels. Without them `use_precision` computes the same
+    products by PyTorch's operations, which may be slower than in float32.
+    """
+    if not parameters.is_cpu:
+        return None
+    if parameters.dtype is not torch.float32:
+        return f"the parameters are {parameters.dtype}"
+    return native.bfloat16_unavailable()

@@ -10,10 +10,17 @@ import torch
 from .. import nested
 from ..nested import Nested
 from ..nn.core import blocked_norm, refuse_own_updates
+from .bfloat16 import Bfloat16Workspace
 from .buffers import BufferedWorkspace
 from .executor import Recurrent
 from .flat_layout import FlatLayout
-from .precision import PRECISIONS, check_precision, library_precision, matmul_precision
+from .precision import (
+    PRECISIONS,
+    bfloat16_unavailable,
+    check_precision,
+    library_precision,
+    matmul_precision,
+)
 from .workspace import Slot
 
 Tensor = torch.Tensor
@@ -53,9 +60,9 @@ class FlatSGD:
         self.net = net
         self._layout = FlatLayout(net.core)
         self.parameters, self.gradients = self._layout.parameters, self._layout.gradients
-        self._workspace = BufferedWorkspace(self._layout.slots)
         self._slots = list(self._layout.slots.values())
         self._precision = "float32"
+        self._workspace = self._new_workspace()
         self._library_precision = "highest"
         self._gradients_version = -1  # of `gradients` when this object last wrote them
 
@@ -75,7 +82,6 @@ class FlatSGD:
         """
         if not self._layout.follow():
             return False
-        self._workspace = BufferedWorkspace(self._layout.slots)
         self._slots = list(self._layout.slots.values())
         self.use_precision(self._precision)
         return True
@@ -163,5 +169,13 @@ class FlatSGD:
         """
         check_precision(precision)
         self._precision = precision
-        self._workspace.exact = precision != "bfloat16"
+        self._workspace = self._new_workspace()
         self._library_precision = library_precision(precision, self.parameters)
+
+    def _new_workspace(self) -> BufferedWorkspace:
+        in_bfloat16 = self._precision == "bfloat16"
+        if in_bfloat16 and self.parameters.is_cpu and bfloat16_unavailable(self.parameters) is None:
+            return Bfloat16Workspace(self._layout.slots)
+        workspace = BufferedWorkspace(self._layout.slots)
+        workspace.exact = not in_bfloat16
+        return workspace

@@ -39,7 +39,8 @@ class NativeLstmSteps(torch.autograd.Function):
         steps, (batch, size) = len(gates), h_first.shape
         c = workspace.empty((key, "c"), (steps + 1, batch, size), gates)
         c[0] = c_first
-        packed = (kernels.packed_size(size),)  # each call packs the weight anew
+        rounded = workspace.bfloat16_kernels
+        packed = (kernels.packed_size(size, rounded),)  # each call packs the weight anew
         ctx.call, ctx.external_count = call, len(externals)
         ctx.tensors = {
             "block": block,
@@ -47,10 +48,17 @@ class NativeLstmSteps(torch.autograd.Function):
             "h": h,
             "c": c,
             "tanh_c": workspace.empty((key, "tanh c"), (steps, batch, size), gates),
-            "packed": workspace.empty((ANY_OPERATION, "packed"), packed, gates),
         }
+        like = gates
+        if rounded:
+            like = gates.new_empty(0, dtype=torch.bfloat16)
+            shape = (steps + 1, batch, size + size % 2)
+            h_rounded = workspace.empty((key, "h rounded"), shape, like)
+            h_rounded[0] = torch.nn.functional.pad(h_first, (0, size % 2))
+            ctx.tensors["h_rounded"] = h_rounded
+        ctx.tensors["packed"] = workspace.empty((ANY_OPERATION, "packed"), packed, like)
         ctx.set_materialize_grads(False)
-        kernels.lstm("lstm_forward", call.gate_slices, **ctx.tensors)
+        kernels.lstm("lstm_forward", call.gate_slices, rounded, **ctx.tensors)
         return c[1:], h[1:, :, :-1]
 
     @staticmethod
@@ -65,7 +73,12 @@ class NativeLstmSteps(torch.autograd.Function):
         dc = workspace.zeros((key, "dc"), (batch, width // 4), gates)
         grads = {"grad_c": grad_c, "grad_h": grad_h}
         present = {name: grad.contiguous() for name, grad in grads.items() if grad is not None}
-        kernels.lstm("lstm_backward", call.gate_slices, d=d, dc=dc, **present, **ctx.tensors)
+        rounded = workspace.bfloat16_kernels
+        if rounded:
+            like = ctx.tensors["h_rounded"]
+            present["d_rounded"] = workspace.empty((key, "d rounded"), d.shape, like)
+        tensors = {**ctx.tensors, **present, "d": d, "dc": dc}
+        kernels.lstm("lstm_backward", call.gate_slices, rounded, **tensors)
         needs = ctx.needs_input_grad
         dc_first = dc.clone() if needs[1] else None
         dh_first = d[0] @ call.slot.values[:-1].t() if needs[2] else None

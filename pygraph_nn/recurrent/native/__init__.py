@@ -5,13 +5,23 @@ functions, and `bindings` checks their arguments and calls them. The room uses n
 `pygraph_nn` but its errors. Without a compiler, PyTorch's operations compute the same.
 """
 
+from .bfloat16 import Factor, pack_panels, pack_rows, product, softmax_loss_bfloat16
 from .bindings import kernels_accept, lstm, packed_size, softmax_loss
 from .build import Unavailable, capability
-from .loading import Library, kernels_status, kernels_unavailable, library, load
+from .loading import (
+    Library,
+    bfloat16_unavailable,
+    kernels_status,
+    kernels_unavailable,
+    library,
+    load,
+)
 
 __all__ = [
+    "Factor",
     "Library",
     "Unavailable",
+    "bfloat16_unavailable",
     "capability",
     "kernels_accept",
     "kernels_status",
@@ -19,6 +29,10 @@ __all__ = [
     "library",
     "load",
     "lstm",
+    "pack_panels",
+    "pack_rows",
     "packed_size",
+    "product",
     "softmax_loss",
+    "softmax_loss_bfloat16",
 ]

@@ -28,6 +28,9 @@ CAPABILITIES = {
     "AVX2": ["-mavx2", "-mfma"],
     "AVX512": ["-mavx2", "-mfma", "-mavx512f", "-mavx512vl", "-mavx512dq"],
 }
+# PyTorch does not name the instruction set of the kernels in bfloat16: it is a capability here.
+BFLOAT16 = "AVX512_BF16"
+CAPABILITIES[BFLOAT16] = [*CAPABILITIES["AVX512"], "-mavx512bw", "-mavx512bf16"]
 
 
 class Unavailable(Exception):
@@ -111,7 +114,13 @@ def capability() -> str:
         raise Unavailable(
             f"compiled kernels need Linux on x86-64 with AVX2 or AVX-512; this is {machine}"
         )
-    return name
+    return BFLOAT16 if name == "AVX512" and "avx512_bf16" in _processor_flags() else name
+
+
+def _processor_flags() -> list[str]:
+    """Return the names of the instruction sets that the processor has and Linux supports."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((line.split() for line in lines if line.startswith("flags")), [])
 
 
 def _find_compiler() -> list[str]:
