@@ -1,8 +1,7 @@
 """The workspace whose products are computed in bfloat16 by compiled kernels, on the CPU.
 
 Factors are rounded to bfloat16, sums are float32; so are parameters, gradients and everything that
-is no product. A weight is packed once in each direction of a step, activations once for each
-product that takes them in another layout.
+is no product.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import torch
 
 from . import native as kernels
 from .buffers import BufferedWorkspace
-from .native import Factor
+from .native import Panels, Rounded
 from .workspace import ANY_OPERATION, BlockFactor, BufferKey, Slot
 
 Tensor = torch.Tensor
@@ -32,66 +31,84 @@ class Bfloat16Workspace(BufferedWorkspace):
     def __init__(self, slots: Mapping[torch.nn.Module, Slot]) -> None:
         super().__init__(slots)
         self._like = torch.empty(0, dtype=torch.bfloat16)
+        # For some tensors, by address, their values in bfloat16 and their version then.
+        self._rounded: dict[int, tuple[Rounded, int]] = {}
 
-    def rounded(self, key: BufferKey, shape: tuple[int, ...]) -> Tensor:
+    def buffer(self, key: BufferKey, shape: tuple[int, ...]) -> Tensor:
         """Return a buffer of bfloat16."""
         return self.empty(key, shape, self._like)
 
-    def factor(self, key: BufferKey, b: Tensor) -> Factor:
-        return kernels.pack_panels(_packable(b), lambda shape: self.rounded(key, shape))
+    def remember(self, matrix: Tensor, rounded: Rounded) -> None:
+        """Let products take `rounded` for `matrix`, until `matrix` is changed or forgotten.
+
+        Both are buffers of this workspace. The kernels do not tell PyTorch what they write: whoever
+        lets them write into `matrix` calls this again, or `forget`.
+        """
+        self._rounded[matrix.data_ptr()] = rounded, matrix._version
+
+    def forget(self, matrix: Tensor) -> None:
+        """Round `matrix` anew in the next product."""
+        self._rounded.pop(matrix.data_ptr(), None)
+
+    def factor(self, key: BufferKey, b: Tensor) -> Panels:
+        return kernels.pack_panels(_readable(b), lambda shape: self.buffer(key, shape))
 
     def block_factor(self, key: BufferKey, block: Tensor) -> BlockFactor:
         return BlockFactor(self.factor(key, block[:-1]), block[-1])
 
-    def product(self, a: Tensor | Factor, b: Tensor | Factor, out: Tensor, beta: int = 0) -> Tensor:
-        right = self._right(b)
-        return kernels.product(self._left(a), right, out, add=bool(beta))
+    def product(
+        self, a: Tensor | Rounded, b: kernels.RightFactor, out: Tensor, beta: int = 0
+    ) -> Tensor:
+        return kernels.product(self._left(a), self._right(b), out, add=bool(beta))
 
-    def product_plus(self, c: Tensor, a: Tensor, b: Tensor | Factor, out: Tensor) -> Tensor:
+    def product_plus(self, c: Tensor, a: Tensor, b: kernels.RightFactor, out: Tensor) -> Tensor:
         return self.product(a, b, out.copy_(c), beta=1)
 
     def affine(
         self, rows: Tensor, block: Tensor | BlockFactor, out: Tensor, beta: int = 0
     ) -> Tensor:
         if isinstance(block, Tensor):
-            block = BlockFactor(self._right(block[:-1]), block[-1])
-        left = self._left(rows[:, :-1])
+            block = BlockFactor(block[:-1], block[-1])
+        left = self._left(rows[:, :-1])  # the bias stays in float32
         return kernels.product(left, block.weight, out, bias=block.bias, add=bool(beta))
 
     def block_gradient(
-        self, slot: Slot, inputs: Tensor, grad: Tensor | Factor, scale: Tensor | None = None
+        self,
+        slot: Slot,
+        inputs: Tensor,
+        grad: Tensor | Rounded,
+        scale: Tensor | None = None,
     ) -> Tensor | None:
+        scale = None if scale is None else scale.flatten()
+        left = kernels.round_matrix(_readable(inputs).t(), self._left_buffer, scale)
         right = self._right(grad)
-        flat_scale = None if scale is None else scale.flatten()
-        left = kernels.pack_rows(_packable(inputs).t(), self._shared("left"), flat_scale)
         if slot.grads is None:
             return kernels.product(left, right, torch.empty_like(slot.values))
         kernels.product(left, right, slot.grads, add=slot.written)
         slot.written = True
         return None
 
-    def _left(self, a: Tensor | Factor) -> Factor:
-        if isinstance(a, Factor):
-            return a
-        return kernels.pack_rows(_packable(a), self._shared("left"))
+    def _left(self, a: Tensor | Rounded) -> Rounded:
+        a = self._right(a)
+        return kernels.round_matrix(a, self._left_buffer) if isinstance(a, Tensor) else a
 
-    def _right(self, b: Tensor | Factor) -> Factor:
-        if isinstance(b, Factor):
+    def _right(self, b: kernels.RightFactor) -> kernels.RightFactor:
+        if not isinstance(b, Tensor):
             return b
-        return kernels.pack_panels(_packable(b), self._shared("right"))
+        rounded, version = self._rounded.get(b.data_ptr(), (None, 0))
+        if rounded is not None and version == b._version and b.is_contiguous():
+            if b.shape == (rounded.rows, rounded.columns):
+                return rounded
+        return _readable(b)
 
-    def _shared(self, content: str) -> kernels.NewBuffer:
-        """Return an allocator of buffers that no operation needs after its call."""
-        return lambda shape: self.rounded((ANY_OPERATION, content), shape)
+    def _left_buffer(self, shape: tuple[int, ...]) -> Tensor:
+        """Return the buffer for a left factor, which no operation needs after its product."""
+        return self.buffer((ANY_OPERATION, "left"), shape)
 
 
-def _packable(matrix: Tensor) -> Tensor:
+def _readable(matrix: Tensor) -> Tensor:
     """Return `matrix`, or a copy if the kernels cannot read it where it is.
 
     Autograd may pass gradients whose elements share memory.
     """
-    matrix = matrix.resolve_neg()
-    for x in (matrix, matrix.t()):
-        if x.stride(1) == 1 and x.stride(0) >= x.shape[1]:
-            return matrix
-    return matrix.contiguous()
+    return matrix if kernels.is_readable(matrix) else matrix.resolve_neg().contiguous()

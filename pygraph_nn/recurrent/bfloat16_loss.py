@@ -7,7 +7,7 @@ import torch
 from . import native as kernels
 from .bfloat16 import Bfloat16Workspace
 from .functions import Context, TargetOutOfRange, in_range, refuse_second_derivative, rows_with_ones
-from .native import Factor
+from .native import Rounded
 from .workspace import Slot
 
 Tensor = torch.Tensor
@@ -17,8 +17,7 @@ class _Bfloat16LossContext(Context):
     workspace: Bfloat16Workspace
     slot: Slot
     rows: Tensor
-    left: Factor
-    right: Factor
+    d_scores: Rounded
     factor: Tensor
 
 
@@ -27,7 +26,7 @@ class Bfloat16SoftmaxLoss(torch.autograd.Function):
 
     Arguments, results, gradients and their shapes are those of `SoftmaxLoss`, with `gradient` true.
     The scores are float32. Their gradients are rounded to bfloat16 as soon as they are computed,
-    and stored in the two layouts that the products of the backward pass take.
+    for both products of the backward pass.
     """
 
     @staticmethod
@@ -48,10 +47,10 @@ class Bfloat16SoftmaxLoss(torch.autograd.Function):
         ctx.rows = rows_with_ones(workspace, key, x, block)
         scores = workspace.empty((key, "classes"), (len(ctx.rows), block.shape[1]), block)
         workspace.affine(ctx.rows, block, scores)
-        losses, factor, ctx.left, ctx.right = kernels.softmax_loss_bfloat16(
+        losses, factor, ctx.d_scores = kernels.softmax_loss_bfloat16(
             scores,
             target.reshape(-1).contiguous(),
-            lambda shape: workspace.rounded((key, "d classes"), shape),
+            lambda shape: workspace.buffer((key, "d classes"), shape),
         )
         ctx.factor = factor.view(target.shape)
         losses = losses.view(target.shape)  # (T, batch)
@@ -68,8 +67,8 @@ class Bfloat16SoftmaxLoss(torch.autograd.Function):
         dx = d_block = None
         if ctx.needs_input_grad[3]:
             dx = workspace.empty((ctx.key, "dx"), (len(factor), len(block) - 1), block)
-            workspace.product(ctx.left, block[:-1].t(), dx).mul_(factor)
+            workspace.product(ctx.d_scores, block[:-1].t(), dx).mul_(factor)
             dx = dx.view(*ctx.factor.shape, len(block) - 1)
         if ctx.needs_input_grad[5]:
-            d_block = workspace.block_gradient(ctx.slot, ctx.rows, ctx.right, factor)
+            d_block = workspace.block_gradient(ctx.slot, ctx.rows, ctx.d_scores, factor)
         return None, None, None, dx, None, d_block, None, None

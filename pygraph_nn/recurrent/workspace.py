@@ -9,7 +9,7 @@ from typing import TypeAlias
 import torch
 
 from .. import nn
-from .native import Factor
+from .native import Panels, RightFactor
 
 Tensor = torch.Tensor
 
@@ -74,11 +74,11 @@ class BlockFactor:
     """A block as the factor of several products; see `Workspace.affine`.
 
     Attributes:
-        weight: the block without its last row.
+        weight: the block without its last row, (inputs, outputs).
         bias: its last row, (outputs,).
     """
 
-    weight: Factor
+    weight: RightFactor
     bias: Tensor
 
 
@@ -130,7 +130,7 @@ class Workspace:
         """Return a buffer of zeros."""
         return self.empty(key, shape, like).zero_()
 
-    def factor(self, key: BufferKey, b: Tensor) -> Tensor | Factor:
+    def factor(self, key: BufferKey, b: Tensor) -> Tensor | Panels:
         """Return `b` in the form in which several products take it as their right factor.
 
         It must not change while they are computed.
@@ -141,12 +141,12 @@ class Workspace:
         """Return a block in the form in which several calls of `affine` take it."""
         return block
 
-    def product(self, a: Tensor, b: Tensor | Factor, out: Tensor, beta: int = 0) -> Tensor:
+    def product(self, a: Tensor, b: RightFactor, out: Tensor, beta: int = 0) -> Tensor:
         """Write ``a @ b + beta * out`` into `out` and return it; `beta` is 0 or 1."""
         assert isinstance(b, Tensor)
         return torch.addmm(out, a, b, beta=beta, out=out)
 
-    def product_plus(self, c: Tensor, a: Tensor, b: Tensor | Factor, out: Tensor) -> Tensor:
+    def product_plus(self, c: Tensor, a: Tensor, b: RightFactor, out: Tensor) -> Tensor:
         """Write ``a @ b + c`` into `out` and return it."""
         assert isinstance(b, Tensor)
         return torch.addmm(c, a, b, out=out)

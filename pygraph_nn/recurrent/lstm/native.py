@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from .. import native as kernels
+from ..bfloat16 import Bfloat16Workspace
 from ..functions import Context, refuse_second_derivative
 from ..workspace import ANY_OPERATION
 from .call import LstmCall
@@ -39,7 +40,7 @@ class NativeLstmSteps(torch.autograd.Function):
         steps, (batch, size) = len(gates), h_first.shape
         c = workspace.empty((key, "c"), (steps + 1, batch, size), gates)
         c[0] = c_first
-        rounded = workspace.bfloat16_kernels
+        rounded = isinstance(workspace, Bfloat16Workspace)
         packed = (kernels.packed_size(size, rounded),)  # each call packs the weight anew
         ctx.call, ctx.external_count = call, len(externals)
         ctx.tensors = {
@@ -49,14 +50,13 @@ class NativeLstmSteps(torch.autograd.Function):
             "c": c,
             "tanh_c": workspace.empty((key, "tanh c"), (steps, batch, size), gates),
         }
-        like = gates
         if rounded:
-            like = gates.new_empty(0, dtype=torch.bfloat16)
-            shape = (steps + 1, batch, size + size % 2)
-            h_rounded = workspace.empty((key, "h rounded"), shape, like)
+            h_rounded = workspace.buffer((key, "h rounded"), (steps + 1, batch, size + size % 2))
             h_rounded[0] = torch.nn.functional.pad(h_first, (0, size % 2))
             ctx.tensors["h_rounded"] = h_rounded
-        ctx.tensors["packed"] = workspace.empty((ANY_OPERATION, "packed"), packed, like)
+            ctx.tensors["packed"] = workspace.buffer((ANY_OPERATION, "packed"), packed)
+        else:
+            ctx.tensors["packed"] = workspace.empty((ANY_OPERATION, "packed"), packed, gates)
         ctx.set_materialize_grads(False)
         kernels.lstm("lstm_forward", call.gate_slices, rounded, **ctx.tensors)
         return c[1:], h[1:, :, :-1]
@@ -73,12 +73,15 @@ class NativeLstmSteps(torch.autograd.Function):
         dc = workspace.zeros((key, "dc"), (batch, width // 4), gates)
         grads = {"grad_c": grad_c, "grad_h": grad_h}
         present = {name: grad.contiguous() for name, grad in grads.items() if grad is not None}
-        rounded = workspace.bfloat16_kernels
+        rounded = isinstance(workspace, Bfloat16Workspace)
         if rounded:
-            like = ctx.tensors["h_rounded"]
-            present["d_rounded"] = workspace.empty((key, "d rounded"), d.shape, like)
+            present["d_rounded"] = workspace.buffer((key, "d rounded"), d.shape)
         tensors = {**ctx.tensors, **present, "d": d, "dc": dc}
         kernels.lstm("lstm_backward", call.gate_slices, rounded, **tensors)
+        if rounded:
+            rows = d.flatten(0, 1)
+            d_rounded = kernels.Rounded(present["d_rounded"].flatten(0, 1), *rows.shape)
+            workspace.remember(rows, d_rounded)
         needs = ctx.needs_input_grad
         dc_first = dc.clone() if needs[1] else None
         dh_first = d[0] @ call.slot.values[:-1].t() if needs[2] else None

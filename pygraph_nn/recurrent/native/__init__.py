@@ -5,7 +5,18 @@ functions, and `bindings` checks their arguments and calls them. The room uses n
 `pygraph_nn` but its errors. Without a compiler, PyTorch's operations compute the same.
 """
 
-from .bfloat16 import Factor, pack_panels, pack_rows, product, softmax_loss_bfloat16
+from .bfloat16 import (
+    NewBuffer,
+    Panels,
+    RightFactor,
+    Rounded,
+    is_readable,
+    pack_panels,
+    product,
+    round_matrix,
+    rounded_shape,
+    softmax_loss_bfloat16,
+)
 from .bindings import kernels_accept, lstm, packed_size, softmax_loss
 from .build import Unavailable, capability
 from .loading import (
@@ -18,11 +29,15 @@ from .loading import (
 )
 
 __all__ = [
-    "Factor",
     "Library",
+    "NewBuffer",
+    "Panels",
+    "RightFactor",
+    "Rounded",
     "Unavailable",
     "bfloat16_unavailable",
     "capability",
+    "is_readable",
     "kernels_accept",
     "kernels_status",
     "kernels_unavailable",
@@ -30,9 +45,10 @@ __all__ = [
     "load",
     "lstm",
     "pack_panels",
-    "pack_rows",
     "packed_size",
     "product",
+    "round_matrix",
+    "rounded_shape",
     "softmax_loss",
     "softmax_loss_bfloat16",
 ]

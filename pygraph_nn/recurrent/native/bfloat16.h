@@ -1,11 +1,9 @@
 /* Pairs of bfloat16, as the instruction vdpbf16ps takes them.
  *
- * The instruction adds to each float32 of a vector the products of two pairs. A product over k
- * therefore runs over k / 2 pairs; an odd k is filled up with a zero. The factors are packed:
- *
- * - rows: row-major, each row filled up to whole pairs; a pair is broadcast to a vector.
- * - panels: groups of some vectors of columns; for each pair of k, the pairs of these columns. A
- *   product reads a panel from front to back.
+ * The instruction adds to each float32 of a vector the products of two pairs, so a product over k
+ * runs over k / 2 pairs; an odd k is filled up with a 0. A left factor is row-major: a pair of a row
+ * is broadcast to a vector. A right factor is packed in panels, groups of some vectors of columns: for
+ * each pair of k the pairs of these columns, as the product reads them from front to back.
  */
 
 #pragma once
@@ -41,6 +39,30 @@ INLINE pairs pairs_across(vec even, vec odd) {
     const pairs order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
                                          23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     return _mm512_permutexvar_epi16(order, (pairs)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even));
+}
+
+INLINE void store_lanes(float *to, vec x, long n) {
+    _mm512_mask_storeu_ps(to, first_lanes(n), (__m512)x);
+}
+
+/* Reads 2 LANES elements of a row, of which only the first n are in memory; the others are 0. */
+INLINE pairs load_rounded(const bf16 *from, long n) {
+    const __mmask32 mask = n >= 2 * LANES ? 0xffffffff : n <= 0 ? 0 : (1u << n) - 1;
+    return _mm512_maskz_loadu_epi16(mask, from);
+}
+
+/* The pairs of two rows of 2 LANES elements: of their first LANES columns, and of the others. */
+INLINE pairs interleave_low(pairs even, pairs odd) {
+    const pairs order = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8,
+                                         39, 7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+    return _mm512_permutex2var_epi16(even, order, odd);
+}
+
+INLINE pairs interleave_high(pairs even, pairs odd) {
+    const pairs order =
+        _mm512_set_epi16(63, 31, 62, 30, 61, 29, 60, 28, 59, 27, 58, 26, 57, 25, 56, 24, 55, 23, 54,
+                         22, 53, 21, 52, 20, 51, 19, 50, 18, 49, 17, 48, 16);
+    return _mm512_permutex2var_epi16(even, order, odd);
 }
 
 INLINE pairs load_pairs(const bf16 *from) { return _mm512_loadu_si512(from); }

@@ -1,8 +1,8 @@
 /* Products in bfloat16 with sums in float32, and the packing of their factors; bfloat16.py calls it.
  *
- * A tile of the result stays in registers while the product runs over a block of k. The block of a
- * panel stays in the first cache, the rows of a block in the second. Blocks of k are added in their
- * order for any number of threads, so the result is the same.
+ * A tile of the result stays in registers while the product runs over a block of k. A block of the
+ * right factor is packed into a buffer in the first cache, where all tiles of rows use it. Blocks of
+ * k are added in their order for any number of threads, so the result is the same.
  */
 
 #if defined __AVX512BF16__
@@ -12,106 +12,170 @@
 
 enum { ROWS = 6, WIDTH = 4 };    /* a tile: rows, and vectors of columns */
 enum { BLOCK = 128, GROUP = 4 }; /* pairs of k in a block, panels that share the rows of a block */
+enum { PANEL = WIDTH * LANES };  /* columns of a panel */
 
-/* Packs a matrix, whose rows are `stride` apart, as a factor. */
+/* What is in memory where a factor is read. */
+enum {
+    ROUNDED, /* bfloat16, row-major */
+    FLOATS,  /* float32, row-major */
+    COLUMNS, /* float32, column-major */
+    PANELS,  /* a right factor in panels */
+};
+
+/* Packs a matrix for products: left factors are ROUNDED, right factors PANELS. */
 struct bfloat16_pack {
-    const float *matrix; /* (rows, columns) */
-    const float *scale; /* (rows,): factors of the rows, or NULL */
-    bf16 *to;           /* rows or panels */
-    long stride;
-    int rows, columns, threads;
-    int across; /* 1: pairs of two rows, the product runs over rows; 0: pairs along a row */
-    int panels; /* 1: write panels, 0: rows */
+    const float *matrix; /* (rows, columns), in memory as `layout` says */
+    const float *scale;  /* (columns,): factors of the columns, or NULL; COLUMNS to ROUNDED only */
+    bf16 *to;            /* ROUNDED, each row filled up to whole pairs; or PANELS */
+    long stride;         /* from a row to the next, or with COLUMNS from a column */
+    int rows, columns, layout, panels, threads;
 };
 
 const struct member bfloat16_pack_members[] = {
-    MEMBER(bfloat16_pack, matrix),   MEMBER(bfloat16_pack, scale),   MEMBER(bfloat16_pack, to),
-    MEMBER(bfloat16_pack, stride),  MEMBER(bfloat16_pack, rows),    MEMBER(bfloat16_pack, columns),
-    MEMBER(bfloat16_pack, threads), MEMBER(bfloat16_pack, across),  MEMBER(bfloat16_pack, panels),
+    MEMBER(bfloat16_pack, matrix),  MEMBER(bfloat16_pack, scale),  MEMBER(bfloat16_pack, to),
+    MEMBER(bfloat16_pack, stride),  MEMBER(bfloat16_pack, rows),   MEMBER(bfloat16_pack, columns),
+    MEMBER(bfloat16_pack, layout),  MEMBER(bfloat16_pack, panels), MEMBER(bfloat16_pack, threads),
     MEMBERS_END(bfloat16_pack),
 };
 
-/* The number of elements of the panels for `columns` columns and a product over `k`. */
+/* out = a b, plus the bias, plus what `out` holds. */
+struct bfloat16_product {
+    const bf16 *a;     /* (rows, k), ROUNDED, each row filled up to whole pairs with a 0 */
+    const void *b;     /* (k, columns), in memory as `layout` says */
+    const float *bias; /* (columns,), or NULL */
+    float *out;        /* (rows, columns) */
+    long b_stride;     /* from a row of b to the next, or with COLUMNS from a column */
+    long out_stride;   /* from a row of out to the next */
+    int rows, columns, k, layout, threads;
+    int add; /* 1: add to what `out` holds, 0: overwrite it */
+};
+
+const struct member bfloat16_product_members[] = {
+    MEMBER(bfloat16_product, a),        MEMBER(bfloat16_product, b),
+    MEMBER(bfloat16_product, bias),     MEMBER(bfloat16_product, out),
+    MEMBER(bfloat16_product, b_stride), MEMBER(bfloat16_product, out_stride),
+    MEMBER(bfloat16_product, rows),     MEMBER(bfloat16_product, columns),
+    MEMBER(bfloat16_product, k),        MEMBER(bfloat16_product, layout),
+    MEMBER(bfloat16_product, threads),  MEMBER(bfloat16_product, add),
+    MEMBERS_END(bfloat16_product),
+};
+
+/* The number of elements of the panels of a right factor, (k, columns). */
 long bfloat16_panels_size(int k, int columns) {
-    return 2 * pairs_of(k) * blocks(columns, WIDTH * LANES) * WIDTH * LANES;
+    return 2 * pairs_of(k) * blocks(columns, PANEL) * PANEL;
 }
 
-/* Reads the scaled columns from `column` of row `row`; zeros outside the matrix. */
-INLINE vec read_row(const struct bfloat16_pack *a, long row, long column) {
-    if (row >= a->rows) return broadcast(0);
-    vec x = load_lanes(a->matrix + row * a->stride + column, a->columns - column);
-    return a->scale ? x * a->scale[row] : x;
-}
-
-/* Packs a square: LANES pairs of k by LANES of the other dimension, "outer". */
-INLINE void pack_square(const struct bfloat16_pack *a, long pair, long outer) {
-    const int over = a->across ? a->rows : a->columns, others = a->across ? a->columns : a->rows;
-    const long all_pairs = pairs_of(over);
-    pairs x[LANES];
-    UNROLL
-    for (int i = 0; i < LANES; i++) {
-        const long row = a->across ? 2 * (pair + i) : outer + i;
-        const long column = a->across ? outer : 2 * pair;
-        if (a->across)
-            x[i] = pairs_across(read_row(a, row, column), read_row(a, row + 1, column));
-        else
-            x[i] = pairs_in_turn(read_row(a, row, column), read_row(a, row, column + LANES));
-    }
-    if (a->across != a->panels) transpose(x);
-    UNROLL
-    for (int i = 0; i < LANES; i++) {
-        if (a->panels && pair + i < all_pairs) {
-            const long vector = outer / LANES, panel = vector / WIDTH;
-            const long at = ((panel * all_pairs + pair + i) * WIDTH + vector % WIDTH) * LANES;
-            store_pairs(a->to + 2 * at, x[i]);
-        } else if (!a->panels && outer + i < others) {
-            bf16 *to = a->to + 2 * ((outer + i) * all_pairs + pair);
-            store_first_pairs(to, x[i], 2 * (all_pairs - pair));
+/* Packs pairs `from` to `to` of k of a panel from row-major float32. */
+static void pack_floats(const struct bfloat16_product *p, int panel, long from, long to, bf16 *out) {
+    const float *b = p->b;
+    for (long pair = from; pair < to; pair++)
+        UNROLL
+        for (int j = 0; j < WIDTH; j++, out += 2 * LANES) {
+            const long column = (long)panel * PANEL + j * LANES, n = p->columns - column;
+            const float *row = b + 2 * pair * p->b_stride + column;
+            const vec odd = 2 * pair + 1 < p->k ? load_lanes(row + p->b_stride, n) : broadcast(0);
+            store_pairs(out, pairs_across(load_lanes(row, n), odd));
         }
+}
+
+/* The same from row-major bfloat16. */
+static void pack_rounded(const struct bfloat16_product *p, int panel, long from, long to, bf16 *out) {
+    const bf16 *b = p->b;
+    for (long pair = from; pair < to; pair++)
+        UNROLL
+        for (int j = 0; j < WIDTH; j += 2, out += 4 * LANES) {
+            const long column = (long)panel * PANEL + j * LANES, n = p->columns - column;
+            const bf16 *row = b + 2 * pair * p->b_stride + column;
+            const pairs even = load_rounded(row, n);
+            const pairs odd = load_rounded(row + p->b_stride, 2 * pair + 1 < p->k ? n : 0);
+            store_pairs(out, interleave_low(even, odd));
+            store_pairs(out + 2 * LANES, interleave_high(even, odd));
+        }
+}
+
+/* The same from column-major float32, by squares of LANES columns and pairs. */
+static void pack_columns(const struct bfloat16_product *p, int panel, long from, long to, bf16 *out) {
+    const float *b = p->b;
+    for (int j = 0; j < WIDTH; j++)
+        for (long pair = from; pair < to; pair += LANES) {
+            const long column = (long)panel * PANEL + j * LANES;
+            pairs x[LANES];
+            UNROLL
+            for (int i = 0; i < LANES; i++)
+                x[i] = pairs_along(b + (column + i) * p->b_stride + 2 * pair,
+                                   column + i < p->columns ? p->k - 2 * pair : 0);
+            transpose(x);
+            bf16 *at = out + 2 * LANES * ((pair - from) * WIDTH + j);
+            for (int i = 0; i < min_int((int)(to - pair), LANES); i++)
+                store_pairs(at + i * 2 * PANEL, x[i]);
+        }
+}
+
+static void pack_panel(const struct bfloat16_product *p, int panel, long from, long to, bf16 *out) {
+    if (p->layout == FLOATS) pack_floats(p, panel, from, to, out);
+    if (p->layout == ROUNDED) pack_rounded(p, panel, from, to, out);
+    if (p->layout == COLUMNS) pack_columns(p, panel, from, to, out);
+}
+
+/* Rounds rows of a row-major matrix. */
+static void round_row(const struct bfloat16_pack *a, long row) {
+    const long padded = 2 * pairs_of(a->columns);
+    for (long column = 0; column < padded; column += 2 * LANES) {
+        const pairs x = pairs_along(a->matrix + row * a->stride + column, a->columns - column);
+        store_first_pairs(a->to + row * padded + column, x, padded - column);
+    }
+}
+
+/* Rounds LANES rows of a column-major matrix, by squares. */
+static void round_rows(const struct bfloat16_pack *a, long row) {
+    const long padded = 2 * pairs_of(a->columns);
+    for (long column = 0; column < padded; column += 2 * LANES) {
+        pairs x[LANES];
+        UNROLL
+        for (int i = 0; i < LANES; i++) {
+            vec two[2];
+            UNROLL
+            for (int odd = 0; odd < 2; odd++) {
+                const long here = column + 2 * i + odd;
+                const int exists = here < a->columns;
+                two[odd] = load_lanes(a->matrix + here * a->stride + row, exists ? a->rows - row : 0);
+                if (a->scale && exists) two[odd] *= a->scale[here];
+            }
+            x[i] = pairs_across(two[0], two[1]);
+        }
+        transpose(x);
+        for (int i = 0; i < min_int(a->rows - (int)row, LANES); i++)
+            store_first_pairs(a->to + (row + i) * padded + column, x[i], padded - column);
     }
 }
 
 static void pack(void *argument) {
     const struct bfloat16_pack *a = argument;
-    const int over = a->across ? a->rows : a->columns, others = a->across ? a->columns : a->rows;
-    /* Panels are filled up to whole ones with zeros. */
-    const int outer = blocks(others, a->panels ? WIDTH * LANES : LANES) * (a->panels ? WIDTH : 1);
-    const int inner = blocks((int)pairs_of(over), LANES);
-    /* Squares in the order of the matrix's memory. */
-    for (int i = share(outer * inner, 0); i < share(outer * inner, 1); i++) {
-        const long pair = a->across ? i / outer : i % inner, other = a->across ? i % outer : i / inner;
-        pack_square(a, pair * LANES, other * LANES);
+    if (a->panels) {
+        const struct bfloat16_product p = {.b = a->matrix, .b_stride = a->stride, .k = a->rows,
+                                           .columns = a->columns, .layout = a->layout};
+        const long all_pairs = pairs_of(a->rows);
+        const int panels = blocks(a->columns, PANEL);
+        for (int i = share(panels, 0); i < share(panels, 1); i++)
+            pack_panel(&p, i, 0, all_pairs, a->to + i * all_pairs * 2 * PANEL);
+    } else if (a->layout == FLOATS) {
+        for (int i = share(a->rows, 0); i < share(a->rows, 1); i++) round_row(a, i);
+    } else {
+        const int squares = blocks(a->rows, LANES);
+        for (int i = share(squares, 0); i < share(squares, 1); i++) round_rows(a, (long)i * LANES);
     }
 }
 
 void bfloat16_pack(struct bfloat16_pack *a) { GOMP_parallel(pack, a, (unsigned)a->threads, 0); }
 
-/* out = a b, plus the bias, plus what `out` holds. */
-struct bfloat16_product {
-    const bf16 *a;     /* (rows, k) as rows */
-    const bf16 *b;     /* (k, columns) as panels */
-    const float *bias; /* (columns,), or NULL */
-    float *out;        /* (rows, columns), its rows `stride` apart */
-    long stride;
-    int rows, columns, k, threads;
-    int add; /* 1: add to what `out` holds, 0: overwrite it */
-};
-
-const struct member bfloat16_product_members[] = {
-    MEMBER(bfloat16_product, a),       MEMBER(bfloat16_product, b),
-    MEMBER(bfloat16_product, bias),    MEMBER(bfloat16_product, out),
-    MEMBER(bfloat16_product, stride),  MEMBER(bfloat16_product, rows),
-    MEMBER(bfloat16_product, columns), MEMBER(bfloat16_product, k),
-    MEMBER(bfloat16_product, threads), MEMBER(bfloat16_product, add),
-    MEMBERS_END(bfloat16_product),
-};
-
-/* Computes a tile of `width` vectors, a constant, over the pairs of k from `from` to `to`. */
-INLINE void tile(const struct bfloat16_product *p, int width, int panel, int row, long from, long to) {
-    const long all_pairs = pairs_of(p->k), column = (long)panel * WIDTH * LANES;
+/* Computes a tile of `width` vectors, a constant, over the pairs of k from `from` to `to`. `b` holds
+ * these pairs of the panel. */
+INLINE void tile(const struct bfloat16_product *p, int width, int panel, int row, long from, long to,
+                 const bf16 *b) {
+    const long all_pairs = pairs_of(p->k), column = (long)panel * PANEL;
     const int rows = min_int(p->rows - row, ROWS);
-    const bf16 *b = p->b + 2 * ((panel * all_pairs + from) * WIDTH * LANES), *a[ROWS];
-    float *out = p->out + row * p->stride + column;
+    const bf16 *a[ROWS];
+    float *out = p->out + row * p->out_stride + column;
     vec sum[ROWS][WIDTH], sums[ROWS][WIDTH];
     UNROLL
     for (int r = 0; r < ROWS; r++) {
@@ -122,11 +186,11 @@ INLINE void tile(const struct bfloat16_product *p, int width, int panel, int row
         for (int j = 0; j < width; j++) {
             const long n = p->columns - column - j * LANES;
             sum[r][j] = broadcast(0);
-            if (from || p->add) sum[r][j] = load_lanes(out + here * p->stride + j * LANES, n);
+            if (from || p->add) sum[r][j] = load_lanes(out + here * p->out_stride + j * LANES, n);
             if (!from && p->bias) sum[r][j] += load_lanes(p->bias + column + j * LANES, n);
         }
     }
-    for (long k = 0; k < to - from; k++, b += 2 * WIDTH * LANES) {
+    for (long k = 0; k < to - from; k++, b += 2 * PANEL) {
         pairs w[WIDTH];
         UNROLL
         for (int j = 0; j < width; j++) w[j] = load_pairs(b + 2 * j * LANES);
@@ -139,38 +203,47 @@ INLINE void tile(const struct bfloat16_product *p, int width, int panel, int row
     }
     COPY_TILE(sums, sum, ROWS, width)
     for (int r = 0; r < rows; r++)
-        for (int j = 0; j < width; j++) {
-            const long n = p->columns - column - j * LANES;
-            _mm512_mask_storeu_ps(out + r * p->stride + j * LANES, first_lanes(n), (__m512)sums[r][j]);
-        }
+        for (int j = 0; j < width; j++)
+            store_lanes(out + r * p->out_stride + j * LANES, sums[r][j],
+                        p->columns - column - j * LANES);
 }
 
-static void any_tile(const struct bfloat16_product *p, int panel, int row, long from, long to) {
-    switch (min_int(blocks(p->columns - panel * WIDTH * LANES, LANES), WIDTH)) {
-    case 1: tile(p, 1, panel, row, from, to); break;
-    case 2: tile(p, 2, panel, row, from, to); break;
-    case 3: tile(p, 3, panel, row, from, to); break;
-    default: tile(p, WIDTH, panel, row, from, to);
+static void any_tile(const struct bfloat16_product *p, int panel, int row, long from, long to,
+                     const bf16 *b) {
+    switch (blocks(p->columns - panel * PANEL, LANES)) {
+    case 1: tile(p, 1, panel, row, from, to, b); break;
+    case 2: tile(p, 2, panel, row, from, to, b); break;
+    case 3: tile(p, 3, panel, row, from, to, b); break;
+    default: tile(p, WIDTH, panel, row, from, to, b);
     }
 }
 
 static void product(void *argument) {
     const struct bfloat16_product *p = argument;
-    const int panels = blocks(p->columns, WIDTH * LANES), tiles = blocks(p->rows, ROWS);
+    const int panels = blocks(p->columns, PANEL), tiles = blocks(p->rows, ROWS);
     const long all_pairs = pairs_of(p->k);
-    const int steps = blocks((int)all_pairs, BLOCK) ? blocks((int)all_pairs, BLOCK) : 1;
+    const int steps = all_pairs ? blocks((int)all_pairs, BLOCK) : 1;
     /* This thread's tiles, counted panel by panel. */
-    const long first = (long)panels * tiles * omp_get_thread_num() / omp_get_num_threads();
-    const long last = (long)panels * tiles * (omp_get_thread_num() + 1) / omp_get_num_threads();
-    for (int group = (int)(first / tiles); (long)group * tiles < last; group += GROUP)
+    const long all = (long)panels * tiles;
+    const long first = all * omp_get_thread_num() / omp_get_num_threads();
+    const long last = all * (omp_get_thread_num() + 1) / omp_get_num_threads();
+    bf16 buffer[BLOCK * 2 * PANEL] __attribute__((aligned(64)));
+    if (first == last) return;
+    const int last_panel = (int)((last - 1) / tiles);
+    for (int group = (int)(first / tiles); group <= last_panel; group += GROUP)
         for (int step = 0; step < steps; step++)
-            for (int panel = group; panel < min_int(group + GROUP, panels); panel++)
-                for (int i = 0; i < tiles; i++) {
-                    const long index = (long)panel * tiles + i;
-                    if (index < first || index >= last) continue;
-                    any_tile(p, panel, i * ROWS, all_pairs * step / steps,
-                             all_pairs * (step + 1) / steps);
-                }
+            for (int panel = group; panel <= min_int(group + GROUP - 1, last_panel); panel++) {
+                const long from = all_pairs * step / steps, to = all_pairs * (step + 1) / steps;
+                const long before = (long)panel * tiles; /* the tiles of other panels */
+                const bf16 *b = buffer;
+                if (p->layout == PANELS)
+                    b = (const bf16 *)p->b + (panel * all_pairs + from) * 2 * PANEL;
+                else
+                    pack_panel(p, panel, from, to, buffer);
+                const long end = last - before < tiles ? last - before : tiles;
+                for (long i = first > before ? first - before : 0; i < end; i++)
+                    any_tile(p, panel, (int)i * ROWS, from, to, b);
+            }
 }
 
 void bfloat16_product(struct bfloat16_product *p) {

@@ -32,8 +32,7 @@ class SoftmaxBfloat16(ctypes.Structure):
     """``struct softmax_bfloat16`` of softmax_bfloat16.c."""
 
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in "scores target losses factor".split()),
-        *((name, ctypes.c_void_p) for name in "as_rows as_panels".split()),
+        *((name, ctypes.c_void_p) for name in "scores target losses factor gradient".split()),
         *((name, ctypes.c_int) for name in "rows classes threads".split()),
     ]
 
@@ -44,7 +43,7 @@ class Bfloat16Pack(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in "matrix scale to".split()),
         ("stride", ctypes.c_long),
-        *((name, ctypes.c_int) for name in "rows columns threads across panels".split()),
+        *((name, ctypes.c_int) for name in "rows columns layout panels threads".split()),
     ]
 
 
@@ -53,8 +52,8 @@ class Bfloat16Product(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in "a b bias out".split()),
-        ("stride", ctypes.c_long),
-        *((name, ctypes.c_int) for name in "rows columns k threads add".split()),
+        *((name, ctypes.c_long) for name in "b_stride out_stride".split()),
+        *((name, ctypes.c_int) for name in "rows columns k layout threads add".split()),
     ]
 
 
