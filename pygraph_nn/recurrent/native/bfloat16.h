@@ -65,6 +65,7 @@ INLINE pairs interleave_high(pairs even, pairs odd) {
     return _mm512_permutex2var_epi16(even, order, odd);
 }
 
+INLINE pairs no_pairs(void) { return _mm512_setzero_si512(); }
 INLINE pairs load_pairs(const bf16 *from) { return _mm512_loadu_si512(from); }
 INLINE void store_pairs(bf16 *to, pairs x) { _mm512_storeu_si512(to, x); }
 
@@ -94,6 +95,9 @@ INLINE bf16 rounded(float x) {
     store_rounded(&y, broadcast(x), 1);
     return y;
 }
+
+/* Fetches the line of `at`, which need not exist, into the second cache. */
+INLINE void prefetch(const void *at) { _mm_prefetch(at, _MM_HINT_T1); }
 
 /* Transposes a square of LANES x LANES pairs. */
 INLINE void transpose(pairs x[LANES]) {

@@ -1,8 +1,9 @@
 /* Products in bfloat16 with sums in float32, and the packing of their factors; bfloat16.py calls it.
  *
- * A tile of the result stays in registers while the product runs over a block of k. A block of the
- * right factor is packed into a buffer in the first cache, where all tiles of rows use it. Blocks of
- * k are added in their order for any number of threads, so the result is the same.
+ * A tile of the result stays in registers while the product runs over a block of k. A block of a
+ * panel of the right factor is packed into a buffer, which stays in the second cache while all tiles
+ * of rows use it. Blocks of k are added in their order for any number of threads, so the result is
+ * the same.
  */
 
 #if defined __AVX512BF16__
@@ -11,7 +12,7 @@
 #include "layout.h"
 
 enum { ROWS = 6, WIDTH = 4 };    /* a tile: rows, and vectors of columns */
-enum { BLOCK = 128, GROUP = 4 }; /* pairs of k in a block, panels that share the rows of a block */
+enum { BLOCK = 384, GROUP = 2 }; /* pairs of k in a block, panels that share the rows of a block */
 enum { PANEL = WIDTH * LANES };  /* columns of a panel */
 
 /* What is in memory where a factor is read. */
@@ -65,45 +66,61 @@ long bfloat16_panels_size(int k, int columns) {
     return 2 * pairs_of(k) * blocks(columns, PANEL) * PANEL;
 }
 
+/* The number of vectors in a panel that hold columns; the others are neither packed nor read. */
+INLINE int vectors_of(const struct bfloat16_product *p, int panel) {
+    return min_int(blocks(p->columns - panel * PANEL, LANES), WIDTH);
+}
+
 /* Packs pairs `from` to `to` of k of a panel from row-major float32. */
 static void pack_floats(const struct bfloat16_product *p, int panel, long from, long to, bf16 *out) {
     const float *b = p->b;
-    for (long pair = from; pair < to; pair++)
-        UNROLL
-        for (int j = 0; j < WIDTH; j++, out += 2 * LANES) {
+    const int vectors = vectors_of(p, panel);
+    for (long pair = from; pair < to; pair++, out += 2 * PANEL)
+        for (int j = 0; j < vectors; j++) {
             const long column = (long)panel * PANEL + j * LANES, n = p->columns - column;
             const float *row = b + 2 * pair * p->b_stride + column;
+            const vec even = load_lanes(row, n);
             const vec odd = 2 * pair + 1 < p->k ? load_lanes(row + p->b_stride, n) : broadcast(0);
-            store_pairs(out, pairs_across(load_lanes(row, n), odd));
+            prefetch(row + PANEL);
+            prefetch(row + p->b_stride + PANEL);
+            store_pairs(out + 2 * j * LANES, pairs_across(even, odd));
         }
 }
 
 /* The same from row-major bfloat16. */
 static void pack_rounded(const struct bfloat16_product *p, int panel, long from, long to, bf16 *out) {
     const bf16 *b = p->b;
-    for (long pair = from; pair < to; pair++)
-        UNROLL
-        for (int j = 0; j < WIDTH; j += 2, out += 4 * LANES) {
+    const int vectors = vectors_of(p, panel);
+    for (long pair = from; pair < to; pair++, out += 2 * PANEL)
+        for (int j = 0; j < vectors; j += 2) {
             const long column = (long)panel * PANEL + j * LANES, n = p->columns - column;
             const bf16 *row = b + 2 * pair * p->b_stride + column;
             const pairs even = load_rounded(row, n);
-            const pairs odd = load_rounded(row + p->b_stride, 2 * pair + 1 < p->k ? n : 0);
-            store_pairs(out, interleave_low(even, odd));
-            store_pairs(out + 2 * LANES, interleave_high(even, odd));
+            const pairs odd = 2 * pair + 1 < p->k ? load_rounded(row + p->b_stride, n) : no_pairs();
+            prefetch(row + PANEL);
+            prefetch(row + p->b_stride + PANEL);
+            store_pairs(out + 2 * j * LANES, interleave_low(even, odd));
+            store_pairs(out + 2 * (j + 1) * LANES, interleave_high(even, odd));
         }
 }
 
 /* The same from column-major float32, by squares of LANES columns and pairs. */
 static void pack_columns(const struct bfloat16_product *p, int panel, long from, long to, bf16 *out) {
     const float *b = p->b;
-    for (int j = 0; j < WIDTH; j++)
+    const int vectors = vectors_of(p, panel);
+    for (int j = 0; j < vectors; j++)
         for (long pair = from; pair < to; pair += LANES) {
-            const long column = (long)panel * PANEL + j * LANES;
+            const int column = panel * PANEL + j * LANES;
             pairs x[LANES];
             UNROLL
-            for (int i = 0; i < LANES; i++)
-                x[i] = pairs_along(b + (column + i) * p->b_stride + 2 * pair,
-                                   column + i < p->columns ? p->k - 2 * pair : 0);
+            for (int i = 0; i < LANES; i++) {
+                /* Columns beyond the matrix repeat its last one; their sums are not stored. */
+                const long here = min_int(column + i, p->columns - 1);
+                const long next = min_int(column + LANES + i, p->columns - 1);
+                prefetch(b + next * p->b_stride + 2 * pair);
+                prefetch(b + next * p->b_stride + 2 * pair + LANES);
+                x[i] = pairs_along(b + here * p->b_stride + 2 * pair, p->k - 2 * pair);
+            }
             transpose(x);
             bf16 *at = out + 2 * LANES * ((pair - from) * WIDTH + j);
             for (int i = 0; i < min_int((int)(to - pair), LANES); i++)
@@ -176,7 +193,7 @@ INLINE void tile(const struct bfloat16_product *p, int width, int panel, int row
     const int rows = min_int(p->rows - row, ROWS);
     const bf16 *a[ROWS];
     float *out = p->out + row * p->out_stride + column;
-    vec sum[ROWS][WIDTH], sums[ROWS][WIDTH];
+    vec sum[ROWS][WIDTH];
     UNROLL
     for (int r = 0; r < ROWS; r++) {
         /* Rows beyond the matrix repeat its last row, and are not stored. */
@@ -201,16 +218,17 @@ INLINE void tile(const struct bfloat16_product *p, int width, int panel, int row
             for (int j = 0; j < width; j++) sum[r][j] = add_products(sum[r][j], x, w[j]);
         }
     }
-    COPY_TILE(sums, sum, ROWS, width)
-    for (int r = 0; r < rows; r++)
+    UNROLL
+    for (int r = 0; r < ROWS; r++)
+        UNROLL
         for (int j = 0; j < width; j++)
-            store_lanes(out + r * p->out_stride + j * LANES, sums[r][j],
-                        p->columns - column - j * LANES);
+            store_lanes(out + r * p->out_stride + j * LANES, sum[r][j],
+                        r < rows ? p->columns - column - j * LANES : 0);
 }
 
 static void any_tile(const struct bfloat16_product *p, int panel, int row, long from, long to,
                      const bf16 *b) {
-    switch (blocks(p->columns - panel * PANEL, LANES)) {
+    switch (vectors_of(p, panel)) {
     case 1: tile(p, 1, panel, row, from, to, b); break;
     case 2: tile(p, 2, panel, row, from, to, b); break;
     case 3: tile(p, 3, panel, row, from, to, b); break;

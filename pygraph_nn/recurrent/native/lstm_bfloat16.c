@@ -99,7 +99,7 @@ static void pack_backward(const struct lstm *a, int vector) {
         UNROLL
         for (int i = 0; i < LANES; i++) {
             const float *from = a->block + (unit + i) * width + 2 * pair;
-            x[i] = unit + i < a->size ? pairs_along(from, width - 2 * pair) : _mm512_setzero_si512();
+            x[i] = unit + i < a->size ? pairs_along(from, width - 2 * pair) : no_pairs();
         }
         transpose(x);
         for (int i = 0; i < min_int((int)(width / 2 - pair), LANES); i++)
