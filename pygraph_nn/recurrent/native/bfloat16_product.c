@@ -143,27 +143,26 @@ static void round_row(const struct bfloat16_pack *a, long row) {
     }
 }
 
-/* Rounds LANES rows of a column-major matrix, by squares. */
-static void round_rows(const struct bfloat16_pack *a, long row) {
+/* Rounds a square of a column-major matrix: LANES rows, LANES pairs of columns. */
+static void round_square(const struct bfloat16_pack *a, long row, long column) {
     const long padded = 2 * pairs_of(a->columns);
-    for (long column = 0; column < padded; column += 2 * LANES) {
-        pairs x[LANES];
+    pairs x[LANES];
+    UNROLL
+    for (int i = 0; i < LANES; i++) {
+        vec two[2];
         UNROLL
-        for (int i = 0; i < LANES; i++) {
-            vec two[2];
-            UNROLL
-            for (int odd = 0; odd < 2; odd++) {
-                const long here = column + 2 * i + odd;
-                const int exists = here < a->columns;
-                two[odd] = load_lanes(a->matrix + here * a->stride + row, exists ? a->rows - row : 0);
-                if (a->scale && exists) two[odd] *= a->scale[here];
-            }
-            x[i] = pairs_across(two[0], two[1]);
+        for (int odd = 0; odd < 2; odd++) {
+            const long here = column + 2 * i + odd;
+            two[odd] = broadcast(0);
+            if (here >= a->columns) continue;
+            two[odd] = load_lanes(a->matrix + here * a->stride + row, a->rows - row);
+            if (a->scale) two[odd] *= a->scale[here];
         }
-        transpose(x);
-        for (int i = 0; i < min_int(a->rows - (int)row, LANES); i++)
-            store_first_pairs(a->to + (row + i) * padded + column, x[i], padded - column);
+        x[i] = pairs_across(two[0], two[1]);
     }
+    transpose(x);
+    for (int i = 0; i < min_int(a->rows - (int)row, LANES); i++)
+        store_first_pairs(a->to + (row + i) * padded + column, x[i], padded - column);
 }
 
 static void pack(void *argument) {
@@ -178,8 +177,9 @@ static void pack(void *argument) {
     } else if (a->layout == FLOATS) {
         for (int i = share(a->rows, 0); i < share(a->rows, 1); i++) round_row(a, i);
     } else {
-        const int squares = blocks(a->rows, LANES);
-        for (int i = share(squares, 0); i < share(squares, 1); i++) round_rows(a, (long)i * LANES);
+        const int squares = blocks(a->columns, 2 * LANES);
+        for (int i = share(squares, 0); i < share(squares, 1); i++)
+            for (long row = 0; row < a->rows; row += LANES) round_square(a, row, i * 2L * LANES);
     }
 }
 
