@@ -53,6 +53,7 @@ from .recurrent import (
     Captured,
     FlatSGD,
     Recurrent,
+    bfloat16_unavailable,
     kernels_unavailable,
     recurrent,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "Trace",
     "Wire",
     "annotateNodes",
+    "bfloat16_unavailable",
     "blocked_norm",
     "clone_many_times",
     "share_buffers",

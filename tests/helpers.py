@@ -25,6 +25,7 @@ from pygraph_nn import nn
 from pygraph_nn.recurrent.native import (
     Library,
     Unavailable,
+    bfloat16_unavailable,
     capability,
     kernels_unavailable,
     load,
@@ -248,7 +249,8 @@ def cpu_capabilities() -> list[str]:
         load_once(own)
     except Unavailable:
         return []
-    return ["AVX2", "AVX512"] if own == "AVX512" else [own]  # AVX-512 includes AVX2
+    names = ["AVX2", "AVX512", "AVX512_BF16"]  # each includes those before it
+    return names[: names.index(own) + 1]
 
 
 @functools.cache
@@ -270,6 +272,12 @@ def needs_kernels() -> pytest.MarkDecorator:
     """Mark tests that need the compiled kernels, to be skipped with the reason without them."""
     reason = kernels_unavailable()
     return pytest.mark.skipif(reason is not None, reason=f"no compiled kernels: {reason}")
+
+
+def needs_bfloat16() -> pytest.MarkDecorator:
+    """Mark tests that need the kernels in bfloat16, to be skipped with the reason without them."""
+    reason = bfloat16_unavailable()
+    return pytest.mark.skipif(reason is not None, reason=f"no kernels in bfloat16: {reason}")
 
 
 def run_python(*arguments: str | Path, **environment: str) -> str:

@@ -8,7 +8,7 @@ runs step by step.
 
 from .cuda_graph import Captured
 from .executor import Recurrent, recurrent
-from .native import kernels_status, kernels_unavailable
+from .native import bfloat16_unavailable, kernels_status, kernels_unavailable
 from .plan import Plan, make_plan
 from .sgd import FlatSGD
 from .stages import Stage
@@ -22,6 +22,7 @@ __all__ = [
     "Slot",
     "Stage",
     "Workspace",
+    "bfloat16_unavailable",
     "kernels_status",
     "kernels_unavailable",
     "make_plan",

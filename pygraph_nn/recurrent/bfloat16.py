@@ -26,7 +26,6 @@ class Bfloat16Workspace(BufferedWorkspace):
     """
 
     exact = False
-    bfloat16_kernels = True
 
     def __init__(self, slots: Mapping[torch.nn.Module, Slot]) -> None:
         super().__init__(slots)
@@ -39,16 +38,12 @@ class Bfloat16Workspace(BufferedWorkspace):
         return self.empty(key, shape, self._like)
 
     def remember(self, matrix: Tensor, rounded: Rounded) -> None:
-        """Let products take `rounded` for `matrix`, until `matrix` is changed or forgotten.
+        """Let products take `rounded` for `matrix`, a buffer of this workspace, until it changes.
 
-        Both are buffers of this workspace. The kernels do not tell PyTorch what they write: whoever
-        lets them write into `matrix` calls this again, or `forget`.
+        PyTorch counts changes by its own operations only: a kernel that writes into the buffer
+        again needs another call of this method.
         """
         self._rounded[matrix.data_ptr()] = rounded, matrix._version
-
-    def forget(self, matrix: Tensor) -> None:
-        """Round `matrix` anew in the next product."""
-        self._rounded.pop(matrix.data_ptr(), None)
 
     def factor(self, key: BufferKey, b: Tensor) -> Panels:
         return kernels.pack_panels(_readable(b), lambda shape: self.buffer(key, shape))
@@ -89,17 +84,21 @@ class Bfloat16Workspace(BufferedWorkspace):
         return None
 
     def _left(self, a: Tensor | Rounded) -> Rounded:
-        a = self._right(a)
-        return kernels.round_matrix(a, self._left_buffer) if isinstance(a, Tensor) else a
+        factor = self._remembered(a) if isinstance(a, Tensor) else a
+        if isinstance(factor, Rounded):
+            return factor
+        return kernels.round_matrix(_readable(factor), self._left_buffer)
 
     def _right(self, b: kernels.RightFactor) -> kernels.RightFactor:
-        if not isinstance(b, Tensor):
-            return b
-        rounded, version = self._rounded.get(b.data_ptr(), (None, 0))
-        if rounded is not None and version == b._version and b.is_contiguous():
-            if b.shape == (rounded.rows, rounded.columns):
-                return rounded
-        return _readable(b)
+        factor = self._remembered(b) if isinstance(b, Tensor) else b
+        return _readable(factor) if isinstance(factor, Tensor) else factor
+
+    def _remembered(self, matrix: Tensor) -> Tensor | Rounded:
+        """Return `matrix` in bfloat16 if `remember` was called for it, else itself."""
+        rounded, version = self._rounded.get(matrix.data_ptr(), (None, 0))
+        if rounded is None or version != matrix._version or not matrix.is_contiguous():
+            return matrix
+        return rounded if matrix.shape == (rounded.rows, rounded.columns) else matrix
 
     def _left_buffer(self, shape: tuple[int, ...]) -> Tensor:
         """Return the buffer for a left factor, which no operation needs after its product."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from ..errors import GraphError
-from . import native
+from .native import bfloat16_unavailable
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
@@ -63,14 +63,13 @@ def matmul_precision(setting: str) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def bfloat16_unavailable(parameters: torch.Tensor) -> str | None:
-    """Return why no kernel here is faster in bfloat16 than in float32; None if there is one.
+def slow_bfloat16(parameters: torch.Tensor) -> str | None:
+    """Return why products in bfloat16 may be slower than in float32; None if they are not.
 
-    On the CPU these are the compiled kernels. Without them `use_precision` computes the same
-    products by PyTorch's operations, which may be slower than in float32.
+    On the CPU only the compiled kernels are faster. On other devices the device decides.
     """
     if not parameters.is_cpu:
         return None
     if parameters.dtype is not torch.float32:
-        return f"the parameters are {parameters.dtype}"
-    return native.bfloat16_unavailable()
+        return f"the parameters are {parameters.dtype}, the compiled kernels take float32"
+    return bfloat16_unavailable()

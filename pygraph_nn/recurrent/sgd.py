@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,10 +17,10 @@ from .executor import Recurrent
 from .flat_layout import FlatLayout
 from .precision import (
     PRECISIONS,
-    bfloat16_unavailable,
     check_precision,
     library_precision,
     matmul_precision,
+    slow_bfloat16,
 )
 from .workspace import Slot
 
@@ -162,10 +163,15 @@ class FlatSGD:
 
         Args:
             precision: "float32", by the fastest library here that keeps this precision; "tf32", 10
-                bits of each factor, on CUDA devices; or "bfloat16", 7 bits.
+                bits of each factor, on CUDA devices; or "bfloat16", 7 bits of each factor, with
+                sums in float32.
 
         Raises:
             GraphError: the precision is unknown.
+
+        Warns:
+            UserWarning: the CPU has no kernels for bfloat16, see `nngraph.bfloat16_unavailable`:
+                PyTorch's operations compute the products, which may be slower than float32.
         """
         check_precision(precision)
         self._precision = precision
@@ -173,9 +179,14 @@ class FlatSGD:
         self._library_precision = library_precision(precision, self.parameters)
 
     def _new_workspace(self) -> BufferedWorkspace:
-        in_bfloat16 = self._precision == "bfloat16"
-        if in_bfloat16 and self.parameters.is_cpu and bfloat16_unavailable(self.parameters) is None:
-            return Bfloat16Workspace(self._layout.slots)
         workspace = BufferedWorkspace(self._layout.slots)
-        workspace.exact = not in_bfloat16
+        if self._precision != "bfloat16":
+            return workspace
+        reason = slow_bfloat16(self.parameters)
+        if reason is None and self.parameters.is_cpu:
+            return Bfloat16Workspace(self._layout.slots)
+        if reason is not None:
+            message = f"products in bfloat16 may be slower than in float32 here: {reason}"
+            warnings.warn(message, stacklevel=3)
+        workspace.exact = False
         return workspace

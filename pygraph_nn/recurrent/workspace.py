@@ -87,13 +87,11 @@ class Workspace:
 
     Attributes:
         exact: whether products keep the precision of their factors.
-        bfloat16_kernels: whether the compiled kernels compute products, in bfloat16.
         fuses_layers: whether layers outside loops run as the functions of `functions` instead of
             by their modules. That needs gradients that are written in place, see `slot`.
     """
 
     exact = True
-    bfloat16_kernels = False
     fuses_layers = False
 
     def slot(self, module: torch.nn.Module) -> Slot | None:

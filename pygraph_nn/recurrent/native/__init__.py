@@ -1,7 +1,7 @@
-"""Optional C kernels for the LSTM loop and the softmax loss, in float32 on the CPU.
+"""Optional C kernels for LSTM loops, softmax losses and products in bfloat16, on the CPU.
 
 `build` compiles the sources, `cache` keeps the library, `loading` loads it, `structs` declares its
-functions, and `bindings` checks their arguments and calls them. The room uses nothing of
+functions; `bindings` and `bfloat16` check their arguments and call them. The room uses nothing of
 `pygraph_nn` but its errors. Without a compiler, PyTorch's operations compute the same.
 """
 

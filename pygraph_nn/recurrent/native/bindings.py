@@ -1,4 +1,4 @@
-"""Call the compiled kernels on tensors of float32 on the CPU.
+"""Call the compiled kernels of LSTM loops and losses on tensors on the CPU.
 
 Every tensor is checked before its address is passed on: with a wrong one, C code would read or
 write elsewhere in memory. `kernels_accept` says whether the kernels can be used at all.
@@ -39,7 +39,8 @@ def lstm(
 ) -> None:
     """Call ``lstm_forward`` or ``lstm_backward``; lstm.h explains the tensors.
 
-    With `bfloat16`, products are in bfloat16. `gate_slices` are the positions of the gates in, transform, forget and out in a row of `gates`.
+    With `bfloat16`, products are in bfloat16. `gate_slices` are the positions of the gates in,
+    transform, forget and out in a row of `gates`.
     The tensors, all of them contiguous, for T steps, a batch of B rows, and H units:
 
     - block (H + 1, 4 * H), packed (packed_size(H),), gates (T, B, 4 * H), h (T + 1, B, H + 1),

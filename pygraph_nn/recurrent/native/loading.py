@@ -67,8 +67,8 @@ def kernels_status() -> str:
     if isinstance(outcome, Unavailable):
         reason = f"No compiled kernels, PyTorch's operations are used: {outcome}"
         return f"{reason}\n{outcome.details}".rstrip()
-    reason = bfloat16_unavailable()
-    bfloat16 = f"\nNone of them in bfloat16: {reason}" if reason else ""
+    no_bfloat16 = bfloat16_unavailable()
+    bfloat16 = f"\nNone of them in bfloat16: {no_bfloat16}" if no_bfloat16 else ""
     if outcome.path is None:
         return f"Compiled kernels: for this process alone, since {outcome.why_not_cached}{bfloat16}"
     return f"Compiled kernels: {outcome.path}{bfloat16}"
