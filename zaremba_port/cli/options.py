@@ -37,7 +37,8 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=PRECISIONS,
         default="float32",
-        help="precision of matrix products in the fast engine; tf32 is for CUDA; default float32",
+        help="precision of matrix products in the fast engine; bfloat16 is for CUDA and CPUs with "
+        "AVX512-BF16, tf32 for CUDA; default float32",
     )
 
 

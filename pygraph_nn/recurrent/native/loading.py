@@ -34,7 +34,7 @@ class Library:
 def library() -> ctypes.CDLL | None:
     """Return the compiled functions, or None where they cannot be used.
 
-    The first call loads them, or compiles them, which takes about a second.
+    The first call loads them, or compiles them, which takes some seconds.
     """
     outcome = _outcome()
     return None if isinstance(outcome, Unavailable) else outcome.functions
