@@ -411,6 +411,7 @@ def test_threads_do_not_change_a_step() -> None:
 def without_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretend that this is a processor with AVX-512, but without its instructions for bfloat16."""
     monkeypatch.setattr(loading, "capability", lambda: "AVX512")
+    monkeypatch.setattr(loading, "has_bfloat16_instructions", lambda: False)
     try:
         library = load_once("AVX512")
     except kernels.Unavailable as reason:
@@ -434,6 +435,14 @@ def test_a_processor_without_them(without_bfloat16: None) -> None:
     assert distance(outputs, expected) < 1e-2  # PyTorch's products are themselves rounded
     with pytest.raises(GraphError, match=f"no compiled kernels in bfloat16: {reason}"):
         kernels.round_matrix(x[0], buffer)
+
+
+def test_a_processor_that_pytorch_must_not_use(
+    without_bfloat16: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "has_bfloat16_instructions", lambda: True)
+    reason = "PyTorch is restricted to AVX512, see ATEN_CPU_CAPABILITY in the environment"
+    assert nngraph.bfloat16_unavailable() == reason
 
 
 def test_no_kernels_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,7 +479,7 @@ def test_parameters_of_double_precision() -> None:
 def test_pytorch_decides_how_far_the_processor_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """ATEN_CPU_CAPABILITY=avx2 in the environment holds for the kernels in bfloat16 too."""
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
-    monkeypatch.setattr(build, "_processor_flags", lambda: ["avx512_bf16"])
+    monkeypatch.setattr(build, "has_bfloat16_instructions", lambda: True)
     try:
         assert kernels.capability() == "AVX2"
         monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")

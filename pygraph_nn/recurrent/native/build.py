@@ -114,13 +114,14 @@ def capability() -> str:
         raise Unavailable(
             f"compiled kernels need Linux on x86-64 with AVX2 or AVX-512; this is {machine}"
         )
-    return BFLOAT16 if name == "AVX512" and "avx512_bf16" in _processor_flags() else name
+    return BFLOAT16 if name == "AVX512" and has_bfloat16_instructions() else name
 
 
-def _processor_flags() -> list[str]:
-    """Return the names of the instruction sets that the processor has and Linux supports."""
+def has_bfloat16_instructions() -> bool:
+    """Return whether the processor has AVX512-BF16, and Linux supports it."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((line.split() for line in lines if line.startswith("flags")), [])
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return "avx512_bf16" in flags
 
 
 def _find_compiler() -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from .build import BFLOAT16, Build, Unavailable, capability
+from .build import BFLOAT16, Build, Unavailable, capability, has_bfloat16_instructions
 from .cache import CacheFolder, NoCache, open_cache
 from .structs import declare, has_bfloat16
 
@@ -56,8 +56,11 @@ def bfloat16_unavailable() -> str | None:
         return kernels_unavailable()
     if has_bfloat16(functions):
         return None
-    if capability() == BFLOAT16:
+    name = capability()
+    if name == BFLOAT16:
         return "the compiler does not know AVX512-BF16"
+    if has_bfloat16_instructions():
+        return f"PyTorch is restricted to {name}, see ATEN_CPU_CAPABILITY in the environment"
     return "this processor has no AVX512-BF16"
 
 
