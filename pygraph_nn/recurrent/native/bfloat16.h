@@ -1,9 +1,9 @@
 /* Pairs of bfloat16, as the instruction vdpbf16ps takes them.
  *
  * The instruction adds to each float32 of a vector the products of two pairs, so a product over k
- * runs over k / 2 pairs; an odd k is filled up with a 0. A left factor is row-major: a pair of a row
- * is broadcast to a vector. A right factor is packed in panels, groups of some vectors of columns: for
- * each pair of k the pairs of these columns, as the product reads them from front to back.
+ * runs over k / 2 pairs; an odd k is filled up with a 0. A left factor is row-major: a pair of a
+ * row is broadcast to a vector. A right factor is packed in panels, groups of some vectors of
+ * columns: for each pair of k the pairs of these columns, which a product reads from front to back.
  */
 
 #pragma once
@@ -36,8 +36,9 @@ INLINE pairs pairs_along(const float *from, long n) {
 
 /* The pairs of two rows: the elements 0 of both, then the elements 1 of both, ... */
 INLINE pairs pairs_across(vec even, vec odd) {
-    const pairs order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
-                                         23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const pairs order =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     return _mm512_permutexvar_epi16(order, (pairs)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even));
 }
 
@@ -53,8 +54,9 @@ INLINE pairs load_rounded(const bf16 *from, long n) {
 
 /* The pairs of two rows of 2 LANES elements: of their first LANES columns, and of the others. */
 INLINE pairs interleave_low(pairs even, pairs odd) {
-    const pairs order = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8,
-                                         39, 7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+    const pairs order =
+        _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6,
+                         37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
     return _mm512_permutex2var_epi16(even, order, odd);
 }
 

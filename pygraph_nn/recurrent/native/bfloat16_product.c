@@ -1,9 +1,9 @@
-/* Products in bfloat16 with sums in float32, and the packing of their factors; bfloat16.py calls it.
+/* Products in bfloat16 with sums in float32, and the packing of factors; bfloat16.py calls it.
  *
  * A tile of the result stays in registers while the product runs over a block of k. A block of a
- * panel of the right factor is packed into a buffer, which stays in the second cache while all tiles
- * of rows use it. Blocks of k are added in their order for any number of threads, so the result is
- * the same.
+ * panel of the right factor is packed into a buffer, which stays in the second cache while all
+ * tiles of rows use it. Blocks of k are added in their order for any number of threads, so the
+ * result is the same.
  */
 
 #if defined __AVX512BF16__
@@ -72,7 +72,8 @@ INLINE int vectors_of(const struct bfloat16_product *p, int panel) {
 }
 
 /* Packs pairs `from` to `to` of k of a panel from row-major float32. */
-static void pack_floats(const struct bfloat16_product *p, int panel, long from, long to, bf16 *out) {
+static void pack_floats(const struct bfloat16_product *p, int panel, long from, long to,
+                        bf16 *out) {
     const float *b = p->b;
     const int vectors = vectors_of(p, panel);
     for (long pair = from; pair < to; pair++, out += 2 * PANEL)
@@ -88,7 +89,8 @@ static void pack_floats(const struct bfloat16_product *p, int panel, long from, 
 }
 
 /* The same from row-major bfloat16. */
-static void pack_rounded(const struct bfloat16_product *p, int panel, long from, long to, bf16 *out) {
+static void pack_rounded(const struct bfloat16_product *p, int panel, long from, long to,
+                         bf16 *out) {
     const bf16 *b = p->b;
     const int vectors = vectors_of(p, panel);
     for (long pair = from; pair < to; pair++, out += 2 * PANEL)
@@ -105,7 +107,8 @@ static void pack_rounded(const struct bfloat16_product *p, int panel, long from,
 }
 
 /* The same from column-major float32, by squares of LANES columns and pairs. */
-static void pack_columns(const struct bfloat16_product *p, int panel, long from, long to, bf16 *out) {
+static void pack_columns(const struct bfloat16_product *p, int panel, long from, long to,
+                         bf16 *out) {
     const float *b = p->b;
     const int vectors = vectors_of(p, panel);
     for (int j = 0; j < vectors; j++)
@@ -128,7 +131,8 @@ static void pack_columns(const struct bfloat16_product *p, int panel, long from,
         }
 }
 
-static void pack_panel(const struct bfloat16_product *p, int panel, long from, long to, bf16 *out) {
+static void pack_panel(const struct bfloat16_product *p, int panel, long from, long to,
+                       bf16 *out) {
     if (p->layout == FLOATS) pack_floats(p, panel, from, to, out);
     if (p->layout == ROUNDED) pack_rounded(p, panel, from, to, out);
     if (p->layout == COLUMNS) pack_columns(p, panel, from, to, out);
@@ -185,10 +189,10 @@ static void pack(void *argument) {
 
 void bfloat16_pack(struct bfloat16_pack *a) { GOMP_parallel(pack, a, (unsigned)a->threads, 0); }
 
-/* Computes a tile of `width` vectors, a constant, over the pairs of k from `from` to `to`. `b` holds
- * these pairs of the panel. */
-INLINE void tile(const struct bfloat16_product *p, int width, int panel, int row, long from, long to,
-                 const bf16 *b) {
+/* Computes a tile of `width` vectors, a constant, over the pairs of k from `from` to `to`. `b`
+ * holds these pairs of the panel. */
+INLINE void tile(const struct bfloat16_product *p, int width, int panel, int row, long from,
+                 long to, const bf16 *b) {
     const long all_pairs = pairs_of(p->k), column = (long)panel * PANEL;
     const int rows = min_int(p->rows - row, ROWS);
     const bf16 *a[ROWS];

@@ -22,11 +22,11 @@ enum { ROWS = 3, BACK_ROWS = 6 };
 enum { BACK_UNITS = 2 };
 
 const struct member lstm_members[] = {
-    MEMBER(lstm, block),   MEMBER(lstm, packed), MEMBER(lstm, gates),  MEMBER(lstm, h),
-    MEMBER(lstm, c),       MEMBER(lstm, tanh_c), MEMBER(lstm, grad_h), MEMBER(lstm, grad_c),
-    MEMBER(lstm, d),       MEMBER(lstm, dc),     MEMBER(lstm, h_rounded), MEMBER(lstm, d_rounded),
-    MEMBER(lstm, slice),   MEMBER(lstm, steps),  MEMBER(lstm, batch),  MEMBER(lstm, size),
-    MEMBER(lstm, threads), MEMBERS_END(lstm),
+    MEMBER(lstm, block),     MEMBER(lstm, packed),    MEMBER(lstm, gates),  MEMBER(lstm, h),
+    MEMBER(lstm, c),         MEMBER(lstm, tanh_c),    MEMBER(lstm, grad_h), MEMBER(lstm, grad_c),
+    MEMBER(lstm, d),         MEMBER(lstm, dc),        MEMBER(lstm, h_rounded),
+    MEMBER(lstm, d_rounded), MEMBER(lstm, slice),     MEMBER(lstm, steps),  MEMBER(lstm, batch),
+    MEMBER(lstm, size),      MEMBER(lstm, threads),   MEMBERS_END(lstm),
 };
 
 /* The number of floats in `packed`, enough for either direction. */
@@ -114,7 +114,8 @@ static void backward_tile(const struct lstm *a, int t, int panel, int row) {
     /* The sums are the gradient of h that comes from the next step. */
     vec sum[BACK_ROWS][BACK_UNITS] = {{{0}}}, sums[BACK_ROWS][BACK_UNITS];
     if (t < a->steps - 1) {
-        const float *weight = (const float *)a->packed + panel * width * BACK_UNITS * LANES, *d[BACK_ROWS];
+        const float *weight = (const float *)a->packed + panel * width * BACK_UNITS * LANES;
+        const float *d[BACK_ROWS];
         UNROLL
         for (int r = 0; r < BACK_ROWS; r++)
             d[r] = a->d + (first + a->batch + min_int(r, rows - 1)) * width;

@@ -1,7 +1,7 @@
-/* Softmax, negative log-likelihood and the gradient in bfloat16; bindings.py calls it.
+/* Softmax, negative log-likelihood and the gradient in bfloat16; bfloat16.py calls it.
  *
- * As in softmax_loss.c, but the gradient is rounded to bfloat16 and written beside the scores. Losses,
- * sums and exponentials are float32.
+ * As in softmax_loss.c, but the gradient is rounded to bfloat16 and written beside the scores.
+ * Losses, sums and exponentials are float32.
  */
 
 #if defined __AVX512BF16__
