@@ -74,8 +74,8 @@ class CudaLstmSteps(torch.autograd.Function):
         dc_steps = None if grad_c is None else grad_c.unbind(0)
         dh_steps = None if grad_h is None else grad_h.unbind(0)
         c_steps = ctx.c.unbind(0)
-        # A copy for all steps: with few rows, products with a transposed factor take up to 1.5 times
-        # as long.
+        # A copy for all steps: with few rows, products with a transposed factor take up to half
+        # as long again.
         size, width = ctx.weight.shape
         weight = workspace.empty((key, "transposed"), (width, size), ctx.weight)
         weight.copy_(ctx.weight.t())
