@@ -54,6 +54,8 @@ class FastModel(LanguageModel):
     def backward(self, words: torch.Tensor) -> None:
         """Backpropagate through the last `forward`; see `LanguageModel.backward`."""
         self._sgd.backward([self._losses], [torch.ones_like(self._losses)])
+        # Without its graph: autograd would remember the CUDA stream of this step in the next.
+        self._losses = self._losses.detach()
 
     def gradient_norm(self) -> torch.Tensor:
         """Return the 2-norm of the gradients; see `LanguageModel.gradient_norm`."""
