@@ -50,6 +50,7 @@ FLOORS = {
         "train",
         "experiments",
         "completing",
+        "torch7",
         "assignment.markup",
         "assignment.characters",
         "assignment.diagrams",
