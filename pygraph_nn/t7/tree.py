@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from .elements import type_of
-from .errors import key_text, shortened
-from .objects import T7Function, T7Object, T7Storage
+from .errors import Part, shortened
+from .objects import Place, T7Function, T7Object, T7Storage
 
 _LONGEST = 200  # characters of a string that a row shows
 _FEW = 8  # numbers of a list that a row shows
@@ -23,7 +23,7 @@ class Row:
     Attributes:
         depth: how many tables and objects are around it.
         key: its key, as it is in the file; None for the outermost value.
-        path: the path to it, ``.modules[1].weight``.
+        place: the keys that lead to it.
         text: what it is, for people: ``DoubleTensor 3x4, 96 bytes``.
         facts: the same for programs: `type`, and as they apply `class`, `size`, `stride`, `bytes`,
             `value`, `entries`, `same_as` and `shares_storage_with`, which are paths.
@@ -32,10 +32,15 @@ class Row:
 
     depth: int
     key: Any
-    path: str
+    place: Place
     text: str
     facts: dict[str, Any] = field(default_factory=dict)
     is_last: bool = False
+
+    @property
+    def path(self) -> str:
+        """The path to it, ``.modules[1].weight``."""
+        return self.place.path
 
 
 def rows(value: Any, depth: int | None = None, entries: int | None = None) -> Iterator[Row]:
@@ -50,30 +55,30 @@ def rows(value: Any, depth: int | None = None, entries: int | None = None) -> It
         entries: the number of entries of a table that are shown; None for all. A row tells how many
             more there are.
     """
-    seen: dict[int, str] = {}
-    storages: dict[int, str] = {}
-    waiting: list[Iterator[tuple[Any, str, Any, bool]]] = [iter([(None, "", value, True)])]
+    seen: dict[int, Place] = {}
+    storages: dict[int, Place] = {}
+    waiting: list[Iterator[_Child]] = [iter([_Child(None, Place(0), value, True)])]
     while waiting:
         following = next(waiting[-1], None)
         if following is None:
             waiting.pop()
             continue
-        key, path, content, is_last = following
+        key, place, content, is_last = following
         level = len(waiting) - 1
-        row = Row(level, key, path, "", is_last=is_last)
+        row = Row(level, key, place, "", is_last=is_last)
         if isinstance(content, _More):
             row.text, row.facts = f"... {content.count:,} more", {"type": "more"}
             row.facts["entries"] = content.count
         elif _is_compound(content) and id(content) in seen:
-            first = seen[id(content)] or "the whole"
-            row.text = f"{_kind(content)}, the same as {first}"
-            row.facts = {"type": "reference", "same_as": seen[id(content)]}
+            first = seen[id(content)].path
+            row.text = f"{_kind(content)}, the same as {first or 'the whole'}"
+            row.facts = {"type": "reference", "same_as": first}
         else:
-            seen[id(content)] = path
-            row.text, row.facts = _described(content, path, storages)
+            seen[id(content)] = place
+            row.text, row.facts = _described(content, place, storages)
             parts = _parts(content)
             if parts is not None and (depth is None or level < depth):
-                waiting.append(_children(parts, path, entries))
+                waiting.append(_children(parts, place, entries))
         yield row
 
 
@@ -91,20 +96,25 @@ def _parts(value: Any) -> list[tuple[Any, Any]] | None:
     if isinstance(value, T7Object):
         return list(value.fields.items())
     if isinstance(value, T7Function):
-        return [("<upvalues>", value.upvalues)] if value.upvalues else None
+        return [(Part("<upvalues>"), value.upvalues)] if value.upvalues else None
     if isinstance(value, list):
         return None if _are_numbers(value) else list(enumerate(value, 1))
     return list(value.items()) if isinstance(value, Mapping) else None
 
 
-def _children(
-    parts: list[tuple[Any, Any]], path: str, entries: int | None
-) -> Iterator[tuple[Any, str, Any, bool]]:
+class _Child(NamedTuple):
+    key: Any
+    place: Place
+    value: Any
+    is_last: bool
+
+
+def _children(parts: list[tuple[Any, Any]], place: Place, entries: int | None) -> Iterator[_Child]:
     shown = parts if entries is None or len(parts) <= entries + 1 else parts[:entries]
     for i, (key, value) in enumerate(shown, 1):
-        yield key, path + key_text(key), value, i == len(parts)
+        yield _Child(key, Place(0, key, place), value, i == len(parts))
     if len(shown) < len(parts):
-        yield None, path, _More(len(parts) - len(shown)), True
+        yield _Child(None, place, _More(len(parts) - len(shown)), True)
 
 
 def _kind(value: Any) -> str:
@@ -119,7 +129,7 @@ def _kind(value: Any) -> str:
     return "function" if isinstance(value, T7Function) else "table"
 
 
-def _described(value: Any, path: str, storages: dict[int, str]) -> tuple[str, dict[str, Any]]:
+def _described(value: Any, place: Place, storages: dict[int, Place]) -> tuple[str, dict[str, Any]]:
     if not _is_compound(value):
         return _plain(value)
     kind = _kind(value)
@@ -128,9 +138,9 @@ def _described(value: Any, path: str, storages: dict[int, str]) -> tuple[str, di
         facts = {"type": "object", "class": kind, "entries": len(value.fields)}
         return f"{kind}{version}", facts | {"version": value.version}
     if isinstance(value, torch.Tensor):
-        return _tensor(value, kind, path, storages)
+        return _tensor(value, kind, place, storages)
     if isinstance(value, T7Storage):
-        size, shared = value.tensor.nbytes, _shared(value.tensor, path, storages)
+        size, shared = value.tensor.nbytes, _shared(value.tensor, place, storages)
         few = ", ".join(f"{x:g}" for x in value.tensor[:_FEW].tolist())
         more = ", ..." if len(value) > _FEW else ""
         text = f"{kind} of {len(value):,}: {few}{more}{_shares(shared)}"
@@ -165,11 +175,11 @@ def _plain(value: Any) -> tuple[str, dict[str, Any]]:
 
 
 def _tensor(
-    tensor: torch.Tensor, kind: str, path: str, storages: dict[int, str]
+    tensor: torch.Tensor, kind: str, place: Place, storages: dict[int, Place]
 ) -> tuple[str, dict[str, Any]]:
     if not tensor.numel():
         return f"{kind}, empty", {"type": kind, "size": list(tensor.shape), "bytes": 0}
-    shared = _shared(tensor, path, storages)
+    shared = _shared(tensor, place, storages)
     whole = tensor.untyped_storage().nbytes()
     size = "x".join(map(str, tensor.shape))
     bytes_ = tensor.numel() * tensor.element_size()
@@ -186,12 +196,12 @@ def _tensor(
     return f"{kind} {size}, {_size(bytes_)}{part}{strides}{_shares(shared)}", facts | _fact(shared)
 
 
-def _shared(tensor: torch.Tensor, path: str, storages: dict[int, str]) -> str | None:
+def _shared(tensor: torch.Tensor, place: Place, storages: dict[int, Place]) -> str | None:
     """Return the path of the first value of the same storage, if there was one."""
     if not tensor.numel():
         return None
-    first = storages.setdefault(tensor.untyped_storage()._cdata, path)
-    return None if first == path else first
+    first = storages.setdefault(tensor.untyped_storage()._cdata, place)
+    return None if first is place else first.path
 
 
 def _shares(path: str | None) -> str:

@@ -78,7 +78,7 @@ def import_run(
         log(f"{run} evaluates and completes; to go on training, import it with --data TEXT")
     else:
         _save_last(folder, corpus, contents, network)
-        log(f"Go on with {folder.resume_options}")
+        log(f"Go on with zaremba train {folder.resume_options}")
     if contents.is_char_rnn and settings.dropout:
         log("Further training drops out embeddings as well, which char-rnn does not")
     return folder
@@ -131,7 +131,8 @@ def _source(corpus: Corpus | None) -> str:
 
 def _summary(contents: Contents, settings: Settings) -> str:
     kind = "a char-rnn checkpoint" if contents.is_char_rnn else "the network of main.lua"
-    layers = f"{settings.layers} {settings.cell_title} layers of {settings.rnn_size}"
+    count = f"{settings.layers} {settings.cell_title} layer{'s' * (settings.layers > 1)}"
+    layers = f"{count} of {settings.rnn_size}"
     return f"{kind}, {layers}, {settings.dtype}"
 
 
