@@ -103,10 +103,10 @@ def check(cls: type[Any], value: T7Object) -> None:
     """Refuse sizes that would take long to build."""
     if cls is nn.ClassSimplexCriterion:
         size, simplex = value.get("nClasses"), value.get("simplex")
-        if isinstance(simplex, torch.Tensor) and simplex.shape[:1] != (size,):
-            raise located(value, f"{value.class_name}.simplex has other sizes than {size}")
         if not isinstance(simplex, torch.Tensor):
             raise located(value, f"{value.class_name} has no field simplex")
+        if simplex.shape[:1] != (size,) or simplex.untyped_storage().nbytes() < size:
+            raise located(value, f"{value.class_name}.simplex has other sizes than {size}")
 
 
 MAKERS: dict[str, Maker] = {
