@@ -56,6 +56,7 @@ def import_run(
     check_free(Path(run), force=force)
     contents = read_contents(path)
     settings = _settings(contents, changes or {}, str(path))
+    network = same_network(contents, settings, str(path))
     words = read_vocabulary(vocabulary) if vocabulary else contents.words
     corpus = None
     if data is not None or words is None:
@@ -67,7 +68,8 @@ def import_run(
         raise UserError(
             f"{path}: the network has {settings.vocab_size} words, the vocabulary {len(words)}"
         )
-    network = same_network(contents, settings, str(path))
+    if corpus is not None:
+        text_states(settings, corpus)  # raises before a folder is made
     source = _source(corpus)
     folder = RunFolder.create(run, settings, Vocabulary(words), source, force=force)
     folder.fixed_vocabulary = True

@@ -71,14 +71,14 @@ def _cell(
         return "lstm", len(inner) // 2
     if inner and len(inner) % 3 == 0 and sorted(inner[:3]) == [1, 2, 3]:
         return "gru", len(inner) // 3
-    if contents.is_char_rnn and inner and set(inner) == {1}:
+    if inner and set(inner) == {1}:
         is_gru = any(isinstance(m, nn.Sigmoid) for m in contents.network.modules())
         if is_gru and len(inner) % 6 == 0:
             return "gru", len(inner) // 6
         if not is_gru and len(inner) % 2 == 0:
             return "rnn", len(inner) // 2
     raise UserError(
-        f"{place}: the network is neither an LSTM of main.lua nor an LSTM, GRU or RNN of char-rnn: "
+        f"{place}: the network is no LSTM, GRU or RNN as in main.lua or char-rnn: "
         f"its Linear layers are {', '.join(map(str, layers))}"
     )
 
