@@ -11,6 +11,7 @@ from .additions import add_class, added_classes
 from .backward_failures import explain_failures_with
 from .calling import calls_are_watched
 from .change_guard import AttributeGuard, ChangeGuard, FlatGuard
+from .counting import WHOLE, CountsFromOne, data_from_lua, data_to_lua
 from .criterion import Criterion, CriterionTable, ModuleFromCriterion
 from .flat_classes import home_of
 from .flat_parameters import blocked_norm
@@ -24,21 +25,28 @@ from .recording import cut_off, detached, is_recording, keep_values
 from .reference import in_reference_mode, reference_mode
 from .routes import Element, Route, Slice, Whole, Wrapped
 from .rows import elementwise
+from .torch7_form import Has, Opposite, SizeOf, Torch7Form
 from .wrong_input import explained
 
 __all__ = [
     "AttributeGuard",
     "ChangeGuard",
+    "CountsFromOne",
     "Criterion",
     "CriterionTable",
     "Element",
     "FlatGuard",
     "FlatTensors",
     "Function",
+    "Has",
     "Module",
     "ModuleFromCriterion",
+    "Opposite",
     "Route",
+    "SizeOf",
     "Slice",
+    "Torch7Form",
+    "WHOLE",
     "Whole",
     "Wrapped",
     "add_class",
@@ -48,6 +56,8 @@ __all__ = [
     "calls_are_watched",
     "check_overrides",
     "cut_off",
+    "data_from_lua",
+    "data_to_lua",
     "detached",
     "differentiable",
     "elementwise",
