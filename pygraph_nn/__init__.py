@@ -52,7 +52,9 @@ from .pictures import (
 from .recurrent import (
     Captured,
     FlatSGD,
+    GradientPart,
     Recurrent,
+    gradient_parts,
     kernels_unavailable,
     recurrent,
 )
@@ -65,6 +67,7 @@ __all__ = [
     "FlatGuard",
     "FlatSGD",
     "Generator",
+    "GradientPart",
     "Graph",
     "GraphError",
     "Node",
@@ -83,6 +86,7 @@ __all__ = [
     "draw_failures_with",
     "function",
     "gModule",
+    "gradient_parts",
     "group",
     "html_page",
     "initialSeed",

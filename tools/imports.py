@@ -41,6 +41,7 @@ FLOORS = {
         "config",
         "text",
         "model",
+        "parallel",
         "language_model",
         "unrolled",
         "engines",
