@@ -73,6 +73,15 @@ class Settings:
     reference: bool = _setting(
         False, "draw dropout masks from Torch7's generator, to reproduce a run of the Lua program"
     )
+    on_nan: str = _setting(
+        "stop",
+        "after a step whose loss or gradient is infinite or NaN: stop; or rollback to the start of "
+        "the epoch, with half the learning rate",
+        choices=("stop", "rollback"),
+    )
+    record_norms: bool = _setting(
+        False, "write the gradient's norm in every layer to metrics.jsonl, with each report"
+    )
 
     def __post_init__(self) -> None:
         for setting in fields(self):
@@ -113,7 +122,11 @@ class Settings:
         Raises:
             OSError: the file cannot be written.
         """
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        path.write_text(self.to_json(), encoding="utf-8")
+
+    def to_json(self) -> str:
+        """Return the settings as JSON, a setting a line."""
+        return json.dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
     def load(cls, path: Path) -> Settings:

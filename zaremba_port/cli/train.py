@@ -37,6 +37,18 @@ def add(commands: Commands) -> None:
     parser.add_argument("--data", metavar="TEXT", help=DATA_HELP + "; default pydoc")
     parser.add_argument("--resume", metavar="RUN", help="continue the run in this folder")
     parser.add_argument(
+        "--from",
+        dest="from_",
+        choices=("last", "previous"),
+        help="with --resume: the save to continue from, the last or the one before; default last",
+    )
+    parser.add_argument(
+        "--save-every",
+        "--save_every",
+        metavar="N|TIME",
+        help="save every N steps, or after a time such as 30s, 5m, 1h; default 5m",
+    )
+    parser.add_argument(
         "--max-steps", "--max_steps", type=int, metavar="N", help="end after step N"
     )
     parser.add_argument("--force", action="store_true", help="overwrite the run in the folder")
@@ -60,13 +72,17 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"--max-steps is {options.max_steps}, it must be at least 1")
     if options.resume:
         _check_resume(options)
+    elif options.from_:
+        raise UserError("--from is for --resume RUN")
     else:
         settings = preset(options.preset or "small").with_changes(changes)
 
     from rich.console import Console
 
+    from ..runs import SaveEvery
     from ..train import train
 
+    save_every = SaveEvery.parse(options.save_every or "5m")
     console = Console(highlight=False, soft_wrap=True)
 
     def log(line: str) -> None:
@@ -83,6 +99,7 @@ def run(options: argparse.Namespace) -> None:
                 folder, corpus, device=options.device, max_steps=options.max_steps,
                 resume=bool(options.resume), new_lr=changes.get("lr"), cell=options.cell,
                 engine=options.engine, precision=options.precision, log=log, on_step=on_step,
+                save_every=save_every,
             )  # fmt: skip
         finally:
             if folder.metrics():
@@ -120,7 +137,7 @@ def _resumed_run(
     from ..runs import RunFolder, checked_cell
     from ..text import load_corpus
 
-    folder = RunFolder.open(options.resume)
+    folder = RunFolder.open(options.resume, from_previous=options.from_ == "previous")
     checked_cell(folder, options.cell)
     changes = {name: value for name, value in changes.items() if name != "cell"}
     for name in FIXED_ON_RESUME:
@@ -135,7 +152,6 @@ def _resumed_run(
     corpus = load_corpus(folder.data, log=log)
     if corpus.vocabulary.words != folder.vocabulary.words:
         raise UserError(f"{folder.path}: the words of {folder.data} are no longer those of the run")
-    folder.save_definition()
     return folder, corpus
 
 

@@ -10,14 +10,27 @@ from .checkpoint import Progress, Saved, tensors_of
 from .curves import draw_curves
 from .folder import RunFolder, check_free
 from .report import report, report_evaluation, write_step
-from .stopping import interruptible, stop_diverged, stop_interrupted
+from .schedule import SaveEvery, Schedule
+from .stopping import (
+    Stop,
+    StopRequested,
+    after_divergence,
+    interruptible,
+    stop_interrupted,
+    undone_if_stopped,
+)
 from .training import Training, restore, save
 
 __all__ = [
     "Progress",
     "RunFolder",
+    "SaveEvery",
     "Saved",
+    "Schedule",
+    "Stop",
+    "StopRequested",
     "Training",
+    "after_divergence",
     "check_free",
     "checked_cell",
     "describe_cell",
@@ -28,8 +41,8 @@ __all__ = [
     "report_evaluation",
     "restore",
     "save",
-    "stop_diverged",
     "stop_interrupted",
     "tensors_of",
+    "undone_if_stopped",
     "write_step",
 ]

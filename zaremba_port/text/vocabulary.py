@@ -95,9 +95,13 @@ class Vocabulary:
             UserError: the file cannot be written.
         """
         try:
-            Path(path).write_bytes(encode_text("".join(f"{word}\n" for word in self.words)))
+            Path(path).write_bytes(self.to_bytes())
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+    def to_bytes(self) -> bytes:
+        """Return one word a line in UTF-8, the word with id 0 first."""
+        return encode_text("".join(f"{word}\n" for word in self.words))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Vocabulary:
