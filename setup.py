@@ -44,6 +44,7 @@ setup(
         "zaremba_port.assignment.answers": ["assets/*"],
         "zaremba_port.assignment.lua_comparison": ["assets/*"],
         "zaremba_port.assignment.markup": ["assets/*"],
+        "zaremba_port.reports": ["assets/*"],
     },
     zip_safe=False,
     python_requires=">=3.10",

@@ -155,6 +155,7 @@ class LanguageModel(ABC):
     (`copy.deepcopy`, pickle) has a copy of the network, and starts with `fp`.
 
     Attributes:
+        engine: the name of the engine, "fast" or "graph".
         settings, cell: of the network; `cell` is None for ``settings.cell``.
         core_network: the network for one time step.
         rnns: its clones, one for each time step, with shared parameters; empty in the fast engine.
@@ -171,6 +172,7 @@ class LanguageModel(ABC):
         weight: the factor of this process's losses and gradients in the sums over all workers.
     """
 
+    engine = ""
     queue: StepQueue | None = None
 
     def __init__(

@@ -30,6 +30,8 @@ class Model(LanguageModel):
             vocab_size), allocated by the first `bp`; None before.
     """
 
+    engine = "graph"
+
     def __init__(
         self, core_network: nngraph.gModule, settings: Settings, cell: Cell | None = None
     ) -> None:

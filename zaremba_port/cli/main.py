@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Protocol
@@ -18,7 +19,9 @@ from . import (
     grade,
     predict_chars,
     presets,
+    report,
     reproduce,
+    runs,
     train,
 )
 from .parser import Commands, Parser
@@ -36,6 +39,8 @@ COMMANDS: tuple[Command, ...] = (
     evaluate,
     reproduce,
     experiments,
+    runs,
+    report,
     presets,
     complete,
     predict_chars,
@@ -58,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = make_parser().parse_args(arguments)
         options.command(options)
     except UserError as error:
-        print(f"zaremba: {error}", file=sys.stderr)
+        print(f"zaremba{_worker()}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("zaremba: interrupted", file=sys.stderr)
@@ -86,6 +91,12 @@ def make_parser() -> Parser:
     for command in COMMANDS:
         command.add(commands)
     return parser
+
+
+def _worker() -> str:
+    """Return which worker of several this process is, for messages."""
+    rank = os.environ.get("RANK", "") if "WORLD_SIZE" in os.environ else ""
+    return f" (worker {rank})" if rank not in ("", "0") else ""
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -6,6 +6,7 @@ This room reads run folders and evaluates their networks. It trains nothing and 
 from .completion import complete
 from .predict import Predictor, likeliest
 from .query import Queries, QueryRefused
+from .samples import draw_samples, prompts_from
 from .sampling import Sampling
 from .search import beam_search
 
@@ -15,6 +16,8 @@ __all__ = [
     "Sampling",
     "beam_search",
     "complete",
+    "draw_samples",
+    "prompts_from",
     "Queries",
     "QueryRefused",
 ]

@@ -30,6 +30,8 @@ class FastModel(LanguageModel):
             `use_precision` of the SGD.
     """
 
+    engine = "fast"
+
     def __init__(
         self,
         core_network: nngraph.gModule,

@@ -8,12 +8,14 @@ pictures are made from the run folders alone. The room may use everything below 
 from .experiment import Experiment
 from .members import AXES, Member, grid, repetitions
 from .pages import write_grid_pages, write_reproduction_pages
-from .published import PUBLISHED, Published
+from .published import PAPER, PTB_SIZES, PUBLISHED, Published
 from .results import Result, Spread, read_result
 from .texts import prepare_text
 
 __all__ = [
     "AXES",
+    "PAPER",
+    "PTB_SIZES",
     "PUBLISHED",
     "Experiment",
     "Member",

@@ -4,7 +4,7 @@
 torch.distributed. The room knows neither the network nor its training.
 """
 
-from .environment import started_by_torchrun, worker_name, workers_started
+from .environment import launcher, started_by_torchrun, workers_started
 from .exchange import GradientExchange, add_up
 from .workers import ALONE, Workers
 
@@ -13,7 +13,7 @@ __all__ = [
     "GradientExchange",
     "Workers",
     "add_up",
+    "launcher",
     "started_by_torchrun",
-    "worker_name",
     "workers_started",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -59,10 +60,11 @@ def started_by_torchrun(environment: Mapping[str, str] = os.environ) -> Place | 
     return Place(rank, count, local_rank, local_count, restarts)
 
 
-def worker_name() -> str:
-    """Return a name of this process for messages: "" for the first worker, else " (worker 1)"."""
-    rank = os.environ.get("RANK", "0") if "WORLD_SIZE" in os.environ else "0"
-    return "" if rank in ("", "0") else f" (worker {rank})"
+def launcher(environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return a name of the `torchrun` that started this process, the same after its restarts."""
+    if "TORCHELASTIC_RUN_ID" not in environment:
+        return None
+    return f"{environment['TORCHELASTIC_RUN_ID']} {socket.gethostname()} {os.getppid()}"
 
 
 @contextlib.contextmanager

@@ -77,15 +77,13 @@ class Workers:
         """Return whether `is_true` is true in any worker."""
         return self.total([float(is_true)])[0] > 0
 
-    def from_first(self, value: Value | None) -> Value:
+    def from_first(self, value: Value) -> Value:
         """Return the value that the first worker passes; that of the others is ignored."""
-        if self.count == 1:
-            assert value is not None
-            return value
         values = [value]
-        with reporting_lost_workers():
-            dist.broadcast_object_list(values, 0)
-        return values[0]  # type: ignore[return-value]
+        if self.count > 1:
+            with reporting_lost_workers():
+                dist.broadcast_object_list(values, 0)
+        return values[0]
 
     def wait(self) -> None:
         """Wait until all workers have come here."""

@@ -6,7 +6,8 @@ import io
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..experiments import PUBLISHED
@@ -45,7 +46,7 @@ def charts(runs: Sequence[RunSummary]) -> list[tuple[str, str]]:
         ("Perplexity", _draw_perplexity),
         ("Gradient norm", _draw_norm),
         ("Learning rate", _draw_rate),
-        ("Words per second, mean since the start", _draw_speed),
+        ("Words per second since the start", _draw_speed),
     )
     return [(title, svg) for title, draw in drawings if (svg := _chart(title, runs, draw))]
 
@@ -58,7 +59,7 @@ def _chart(title: str, runs: Sequence[RunSummary], draw: Draw) -> str:
     except ImportError:
         raise UserError("the report needs matplotlib: pip install 'zaremba-port[plot]'") from None
     is_large = title == "Perplexity"
-    style = {
+    style: dict[Any, Any] = {
         "svg.fonttype": "none", "svg.hashsalt": title, "font.family": "sans-serif",
         "font.sans-serif": ["system-ui", "DejaVu Sans"], "font.size": 10,
         "text.color": _INK, "axes.labelcolor": _INK, "xtick.color": _INK, "ytick.color": _INK,
@@ -66,7 +67,7 @@ def _chart(title: str, runs: Sequence[RunSummary], draw: Draw) -> str:
         "axes.spines.right": False, "legend.frameon": False,
     }  # fmt: skip
     with matplotlib.rc_context(style):
-        figure = Figure(figsize=(9, 4.6) if is_large else (5.2, 2.7), layout="constrained")
+        figure = Figure(figsize=(9, 4.2) if is_large else (3.9, 2.5), layout="constrained")
         axes = figure.subplots()
         for index, run in enumerate(runs):
             draw(axes, run, _stand_in(index), len(runs))
@@ -75,8 +76,7 @@ def _chart(title: str, runs: Sequence[RunSummary], draw: Draw) -> str:
         axes.set_xlabel("epoch")
         axes.grid(linewidth=0.8)
         axes.margins(x=0.02)
-        handles, labels = axes.get_legend_handles_labels()
-        if labels:
+        if axes.get_legend_handles_labels()[1]:
             axes.legend(fontsize=8.5)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
@@ -97,6 +97,15 @@ def _with_variables(svg: str, title: str) -> str:
     return f"{svg[:end]}<title>{title} over the epochs</title>{svg[end:]}"
 
 
+def framed(svg: str) -> str:
+    """Return a chart that needs no page: with the colours of the page's light scheme."""
+    css = (Path(__file__).parent / "assets" / "report.css").read_text(encoding="utf-8")
+    light = css[: css.index("@media")]
+    for name, value in re.findall(r"(--[\w-]+): (#\w+);", light):
+        svg = svg.replace(f"var({name})", value)
+    return svg.replace("<svg ", '<svg style="background: white" ', 1)
+
+
 def _points(lines: Sequence[Line], key: str) -> tuple[list[float], list[float]]:
     """Return the epochs and the finite values of `key`."""
     pairs = [(line["epoch"], line[key]) for line in lines if math.isfinite(line.get(key, math.nan))]
@@ -105,8 +114,10 @@ def _points(lines: Sequence[Line], key: str) -> tuple[list[float], list[float]]:
 
 def _draw_perplexity(axes: Axes, run: RunSummary, own: str, number: int) -> None:
     x, y = _points(run.lines, "train_perplexity")
-    label = "training" if number == 1 else None
-    axes.plot(x, y, color=own, linewidth=1, linestyle=":" if number > 1 else "-", label=label)
+    if number == 1:
+        axes.plot(x, y, color=_stand_in(1), linewidth=1.2, label="training, mean of an epoch")
+    else:
+        axes.plot(x, y, color=own, linewidth=1, linestyle=":")
     x, y = _points([line for line in run.lines if line.get("split") == "valid"], "perplexity")
     name = "validation" if number == 1 else f"{run.name}: validation"
     if y:
@@ -118,6 +129,8 @@ def _draw_perplexity(axes: Axes, run: RunSummary, own: str, number: int) -> None
     if number == 1 and run.published and text_of(run).is_treebank:
         row = PUBLISHED[run.published]
         for what, value in (("validation", row.valid), ("test", row.test)):
+            if value is None:
+                continue
             style = "--" if what == "validation" else "-."
             text = f"{what} in the paper, {value}"
             axes.axhline(value, color=_INK, linestyle=style, linewidth=0.9, label=text)

@@ -9,7 +9,7 @@ from ..errors import UserError
 from .summary import Damaged, RunSummary, summarize_or_damaged
 
 DEPTH = 3
-"""Levels of folders that are searched, since experiments keep their runs in folders of their own."""
+"""Levels of folders that are searched: experiments keep their runs in folders of their own."""
 
 _MARKS = ("settings.json", "manifest.json")
 

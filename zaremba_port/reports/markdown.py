@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from ..cells import Cell
+from .charts import charts, framed
+from .network import network_pictures
 from .numbers import Rows, machines_table, results_note, results_table, settings_table
+from .page import MARK
 from .samples import samples_of
 from .summary import RunSummary
 
 
-def report_markdown(runs: Sequence[RunSummary], pictures: Mapping[str, str] | None = None) -> str:
-    """Return the report of one or several runs; `pictures` are paths of pictures by title."""
+def report_markdown(
+    runs: Sequence[RunSummary], name: str, cell: Cell | str | None = None
+) -> tuple[str, dict[str, str]]:
+    """Return the report of one or several runs, and its pictures: SVG by path.
+
+    The pictures belong into the folder `name`_pictures beside the report. `cell` is the cell of
+    runs that were trained with one of their own.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    drawings = {title: framed(svg) for title, svg in charts(runs)}
+    for names, svg in network_pictures(runs, cell):
+        drawings |= {f"Network of {names}": svg} if svg.startswith("<svg") else {}
+    pictures = {
+        f"{name}_pictures/{number}.svg": svg for number, svg in enumerate(drawings.values(), 1)
+    }
+    paths = dict(zip(drawings, pictures, strict=True))
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
-    parts = [f"# Training report: {_escaped(title)}", "## Results", _table(results_table(runs))]
+    parts = [
+        MARK,
+        f"# Training report: {_escaped(title)}",
+        "## Results",
+        _table(results_table(runs)),
+    ]
     parts += [results_note(runs)]
-    if pictures:
-        parts += ["## Curves", *(f"![{name}]({path})" for name, path in pictures.items())]
+    parts += ["## Curves"] * bool(drawings)
+    parts += [f"![{_escaped(title)}]({path})" for title, path in paths.items()]
     sampled = [run for run in runs if run.samples]
     if sampled:
         parts += [
@@ -33,7 +58,7 @@ def report_markdown(runs: Sequence[RunSummary], pictures: Mapping[str, str] | No
             parts.append(_table(rows, is_escaped=True))
     parts += ["## Settings", _table(settings_table(runs))]
     parts += ["## Machines and versions", _table(machines_table(runs))]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts) + "\n", pictures
 
 
 def _table(rows: Rows, is_escaped: bool = False) -> str:

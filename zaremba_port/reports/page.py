@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -14,6 +16,18 @@ from .network import network_pictures
 from .numbers import machines_table, results_note, results_table, settings_table
 from .samples import samples_of
 from .summary import RunSummary
+
+MARK = "<!-- zaremba report -->"
+"""The first line of a report, by which a later one knows that it may take its place."""
+
+
+def is_report(path: Path) -> bool:
+    """Return whether a file is a report, HTML or Markdown."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return any(MARK in line for line in itertools.islice(file, 3))
+    except OSError:
+        return False
 
 
 def report_page(runs: Sequence[RunSummary], cell: Cell | str | None = None) -> str:
@@ -34,6 +48,7 @@ def report_page(runs: Sequence[RunSummary], cell: Cell | str | None = None) -> s
     style = environment.loader.get_source(environment, "report.css")[0]  # type: ignore[union-attr]
     return environment.get_template("report.html").render(
         runs=runs,
+        mark=Markup(MARK),
         title=runs[0].name if len(runs) == 1 else f"{len(runs)} runs",
         style=Markup(style),
         date=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),

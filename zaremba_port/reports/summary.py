@@ -18,6 +18,8 @@ from ..text import CHARACTERS, WORDS, bits
 Line = dict[str, Any]
 """A line of ``metrics.jsonl``."""
 
+_WRITTEN = ("settings.json", "manifest.json", "metrics.jsonl", "events.jsonl")
+
 STATES = ("running", "interrupted", "done", "diverged", "new")
 """The states of a run: "new" has been created, but never trained."""
 
@@ -142,7 +144,7 @@ def summarize(path: str | Path) -> RunSummary:
     tests = [line for line in lines if line.get("split") == "test"]
     is_done = bool(tests) and tests[-1]["epoch"] >= run.settings.max_max_epoch
     best = min(valid, key=lambda line: line["loss"], default=None)
-    last = lines[-1] if lines else {"step": 0, "epoch": 0.0}
+    last: Line = lines[-1] if lines else {"step": 0, "epoch": 0.0}
     return RunSummary(
         path=Path(path),
         state=_state(run, is_done, [event["event"] for event in events], progress is not None),
@@ -182,11 +184,11 @@ def _state(run: RunFolder, is_done: bool, events: Sequence[str], is_begun: bool)
 
 
 def _date(folder: Path) -> str:
-    """Return the time of the last change of a file of the run, UTC."""
-    newest = max(
-        (entry.stat().st_mtime for entry in folder.iterdir() if entry.is_file()), default=0
-    )
-    return datetime.fromtimestamp(newest, timezone.utc).isoformat(timespec="seconds")
+    """Return the time at which a training last wrote to the folder, UTC."""
+    files = (folder / name for name in _WRITTEN)
+    times = (file.stat().st_mtime for file in files if file.is_file())
+    newest = datetime.fromtimestamp(max(times, default=0), timezone.utc)
+    return newest.isoformat(timespec="seconds")
 
 
 def _recipe(settings: Settings) -> dict[str, Any]:
