@@ -13,8 +13,8 @@ import torch
 import pygraph_nn as nngraph
 
 from .cells import Cell
-from .config import Settings
-from .engines import make_model, pick_device, start_generators
+from .config import Settings, check_rate
+from .engines import check_memory, make_model, pick_device, start_generators
 from .evaluate import run_test, run_valid
 from .language_model import Diverged, LanguageModel, TextState, text_states
 from .model import cell_of, create_network
@@ -153,6 +153,7 @@ def setup(
     log: Log,
 ) -> LanguageModel:
     """Create the network, with parameters drawn from ``settings.seed``, and its engine."""
+    check_memory(settings, device)
     log(f"Creating a RNN {settings.cell_title} network.")
     start_generators(settings.seed)
     core_network = create_network(settings, cell=cell).to(device)
@@ -239,6 +240,7 @@ def end_epoch(training: Training, state_valid: TextState, stop: Stop) -> None:
     validate(training, state_valid, stop)
     if training.epoch > training.model.settings.max_epoch:
         progress.lr /= training.model.settings.decay
+        check_rate(progress.lr, training.model.settings)
     progress.validated, progress.rollbacks = progress.step, 0
     save(training, ends_epoch=True)
 

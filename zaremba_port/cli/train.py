@@ -70,20 +70,18 @@ def run(options: argparse.Namespace) -> None:
     changes = changed_settings(options)
     if options.max_steps is not None and options.max_steps < 1:
         raise UserError(f"--max-steps is {options.max_steps}, it must be at least 1")
-    if options.resume:
+    if options.resume is not None:
         _check_resume(options)
     elif options.from_:
         raise UserError("--from is for --resume RUN")
     else:
         settings = preset(options.preset or "small").with_changes(changes)
 
-    from rich.console import Console
-
     from ..runs import SaveEvery
     from ..train import train
 
     save_every = SaveEvery.parse(options.save_every or "5m")
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
 
     def log(line: str) -> None:
         console.print(line, markup=False)
@@ -93,17 +91,33 @@ def run(options: argparse.Namespace) -> None:
         folder, corpus = _resumed_run(options, changes, log)
     else:
         folder, corpus = _new_run(options, settings, log)
-    with _progress_bar(console) as on_step:
-        try:
+    try:
+        with _progress_bar(console) as on_step:
             train(
                 folder, corpus, device=options.device, max_steps=options.max_steps,
                 resume=bool(options.resume), new_lr=changes.get("lr"), cell=options.cell,
                 engine=options.engine, precision=options.precision, log=log, on_step=on_step,
                 save_every=save_every,
             )  # fmt: skip
-        finally:
-            if folder.metrics():
+    except BaseException:
+        with contextlib.suppress(Exception):  # it must not hide the error
+            if options.resume or folder.has_last():
                 _draw_curves(folder, log)
+            else:  # the training has not begun: leave nothing half-made
+                folder.remove()
+        raise
+    _draw_curves(folder, log)
+
+
+def _console() -> Console:
+    """Return the console for log and progress bar; a reader that has gone raises an error there."""
+    from rich.console import Console
+
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError("nobody reads it any more")
+
+    return Output(highlight=False, soft_wrap=True)
 
 
 def _check_resume(options: argparse.Namespace) -> None:
@@ -156,10 +170,11 @@ def _resumed_run(
 
 
 def _check_engine(options: argparse.Namespace, settings: Settings) -> None:
-    from ..engines import check_engine, check_precision, pick_device
+    from ..engines import check_engine, check_memory, check_precision, pick_device
 
     check_engine(options.engine, settings)
     device = pick_device(options.device)
+    check_memory(settings, device)
     check_precision(options.precision, options.engine, settings, device)
 
 
@@ -189,8 +204,11 @@ def _progress_bar(console: Console) -> Iterator[Callable[[int, int], None]]:
 def _draw_curves(folder: RunFolder, log: Log) -> None:
     from ..runs import draw_curves
 
+    if not folder.metrics():
+        return
     try:
         paths = draw_curves(folder)
-        log(f"The curves are in {paths[0]} and {paths[1].name}.")
+        line = f"The curves are in {paths[0]} and {paths[1].name}."
     except (UserError, OSError) as error:
-        log(f"No curves: {error}")
+        line = f"No curves: {error}"
+    log(line)

@@ -7,10 +7,12 @@ epochs, files or reports. The graph engine is `unrolled.Model`, beside the Lua p
 from .choice import check_engine, check_precision, make_model
 from .device import pick_device, start_generators
 from .fast import FastModel
+from .memory import check_memory
 
 __all__ = [
     "FastModel",
     "check_engine",
+    "check_memory",
     "check_precision",
     "make_model",
     "pick_device",
