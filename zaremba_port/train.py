@@ -15,8 +15,8 @@ import pygraph_nn as nngraph
 
 from .cells import Cell
 from .completing import draw_samples, prompts_from
-from .config import Settings
-from .engines import check_columns, make_model, pick_device, start_generators
+from .config import Settings, check_rate
+from .engines import check_columns, check_memory, make_model, pick_device, start_generators
 from .evaluate import run_test, run_valid
 from .language_model import Diverged, LanguageModel, TextState, text_states
 from .model import cell_of, create_network
@@ -176,6 +176,7 @@ def setup(
 
     Several workers create the same network. Each draws its own dropout masks.
     """
+    check_memory(settings, device)
     log(f"Creating a RNN {settings.cell_title} network.")
     if workers.count > 1:
         check_columns(settings, cell)
@@ -271,6 +272,7 @@ def end_epoch(training: Training, state_valid: TextState, stop: Stop) -> None:
     record_samples(training)
     if training.epoch > training.model.settings.max_epoch:
         progress.lr /= training.model.settings.decay
+        check_rate(progress.lr, training.model.settings)
     progress.validated, progress.rollbacks = progress.step, 0
     save(training, ends_epoch=True)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import FIXED_ON_RESUME, PRESETS, Settings, preset
-from ..errors import RunFailed, UserError
+from ..errors import UserError
 from .options import (
     DATA_HELP,
     add_device,
@@ -23,6 +24,8 @@ from .parser import Commands
 from .training_bar import training_bar
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ..parallel import Workers
     from ..runs import RunFolder
     from ..text import Corpus, Log
@@ -79,21 +82,19 @@ def run(options: argparse.Namespace) -> None:
     if options.samples < 0:
         raise UserError(f"--samples is {options.samples}, it must be at least 0")
     settings: Settings | None = None
-    if options.resume:
+    if options.resume is not None:
         _check_resume(options)
     elif options.from_:
         raise UserError("--from is for --resume RUN")
     else:
         settings = preset(options.preset or "small").with_changes(changes)
 
-    from rich.console import Console
-
     from ..parallel import workers_started
     from ..runs import SaveEvery
     from ..train import train
 
     save_every = SaveEvery.parse(options.save_every or "5m")
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
 
     def log(line: str) -> None:
         console.print(line, markup=False)
@@ -104,20 +105,35 @@ def run(options: argparse.Namespace) -> None:
         if not workers.is_first:
             log = _ignore
         folder, corpus = _opened_run(options, changes, settings, workers, log)
-        with training_bar(console, is_hidden=not workers.is_first) as on_step:
-            try:
+        try:
+            with training_bar(console, is_hidden=not workers.is_first) as on_step:
                 train(
                     folder, corpus, device=device, max_steps=options.max_steps,
                     resume=bool(options.resume), new_lr=changes.get("lr"), cell=options.cell,
                     engine=options.engine, precision=options.precision, log=log, on_step=on_step,
                     save_every=save_every, samples=options.samples, workers=workers,
                 )  # fmt: skip
-            except RunFailed:
-                if workers.count == 1:  # torchrun is about to end this process
-                    _draw_curves(folder, log)
-                raise
-            if workers.is_first:
-                _draw_curves(folder, log)
+        except BaseException:
+            if workers.count == 1:  # torchrun ends the others soon
+                with contextlib.suppress(Exception):  # it must not hide the error
+                    if options.resume or folder.has_last():
+                        _draw_curves(folder, log)
+                    else:  # the training has not begun: leave nothing half-made
+                        folder.remove()
+            raise
+        if workers.is_first:
+            _draw_curves(folder, log)
+
+
+def _console() -> Console:
+    """Return the console for log and progress bar; a reader that has gone raises an error there."""
+    from rich.console import Console
+
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError("nobody reads it any more")
+
+    return Output(highlight=False, soft_wrap=True)
 
 
 def _ignore(line: str) -> None:
@@ -227,10 +243,11 @@ def _resumed_run(
 
 
 def _check_engine(options: argparse.Namespace, settings: Settings) -> None:
-    from ..engines import check_engine, check_precision, pick_device
+    from ..engines import check_engine, check_memory, check_precision, pick_device
 
     check_engine(options.engine, settings)
     device = pick_device(options.device)
+    check_memory(settings, device)
     check_precision(options.precision, options.engine, settings, device)
 
 
@@ -241,6 +258,7 @@ def _draw_curves(folder: RunFolder, log: Log) -> None:
         return
     try:
         paths = draw_curves(folder)
-        log(f"The curves are in {paths[0]} and {paths[1].name}.")
+        line = f"The curves are in {paths[0]} and {paths[1].name}."
     except (UserError, OSError) as error:
-        log(f"No curves: {error}")
+        line = f"No curves: {error}"
+    log(line)

@@ -231,6 +231,12 @@ class RunFolder:
                 if entry.name in FILES or Manifest().is_leftover(entry.name):
                     entry.unlink(missing_ok=True)
 
+    def remove(self) -> None:
+        """Delete the run's files, and the folder if nothing else is in it."""
+        self.delete_files()
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+
     def save_cell(self, record: Mapping[str, Any]) -> None:
         """Write the cell's name to the settings, and the record of one that is not built in."""
         self.settings = self.settings.with_changes({"cell": record["name"]})
@@ -469,11 +475,21 @@ def check_free(path: Path, *, force: bool) -> None:
     """Raise UserError if a new run in `path` would overwrite something without `force`."""
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: a run needs a folder")
-    if path.is_dir() and any(path.iterdir()) and not force:
+    if force or not path.is_dir() or not any(path.iterdir()):
+        return
+    try:
+        progress = RunFolder.open(path).last_progress()
+    except UserError:
         raise UserError(
-            f"{path} is not empty: go on with --resume {path}, overwrite it with --force, or name "
-            "another folder"
-        )
+            f"{path} is not empty: overwrite a run in it with --force, or name another folder"
+        ) from None
+    step = progress.step if progress else 0
+    state = "an unfinished run" if progress is None or progress.test is None else "a finished run"
+    longer = "" if state == "an unfinished run" else " --max_max_epoch EPOCHS"
+    raise UserError(
+        f"{path} holds {state} (step {step}): go on with zaremba train --resume {path}{longer}, "
+        "overwrite it with --force, or name another folder"
+    )
 
 
 def _read_manifest(folder: Path, *, or_previous: bool) -> Manifest:
