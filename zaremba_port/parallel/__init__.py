@@ -4,7 +4,7 @@
 torch.distributed. The room knows neither the network nor its training.
 """
 
-from .environment import launcher, started_by_torchrun, workers_started
+from .environment import launcher, started_by_torchrun, without_torchrun, workers_started
 from .exchange import GradientExchange, add_up
 from .workers import ALONE, Workers
 
@@ -15,5 +15,6 @@ __all__ = [
     "add_up",
     "launcher",
     "started_by_torchrun",
+    "without_torchrun",
     "workers_started",
 ]

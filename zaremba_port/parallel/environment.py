@@ -60,6 +60,16 @@ def started_by_torchrun(environment: Mapping[str, str] = os.environ) -> Place | 
     return Place(rank, count, local_rank, local_count, restarts)
 
 
+def without_torchrun(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a child process that trains alone."""
+    names = {*_VARIABLES, "GROUP_RANK", "ROLE_RANK", "ROLE_WORLD_SIZE", "GROUP_WORLD_SIZE"}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in names and not name.startswith("TORCHELASTIC_")
+    }
+
+
 def launcher(environment: Mapping[str, str] = os.environ) -> str | None:
     """Return a name of the `torchrun` that started this process, the same after its restarts."""
     if "TORCHELASTIC_RUN_ID" not in environment:
@@ -68,7 +78,7 @@ def launcher(environment: Mapping[str, str] = os.environ) -> str | None:
 
 
 @contextlib.contextmanager
-def workers_started(device: str) -> Iterator[tuple[Workers, str]]:
+def workers_started(device: str, patience: timedelta = PATIENCE) -> Iterator[tuple[Workers, str]]:
     """Connect to the other workers; yield them, and the device of this one.
 
     A process that torchrun did not start is `ALONE`, on `device` as it is. On CUDA devices each
@@ -77,6 +87,7 @@ def workers_started(device: str) -> Iterator[tuple[Workers, str]]:
 
     Args:
         device: the value of ``--device``.
+        patience: how long a worker waits for the others.
 
     Raises:
         UserError: the workers cannot connect.
@@ -87,7 +98,7 @@ def workers_started(device: str) -> Iterator[tuple[Workers, str]]:
         return
     name, backend = _device_and_backend(device, place)
     with reporting_lost_workers():
-        dist.init_process_group(backend, rank=place.rank, world_size=place.count, timeout=PATIENCE)
+        dist.init_process_group(backend, rank=place.rank, world_size=place.count, timeout=patience)
     try:
         yield Workers(place.rank, place.count), name
     finally:
