@@ -92,8 +92,6 @@ def run_train(options: argparse.Namespace) -> None:
     """
     check_positive("--members", options.members)
     settings = preset(options.preset).with_changes(changed_settings(options))
-    if not options.folder:
-        raise UserError("the folder has no name")
 
     from ..experiments import Experiment, repetitions
     from ..parallel import workers_started
@@ -152,15 +150,14 @@ def _members(names: list[str]) -> list[Path]:
 
     folders: dict[Path, Path] = {}
     for name in names:
-        if not name:
-            raise UserError("the name of a folder is empty")
         path = Path(name)
         inside = member_folders(path)
         if path.is_dir() and not inside and not (path / "settings.json").is_file():
             raise UserError(f"{path} holds no runs: train some, zaremba ensemble train {path}")
         for each in inside or [path]:
-            if folders.setdefault(each.resolve(), each) != each:
+            if each.resolve() in folders:
                 raise UserError(f"{each} is named twice")
+            folders[each.resolve()] = each
     return list(folders.values())
 
 

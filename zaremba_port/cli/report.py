@@ -34,8 +34,6 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         UserError: a folder holds no run, or the file cannot be written.
     """
-    if "" in options.runs or options.output == "":
-        raise UserError("report takes names of folders, one of them is empty")
     default = Path(options.runs[0]) if len(options.runs) == 1 else Path()
     path = Path(options.output) if options.output else default / "report.html"
     if path.suffix not in ENDINGS or path.is_dir():

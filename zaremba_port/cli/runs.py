@@ -35,8 +35,6 @@ def run(options: argparse.Namespace) -> None:
         UserError: there is no such folder or run.
     """
     words = list(options.words)
-    if "" in words:
-        raise UserError("runs takes the name of a folder, it is empty")
     if words[:1] == ["show"] and len(words) == 2:
         _show(words[1], options.json)
     elif len(words) <= 1 and words != ["show"]:
