@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from zaremba_port import Corpus, Predictor, RunFolder, Settings, UserError, Vocabulary, complete
 from zaremba_port.cli import main
 from zaremba_port.completing import EnsemblePredictor, load_predictor, member_folders
-from zaremba_port.experiments import Experiment, evaluate_ensemble, repetitions
+from zaremba_port.experiments import (
+    Experiment,
+    ensembles,
+    evaluate_ensemble,
+    experiment,
+    repetitions,
+)
 from zaremba_port.parallel import without_torchrun
 from zaremba_port.text import sequential
 from zaremba_port.train import train
@@ -55,13 +63,9 @@ def test_probabilities_are_averaged(ensemble, corpus):
 
 def test_one_member_is_in_memory_at_a_time(ensemble, corpus, monkeypatch):
     alive: list[int] = []
-    from zaremba_port.experiments import ensembles
-
     load = ensembles.load_model
 
     def loading(*arguments, **options):
-        import gc
-
         gc.collect()
         alive.append(
             sum(issubclass(type(each), ensembles.LanguageModel) for each in gc.get_objects())
@@ -82,7 +86,7 @@ def test_an_ensemble_completes(ensemble, corpus):
         [np.exp(member_log_p(path, [*ids, 0]))[-1] for path in member_folders(ensemble)], 0
     )
     assert np.allclose(predictor.read_all(ids).exp().numpy(), mean, atol=1e-6)
-    first = np.mean([Predictor(path).first().exp().numpy() for path in folders], 0)
+    first = np.mean([Predictor(path).first().exp().numpy() for path in member_folders(ensemble)], 0)
     assert np.allclose(predictor.first().exp().numpy(), first, atol=1e-6)
     words = complete(predictor, ["the"], 4, beam=3)
     assert words[:1] == ["the"]
@@ -138,10 +142,6 @@ def test_wrong_arguments_are_one_line(ensemble, tmp_path, capsys, arguments, mes
 
 def test_members_are_spread_over_processes(tmp_path, corpus, tiny, monkeypatch):
     """Each member is trained by one of them, whatever the others have done before."""
-    from rich.console import Console
-
-    from zaremba_port.experiments import experiment
-
     started: list[list[str]] = []
 
     class Noting:

@@ -94,6 +94,8 @@ def _print_table(folder: str, runs: list[RunSummary | Damaged]) -> None:
             escape(visible(Path(each.data).name or each.data)),
         )
     console = Console(highlight=False)
+    if not console.is_terminal:  # the lines of a file may be long
+        console.width = 250
     console.print(table)
     for each in damaged:
         console.print(f"{each.path}: {each.reason}", markup=False, soft_wrap=True)
