@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -51,6 +51,29 @@ def complete(
     predictor = run if isinstance(run, Predictor) else Predictor(run, cell=cell)
     if run is predictor and cell is not None:
         raise UserError("complete: a Predictor has its cell already, leave cell= out")
+    return list(
+        stream(
+            predictor, words, length, sampling=sampling, beam=beam, seed=seed,
+            map_unknown=map_unknown, log=log,
+        )
+    )  # fmt: skip
+
+
+def stream(
+    predictor: Predictor,
+    words: Sequence[str],
+    length: int,
+    *,
+    sampling: Sampling | None = None,
+    beam: int | None = None,
+    seed: int | torch7_random.Generator | None = None,
+    map_unknown: bool = False,
+    log: Log = print,
+) -> Iterator[str]:
+    """Yield what `complete` returns, each word as soon as it is chosen; see there.
+
+    With `beam`, all new words come at the end.
+    """
     vocabulary, sampling = predictor.vocabulary, sampling or Sampling()
     if length < 0:
         raise UserError(f"cannot complete with {length} words")
@@ -60,7 +83,7 @@ def complete(
     start: list[str] = []
     if not words and EOS not in vocabulary:
         if length == 0:
-            return []
+            return
         start = vocabulary.decode([_likeliest_first(predictor, unk if sampling.no_unk else None)])
         length -= 1
         log(
@@ -68,13 +91,17 @@ def complete(
             f"started from the likeliest first word, {quoted(start[0])}."
         )
     prompt = vocabulary.encode(words or start or [EOS]).tolist()
+    yield from words
+    yield from start
+    ids: Iterable[int]
     if beam is not None:
         ids = beam_search(predictor, prompt, length, beam, unk if sampling.no_unk else None)
     else:
         if not isinstance(seed, torch7_random.Generator):
             seed = torch7_random.Generator(secrets.randbits(32) if seed is None else seed)
         ids = _draw(predictor, prompt, length, sampling, seed, unk)
-    return [*words, *start, *vocabulary.decode(ids)]
+    for number in ids:
+        yield vocabulary.words[number]
 
 
 def _likeliest_first(predictor: Predictor, banned: int | None) -> int:
@@ -92,13 +119,11 @@ def _draw(
     sampling: Sampling,
     generator: torch7_random.Generator,
     unk: int | None,
-) -> list[int]:
-    ids: list[int] = []
+) -> Iterator[int]:
     unread = prompt
     predictor.reset()
     for _ in range(length):
         for word in unread:
             log_p = predictor.read(word)
-        ids.append(sampling.choose(log_p, generator, unk))
-        unread = ids[-1:]
-    return ids
+        unread = [sampling.choose(log_p, generator, unk)]
+        yield unread[0]

@@ -7,7 +7,7 @@ epochs, files or reports. The graph engine is `unrolled.Model`, beside the Lua p
 from .choice import check_engine, check_precision, make_model
 from .device import pick_device, start_generators
 from .fast import FastModel
-from .memory import check_memory
+from .memory import check_memory, total_memory
 
 __all__ = [
     "FastModel",
@@ -17,4 +17,5 @@ __all__ = [
     "make_model",
     "pick_device",
     "start_generators",
+    "total_memory",
 ]
