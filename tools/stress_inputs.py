@@ -201,9 +201,15 @@ class Stress:
         """Yield the words of a command."""
         choose = self.random
         run, made = str(self.runs["finished"][0]), str(self.folder / "made")
-        command = choose.choice(("train", "train", "evaluate", "complete", "diagram", "data", "other"))
-        yield command if command != "other" else choose.choice(
-            ("presets", "answers", "compare", "predict-chars", "grade", "experiments", "x")
+        command = choose.choice(
+            ("train", "train", "evaluate", "complete", "diagram", "data", "other")
+        )
+        yield (
+            command
+            if command != "other"
+            else choose.choice(
+                ("presets", "answers", "compare", "predict-chars", "grade", "experiments", "x")
+            )
         )
         bad = lambda: choose.choice(BAD)  # noqa: E731
         if command == "train":
