@@ -321,7 +321,8 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    folder = Path(tempfile.mkdtemp(prefix="stress-"))
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="stress-", dir=memory))
     begin = time.monotonic()
     stress = Stress(folder, options.seed)
     for kind, times in (("kill", options.kills), ("term", options.terms), ("disk", options.disk)):

@@ -224,3 +224,39 @@ def test_samples_of_characters_are_readable(char_run):
     (samples,) = samples_in(char_run)
     assert samples[1]["prompt"].count(" ") >= 1
     assert "_" not in samples[1]["prompt"]
+
+
+def events_in(folder: Path) -> list[tuple[int, str, float]]:
+    """The scalars of TensorBoard's event files, (step, name, value), by their published format.
+
+    A record is its length (8 bytes), a checksum (4), a protocol buffer, and a checksum (4).
+    """
+    event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
+    scalars = []
+    for file in sorted(folder.iterdir()):
+        data = file.read_bytes()
+        while data:
+            size = int.from_bytes(data[:8], "little")
+            event = event_pb2.Event.FromString(data[12 : 12 + size])
+            data = data[16 + size :]
+            scalars += [
+                (event.step, value.tag, value.simple_value)
+                for value in event.summary.value
+                if value.HasField("simple_value")
+            ]
+    return scalars
+
+
+def test_tensorboard_gets_the_metrics(text_folder, tmp_path):
+    pytest.importorskip("tensorboardX")
+    sizes = "--rnn_size 6 --vocab_size 20 --batch_size 4 --seq_length 5 --max_max_epoch 1".split()
+    run = tmp_path / "run"
+    command = ["train", str(run), "--data", str(text_folder), "--device", "cpu", *sizes]
+    assert main([*command, "--tensorboard", "--samples", "1"]) == 0
+    scalars = events_in(run / "tensorboard")
+    for line in RunFolder.open(run).metrics():
+        if "split" in line:
+            expected = pytest.approx(line["perplexity"], rel=1e-6)
+            assert (line["step"], f"perplexity/{line['split']}", expected) in scalars
+        elif "lr" in line:
+            assert (line["step"], "training/learning rate", pytest.approx(line["lr"])) in scalars

@@ -60,6 +60,9 @@ def add(commands: Commands) -> None:
         metavar="N",
         help="complete N sentences after every epoch, for zaremba report; default 3",
     )
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write TensorBoard's event files into RUN, too"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite the run in the folder")
     add_device(parser)
     add_engine(parser)
@@ -106,7 +109,10 @@ def run(options: argparse.Namespace) -> None:
             log = _ignore
         folder, corpus = _opened_run(options, changes, settings, workers, log)
         try:
-            with training_bar(console, is_hidden=not workers.is_first) as on_step:
+            with (
+                training_bar(console, is_hidden=not workers.is_first) as on_step,
+                _event_files(options, folder, workers),
+            ):
                 train(
                     folder, corpus, device=device, max_steps=options.max_steps,
                     resume=bool(options.resume), new_lr=changes.get("lr"), cell=options.cell,
@@ -134,6 +140,16 @@ def _console() -> Console:
             raise BrokenPipeError("nobody reads it any more")
 
     return Output(highlight=False, soft_wrap=True)
+
+
+def _event_files(
+    options: argparse.Namespace, folder: RunFolder, workers: Workers
+) -> contextlib.AbstractContextManager[None]:
+    from ..runs import writing_events
+
+    if options.tensorboard and workers.is_first:
+        return writing_events(folder, resume=bool(options.resume))
+    return contextlib.nullcontext()
 
 
 def _ignore(line: str) -> None:

@@ -32,7 +32,7 @@ class EnsemblePredictor(Predictor):
         self.members = list(members)
         self.run = members[0].run
         self.vocabulary = members[0].vocabulary
-        self._device = members[0]._device
+        self.device = members[0].device
         self._sizes = [len(member.state) for member in members]
         self.reset()
 
@@ -65,14 +65,17 @@ def mean_probability(log_ps: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def load_predictor(
-    path: str | Path, which: str = "best", device: str = "cpu", cell: Cell | str | None = None
+    path: RunFolder | str | Path,
+    which: str = "best",
+    device: str = "cpu",
+    cell: Cell | str | None = None,
 ) -> Predictor:
     """Return the predictor of a run, or of the ensemble of all runs in a folder.
 
     Raises:
         UserError: the folder is no run and holds none, or a run cannot be loaded.
     """
-    folders = member_folders(Path(path))
+    folders = [] if isinstance(path, RunFolder) else member_folders(Path(path))
     if not folders:
         return Predictor(path, which, device, cell)
     return EnsemblePredictor([Predictor(each, which, device, cell) for each in folders])

@@ -8,7 +8,7 @@ from .choice import check_engine, check_precision, make_model
 from .column_check import check_columns
 from .device import pick_device, start_generators
 from .fast import FastModel
-from .memory import check_memory
+from .memory import check_memory, total_memory
 
 __all__ = [
     "FastModel",
@@ -19,4 +19,5 @@ __all__ = [
     "make_model",
     "pick_device",
     "start_generators",
+    "total_memory",
 ]

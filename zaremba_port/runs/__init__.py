@@ -21,6 +21,7 @@ from .stopping import (
     stop_interrupted,
     undone_if_stopped,
 )
+from .tensorboard import writing_events
 from .training import Training, restore, save
 
 __all__ = [
@@ -50,4 +51,5 @@ __all__ = [
     "tensors_of",
     "undone_if_stopped",
     "write_step",
+    "writing_events",
 ]

@@ -86,6 +86,7 @@ class RunFolder:
         data: the name or folder of the text trained on, as `--data` takes it.
         unit: the unit of the text's tokens, "words" or "characters".
         from_previous: whether `load_last` takes the save before the last one.
+        on_metrics: functions that are called with every line of metrics that is written.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class RunFolder:
         self.data = data
         self.unit = unit or unit_of(vocabulary)
         self.from_previous = False
+        self.on_metrics: list[Callable[[dict[str, Any]], None]] = []
 
     @classmethod
     def create(
@@ -438,6 +440,8 @@ class RunFolder:
     def add_metrics(self, **values: Any) -> None:
         """Append one line of JSON to ``metrics.jsonl``; floats keep all their digits."""
         append_line(self.path / METRICS, json.dumps(values))
+        for listener in self.on_metrics:
+            listener(values)
 
     def metrics(self) -> list[records.Line]:
         """Return the lines that `add_metrics` wrote; damaged and foreign lines are left out."""
