@@ -16,7 +16,7 @@ from zaremba_port.cli import main
 from zaremba_port.config import Settings
 from zaremba_port.engines import check_columns
 
-SIZES = "--rnn_size 8 --vocab_size 20 --batch_size 5 --seq_length 5 --max_max_epoch 2".split()
+SIZES = "--rnn_size 8 --vocab_size 20 --batch_size 5 --seq_length 5 --max_max_epoch 1".split()
 SIZES += "--max_epoch 0 --dtype float64 --device cpu --save-every 7 --dropout 0.2".split()
 
 
@@ -71,7 +71,7 @@ def test_the_folder_is_that_of_a_run(two_workers, capsys):
     assert main(["evaluate", str(two_workers), "--device", "cpu"]) == 0
     assert "Test set perplexity" in capsys.readouterr().out
     log = (two_workers / "train.log").read_text().splitlines()
-    assert len([line for line in log if line.startswith("Validation")]) == 2
+    assert len([line for line in log if line.startswith("Validation")]) == 1
 
 
 def test_a_killed_worker_ends_the_others_and_a_restart_goes_on(two_workers, text_folder, tmp_path):
@@ -98,7 +98,7 @@ def test_a_first_start_never_goes_on_by_itself(two_workers, text_folder):
     processes, queue = start_workers(2, zaremba, command)
     results = dict(received(queue) for _ in processes)
     assert results[0][0] == 2
-    assert "is not empty" in results[0][1]
+    assert "overwrite it with --force" in results[0][1]
     assert results[1][0] == 1
     assert "zaremba (worker 1): another worker has ended" in results[1][1]
 
