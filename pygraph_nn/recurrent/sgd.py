@@ -143,7 +143,11 @@ class FlatSGD:
 
         Returns:
             All parts. After a change of the network, there are others.
+
+        Raises:
+            GraphError: see `forward`.
         """
+        self.follow_changes()
         self._on_ready, self._reports_early = on_ready, early
         self._parts = PartsInBackward(self._layout, on_ready, early)
         return self._parts.parts
