@@ -195,7 +195,7 @@ def _write(options: argparse.Namespace, runs: list[RunFolder], rows: list[Ensemb
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "ensemble.md").write_text(f"{note}\n\n{table}", encoding="utf-8")
-        draw_ensemble(rows, unit, what, paper, folder / "ensemble")
+        draw_ensemble(rows, unit, f"Ensemble, {what}", paper, folder / "ensemble")
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror}") from None
     print(f"{folder} holds ensemble.md, ensemble.png, ensemble.svg.")

@@ -125,7 +125,8 @@ def draw_ensemble(
     x = [row.members for row in rows]
     alone = [perplexity(row.own_loss, unit) for row in rows]
     together = [perplexity(row.loss, unit) for row in rows]
-    axes.plot(x, alone, "o", color="tab:orange", label="the member that joins, alone")
+    label = "the member that joins, alone"
+    axes.plot(x, alone, "o", color="tab:orange", markersize=9, markerfacecolor="none", label=label)
     axes.plot(x, together, "o-", color="tab:blue", label=f"ensemble: {together[-1]:.1f}")
     if paper is not None:
         label = f"the paper's {PAPER_ENSEMBLE[0]} large networks: {paper}"
