@@ -46,7 +46,7 @@ STEPS = SaveEvery(steps=4, seconds=None)
 
 
 def make_corpus(folder: Path) -> Corpus:
-    """Write a text of ten words, of 23 steps an epoch, and load it."""
+    """Write a text of ten words, of 24 steps an epoch, and load it."""
     choose = random.Random(5).choice
     for name, lines in (("train", 31), ("valid", 8), ("test", 4)):
         text = "".join(" ".join(choose("abcdefghi") for _ in range(6)) + "\n" for _ in range(lines))

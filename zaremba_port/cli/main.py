@@ -62,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for bad input, 1 for a run that failed or was interrupted.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the process was started without it
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a path that is not UTF-8 is printed with escapes
             stream.reconfigure(errors="backslashreplace")

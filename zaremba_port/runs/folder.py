@@ -330,9 +330,7 @@ class RunFolder:
         if not self.from_previous or not is_sound(self.path):
             return manifest.last  # the damaged manifest's predecessor knows the save before
         if len(manifest.saves) < 2:
-            raise UserError(
-                f"{self.path} has one save only, there is none before: leave --from out"
-            )
+            raise UserError(f"{self.path} has a single save, none before it: leave --from out")
         return manifest.saves[1]
 
     def load_to_resume(self, log: Log, *, to_epoch_start: bool = False) -> tuple[Save, Saved]:

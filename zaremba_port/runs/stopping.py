@@ -62,11 +62,12 @@ class Stop:
         """Return `log`, with a request to stop in place of an error when nobody can read it."""
 
         def watched(line: str) -> None:
-            if self.reason is None or not self.reason.startswith("the output"):
+            if self.reason is None or not self.reason.startswith("stopped"):
                 try:
                     log(line)
                 except OSError as error:
-                    self.request(f"the output cannot be written ({error.strerror or error}):")
+                    why = error.strerror or error
+                    self.request(f"stopped, as the output cannot be written ({why}),")
 
         return watched
 
