@@ -38,6 +38,8 @@ readme: $(VENV)/.test
 	$(BIN)/python tools/run_readme.py
 	$(BIN)/python tools/run_readme.py docs/characters.md
 	$(BIN)/python tools/run_readme.py docs/experiments.md
+	$(BIN)/python tools/run_readme.py docs/scale.md
+	$(BIN)/python tools/run_readme.py docs/reports.md
 
 check: test lint types javascript examples readme
 

@@ -7,11 +7,12 @@ from setuptools import find_packages, setup
 readme = Path(__file__).parent / "README.md"
 
 plot = ["matplotlib"]
+tensorboard = ["tensorboardX"]
 # What checks a graph's export to ONNX; there is no release for Python 3.10.
 onnx = [f'{name}; python_version >= "3.11"' for name in ("onnx", "onnxruntime", "onnxscript")]
 # What runs examples/*.ipynb; any Jupyter opens them.
 notebooks = [*plot, "ipykernel", "nbclient", "nbformat"]
-test = [*notebooks, *onnx, "hypothesis", "pytest", "selenium"]
+test = [*notebooks, *onnx, *tensorboard, "hypothesis", "pytest", "selenium"]
 dev = [*test, "mypy", "pre-commit", "ruff"]
 
 setup(
@@ -44,6 +45,7 @@ setup(
         "zaremba_port.assignment.answers": ["assets/*"],
         "zaremba_port.assignment.lua_comparison": ["assets/*"],
         "zaremba_port.assignment.markup": ["assets/*"],
+        "zaremba_port.reports": ["assets/*"],
     },
     zip_safe=False,
     python_requires=">=3.10",
@@ -60,6 +62,12 @@ setup(
         "safetensors",
         "torch>=2.4",
     ],
-    extras_require={"plot": plot, "notebooks": notebooks, "test": test, "dev": dev},
+    extras_require={
+        "plot": plot,
+        "tensorboard": tensorboard,
+        "notebooks": notebooks,
+        "test": test,
+        "dev": dev,
+    },
     entry_points={"console_scripts": ["zaremba = zaremba_port.cli:main"]},
 )

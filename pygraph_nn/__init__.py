@@ -52,8 +52,10 @@ from .pictures import (
 from .recurrent import (
     Captured,
     FlatSGD,
+    GradientPart,
     Recurrent,
     bfloat16_unavailable,
+    gradient_parts,
     kernels_unavailable,
     recurrent,
 )
@@ -67,6 +69,7 @@ __all__ = [
     "FlatGuard",
     "FlatSGD",
     "Generator",
+    "GradientPart",
     "Graph",
     "GraphError",
     "Node",
@@ -87,6 +90,7 @@ __all__ = [
     "draw_failures_with",
     "function",
     "gModule",
+    "gradient_parts",
     "group",
     "html_page",
     "initialSeed",

@@ -352,3 +352,17 @@ def graph_of(*modules: torch.nn.Module) -> nngraph.gModule:
     for module in modules:
         h = module(h)
     return nngraph.gModule([first], [h])
+
+
+def as_version_0_1(run: Path) -> Path:
+    """Turn a run folder into one of version 0.1.0: fixed names, no manifest; return its path."""
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / manifest["saves"][0]["file"]).rename(run / "last.safetensors")
+    if manifest["best"]:
+        (run / manifest["best"]).rename(run / "best.safetensors")
+    known = ("settings.json", "source.json", "vocabulary.txt", "cell.json", "last.safetensors",
+             "best.safetensors", "metrics.jsonl", "train.log")  # fmt: skip
+    for path in run.iterdir():
+        if path.name not in known:
+            path.unlink()
+    return run

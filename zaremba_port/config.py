@@ -21,12 +21,18 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 """Precisions in which the fast engine multiplies float32 matrices."""
 
 
+LARGEST = 2**63 - 1
+"""The largest integer that PyTorch takes."""
+
+LARGEST_FLOAT32 = 3.4e38
+
+
 def _setting(default: Any, help: str, **limits: Any) -> Any:
     """Declare a setting.
 
-    `limits` are `choices`, or any of `at_least` (inclusive), `above` (exclusive, and finite) and
-    `below` (exclusive). With `or_reference`, the form of one, the value may also be the name of a
-    function.
+    `limits` are `choices`, or any of `at_least` and `at_most` (inclusive), `above` (exclusive, and
+    finite) and `below` (exclusive). Integers are at most `LARGEST`. With `or_reference`, the form
+    of one, the value may also be the name of a function.
     """
     return field(default=default, metadata={"help": help, **limits})
 
@@ -41,7 +47,7 @@ class Settings:
         UserError: a value is out of range. The message names the setting, the value and the range.
     """
 
-    layers: int = _setting(2, "number of recurrent layers", at_least=1)
+    layers: int = _setting(2, "number of recurrent layers", at_least=1, at_most=1000)
     rnn_size: int = _setting(200, "units per layer", at_least=1)
     embedding_size: int | None = _setting(
         None, "size of a word embedding; default rnn_size", at_least=1
@@ -73,12 +79,26 @@ class Settings:
     reference: bool = _setting(
         False, "draw dropout masks from Torch7's generator, to reproduce a run of the Lua program"
     )
+    on_nan: str = _setting(
+        "stop",
+        "after a step whose loss or gradient is infinite or NaN: stop; or rollback to the start of "
+        "the epoch, with half the learning rate",
+        choices=("stop", "rollback"),
+    )
+    record_norms: bool = _setting(
+        False, "write the gradient's norm in every layer to metrics.jsonl, with each report"
+    )
 
     def __post_init__(self) -> None:
         for setting in fields(self):
             value = getattr(self, setting.name)
             if value is not None or setting.default is not None:
                 _check(setting.name, value, str(setting.type), setting.metadata)
+        if self.dtype == "float32":
+            # The initial parameters are drawn from an interval twice as wide as init_weight.
+            for name, largest in (("lr", LARGEST_FLOAT32), ("init_weight", LARGEST_FLOAT32 / 2)):
+                if (value := getattr(self, name)) > largest:
+                    raise UserError(f"{name} is {value}, float32 takes at most {largest:g}")
 
     @property
     def input_size(self) -> int:
@@ -113,7 +133,11 @@ class Settings:
         Raises:
             OSError: the file cannot be written.
         """
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        path.write_text(self.to_json(), encoding="utf-8")
+
+    def to_json(self) -> str:
+        """Return the settings as JSON, a setting a line."""
+        return json.dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
     def load(cls, path: Path) -> Settings:
@@ -132,6 +156,16 @@ class Settings:
         if not isinstance(values, dict):
             raise UserError(f"{path} holds no settings: expected a JSON object")
         return cls().with_changes(values)
+
+
+def check_rate(lr: float, settings: Settings) -> None:
+    """Raise UserError if a learning rate, cut by `decay`, has become too large to compute with.
+
+    A decay below 1 raises it.
+    """
+    largest = LARGEST_FLOAT32 if settings.dtype == "float32" else 1e308
+    if lr > largest:
+        raise UserError(f"decay {settings.decay} has made the learning rate {lr:g}, too large")
 
 
 def _check(name: str, value: Any, type_name: str, limits: Mapping[str, Any]) -> None:
@@ -155,12 +189,24 @@ def _check_number(name: str, value: Any, is_integer: bool, limits: Mapping[str, 
     bounds = []
     if "at_least" in limits:
         bounds.append((value >= limits["at_least"], f"at least {limits['at_least']}"))
+    if "at_most" in limits or is_integer:
+        at_most = limits.get("at_most", LARGEST)
+        bounds.append((value <= at_most, f"at most {at_most}"))
     if "above" in limits:
         bounds.append((limits["above"] < value < float("inf"), "positive and finite"))
     if "below" in limits:
         bounds.append((value < limits["below"], f"below {limits['below']}"))
     if not all(holds for holds, _ in bounds):
-        raise UserError(f"{name} is {value}, it must be {' and '.join(text for _, text in bounds)}")
+        # The largest integer is worth a word only to who has passed it.
+        texts = [text for holds, text in bounds if not holds or str(LARGEST) not in text]
+        raise UserError(f"{name} is {_shortened(value)}, it must be {' and '.join(texts)}")
+
+
+def _shortened(value: float) -> str:
+    """Return a number as text, without most of its digits if it has hundreds."""
+    if isinstance(value, int) and abs(value) >= 10**100:
+        return "an integer of over 100 digits"
+    return str(value)
 
 
 SETTING_NAMES = tuple(setting.name for setting in fields(Settings))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -19,25 +20,34 @@ Run = RunFolder | str | Path
 
 
 def run_valid(
-    model: LanguageModel | Run, state: TextState, *, cell: Cell | str | None = None
+    model: LanguageModel | Run,
+    state: TextState,
+    *,
+    cell: Cell | str | None = None,
+    on_read: Callable[[], None] = lambda: None,
 ) -> float:
     """Return the mean loss of a text in nats, read in batches with carried state.
 
     Source: `run_valid` of main.lua. As there, floor(length) sequences are read, and the sum of
-    their losses is divided by the fractional length. `model` and `cell` are as in `run_test`.
+    their losses is divided by the fractional length. The arguments are as in `run_test`. Several
+    workers read their columns each; all get the mean.
     """
     model = _loaded(model, state, cell)
-    model.reset_state(state)
-    model.disable_dropout()
     length = (len(state.data) - 1) / model.settings.seq_length
-    with torch.no_grad():
-        total = sum(model.fp(state) for _ in range(int(length)))
-    model.enable_dropout()
-    return total / length
+    total = 0.0
+    with _evaluating(model, state), torch.no_grad():
+        for _ in range(int(length)):
+            on_read()
+            total += model.fp(state)
+    return model.workers.total([total / length * model.weight])[0]
 
 
 def run_test(
-    model: LanguageModel | Run, state: TextState, *, cell: Cell | str | None = None
+    model: LanguageModel | Run,
+    state: TextState,
+    *,
+    cell: Cell | str | None = None,
+    on_read: Callable[[], None] = lambda: None,
 ) -> float:
     """Return the mean loss of a text in nats, read one word at a time with carried state.
 
@@ -47,18 +57,29 @@ def run_test(
         model: a language model; or a run, of which the best parameters are loaded.
         state: the text, in the ids of the model's vocabulary.
         cell: the cell of a run that was trained with one of its own; see `load_model`.
+        on_read: called again and again between two words; it may raise to end the reading.
 
     Raises:
         UserError: the run cannot be loaded, or `model` is no run and has its cell already.
     """
     model = _loaded(model, state, cell)
+    total = torch.zeros((), dtype=torch.float64, device=state.data.device)
+    with _evaluating(model, state):
+        for err, _ in model.read_words(state.data):
+            on_read()
+            total += err.sum(dtype=torch.float64)
+    return total.item() / (len(state.data) - 1)
+
+
+@contextlib.contextmanager
+def _evaluating(model: LanguageModel, state: TextState) -> Iterator[None]:
+    """Return to the start of the text; turn dropout off inside the block."""
     model.reset_state(state)
     model.disable_dropout()
-    total = torch.zeros((), dtype=torch.float64, device=state.data.device)
-    for err, _ in model.read_words(state.data):
-        total += err.sum(dtype=torch.float64)
-    model.enable_dropout()
-    return total.item() / (len(state.data) - 1)
+    try:
+        yield
+    finally:
+        model.enable_dropout()
 
 
 def load_model(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from .bfloat16 import Bfloat16Workspace
 from .buffers import BufferedWorkspace
 from .executor import Recurrent
 from .flat_layout import FlatLayout
+from .gradient_parts import GradientPart, PartsInBackward
 from .precision import (
     PRECISIONS,
     check_precision,
@@ -66,6 +67,9 @@ class FlatSGD:
         self._workspace = self._new_workspace()
         self._library_precision = "highest"
         self._gradients_version = -1  # of `gradients` when this object last wrote them
+        self._on_ready: Callable[[GradientPart], None] | None = None
+        self._parts: PartsInBackward | None = None
+        self._reports_early = True
 
     def __getstate__(self) -> dict[str, Any]:
         # Buffers and flat tensors are made anew, for the parameters of the copy.
@@ -85,6 +89,8 @@ class FlatSGD:
             return False
         self._slots = list(self._layout.slots.values())
         self.use_precision(self._precision)
+        if self._on_ready is not None:
+            self.report_gradients(self._on_ready, early=self._reports_early)
         return True
 
     def forward(self, input: Nested) -> Nested:
@@ -118,11 +124,43 @@ class FlatSGD:
             outputs: tensors that the last `forward` returned.
             grads: the gradients of the objective with respect to them, of the same shapes.
         """
+        if self._parts is not None:
+            self._parts.begin()
         with matmul_precision(self._library_precision):
             torch.autograd.backward(list(outputs), list(grads))
         for slot in self._slots:
             if not slot.written:
                 slot.zero_rows()
+        if self._parts is not None:
+            self._parts.end()
+        self.accept_gradients()
+
+    def report_gradients(
+        self, on_ready: Callable[[GradientPart], None], *, early: bool = True
+    ) -> list[GradientPart]:
+        """Call `on_ready` once for every part of the gradients in each `backward` from now on.
+
+        A part is reported as soon as it is complete, while `backward` goes on: its gradients may be
+        sent elsewhere meanwhile. Nothing else uses them before `backward` ends. Who writes them
+        after that calls `accept_gradients`.
+
+        Args:
+            on_ready: receives a part.
+            early: report parts while `backward` goes on; otherwise all of them at its end.
+
+        Returns:
+            All parts. After a change of the network, there are others.
+
+        Raises:
+            GraphError: see `forward`.
+        """
+        self.follow_changes()
+        self._on_ready, self._reports_early = on_ready, early
+        self._parts = PartsInBackward(self._layout, on_ready, early)
+        return self._parts.parts
+
+    def accept_gradients(self) -> None:
+        """Take the gradients as they are now, after a change of them, for `norm` and `update`."""
         self._gradients_version = self.gradients._version
 
     def norm(self) -> Tensor:

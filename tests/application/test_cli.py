@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers import as_version_0_1
 
 import pygraph_nn as nngraph
 from zaremba_port import (
@@ -111,18 +113,19 @@ def test_a_run_is_overwritten_only_by_force(
     run: str, text_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     again = ["train", run, "--data", str(text_folder), *SMALL, "--max-steps", "3"]
-    before = (Path(run) / "last.safetensors").read_bytes()
-    assert "is not empty: go on with --resume" in refused(capsys, *again)
-    assert (Path(run) / "last.safetensors").read_bytes() == before
+    before = {path: path.read_bytes() for path in Path(run).iterdir()}
+    assert "go on with zaremba train --resume" in refused(capsys, *again)
+    assert {path: path.read_bytes() for path in Path(run).iterdir()} == before
     assert main([*again, "--force"]) == 0
     assert RunFolder.open(run).load_last().progress.step == 3
 
 
 def test_a_run_is_a_folder_of_known_files(run: str) -> None:
-    names = {path.name for path in Path(run).iterdir()}
+    names = {re.sub(r"-\d+", "-N", path.name) for path in Path(run).iterdir()}
     assert names == {
-        "settings.json", "source.json", "vocabulary.txt", "best.safetensors", "last.safetensors",
-        "metrics.jsonl", "train.log", "curves.png", "curves.svg",
+        "settings.json", "source.json", "vocabulary.txt", "best-N.safetensors",
+        "step-N.safetensors", "step-N-N.safetensors", "manifest.json", "manifest.previous.json",
+        "metrics.jsonl", "train.log", "events.jsonl", "run.lock", "curves.png", "curves.svg",
     }  # fmt: skip
     assert json.loads((Path(run) / "settings.json").read_text())["rnn_size"] == 8
     assert (Path(run) / "curves.png").read_bytes().startswith(b"\x89PNG")
@@ -140,7 +143,7 @@ def test_resume_refuses_another_network(
 
 
 def test_settings_edited_by_hand(run: str, capsys: pytest.CaptureFixture[str]) -> None:
-    path = Path(run) / "settings.json"
+    path = as_version_0_1(Path(run)) / "settings.json"  # which has no checksums
     settings = json.loads(path.read_text())
     path.write_text(json.dumps({**settings, "rnn_size": 9}))
     assert "settings.json is of another network" in refused(capsys, "evaluate", run)
@@ -151,6 +154,7 @@ def test_settings_edited_by_hand(run: str, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_broken_parameters(run: str, capsys: pytest.CaptureFixture[str]) -> None:
+    as_version_0_1(Path(run))
     for name in ("best", "last"):
         (Path(run) / f"{name}.safetensors").write_bytes(b"not a safetensors file")
     assert "best.safetensors cannot be read" in refused(capsys, "evaluate", run)

@@ -267,6 +267,32 @@ def test_children_are_killed_too(tmp_path: Path) -> None:
     pytest.fail("the program's child goes on")
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="no /proc to find them in")
+@pytest.mark.parametrize("way", ["session", "daemon", "no environment"])
+def test_children_in_a_session_of_their_own_are_killed_too(tmp_path: Path, way: str) -> None:
+    file, sleeper = tmp_path / "pid", tmp_path / "sleeper.py"
+    forks = "os.fork() and os._exit(0); os.setsid()" if way == "daemon" else ""
+    sleeper.write_text(
+        f"import os, time\n{forks}\nopen({str(file)!r}, 'w').write(str(os.getpid()))\n"
+        "time.sleep(99)\n"
+    )
+    program = f"""
+        subprocess.Popen([sys.executable, {str(sleeper)!r}], start_new_session=True,
+                         env={"{}" if way == "no environment" else "None"})
+        while not os.path.exists({str(file)!r}) or not open({str(file)!r}).read():
+            time.sleep(0.01)
+        say("no numbers")
+        time.sleep(99)
+    """
+    run(tmp_path, program, seconds=1)
+    pid = int(file.read_text())
+    for _ in range(100):
+        if not is_running(pid):
+            return
+        time.sleep(0.05)
+    pytest.fail("the program's child goes on")
+
+
 def is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)

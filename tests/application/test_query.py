@@ -126,7 +126,7 @@ def test_show_names_the_five_likeliest(predictor: Predictor) -> None:
         top = p.topk(5)
         assert pairs[::2] == predictor.vocabulary.decode(top.indices)
         assert pairs[1::2] == [f"{value:.4f}" for value in top.values.tolist()]
-    assert likeliest(predictor, ["the"], 0)[0][0][0] in predictor.vocabulary
+    assert next(likeliest(predictor, ["the"], 0))[0][0] in predictor.vocabulary
 
 
 def log_probability(predictor: Predictor, prompt: list[int], ids: Sequence[int]) -> float:
@@ -223,7 +223,7 @@ def test_without_a_newline_a_completion_starts_from_the_likeliest_word(
     no_unk = Sampling(no_unk=True)
     (first,) = complete(predictor, [], 1, beam=beam, sampling=no_unk, log=log.append)
     assert first == next(word for word in ranked if word != "<unk>")
-    shown = likeliest(predictor, completed, 0, n=2)[0]
+    shown = next(likeliest(predictor, completed, 0, n=2))
     assert [word for word, _ in shown] == ranked[:2]
     p = parameters["h2y.bias"].softmax(0)
     assert [value for _, value in shown] == pytest.approx(p.topk(2).values.tolist())

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 QUESTIONS = ("q1", "q2", "q3", "q4", "q5", "q6", "q7", "warm-up", "gru")
 """The names in `ANSWERS`, repeated here because the answers import torch."""
 
+MOST_VALUES = 1_000_000
+
 FORMATS = {".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html"}
 
 
@@ -80,7 +82,13 @@ def _sizes(options: argparse.Namespace, names: list[str]) -> dict[str, int]:
         raise UserError("--sizes is for q1")
     if min(options.sizes) < 1:
         raise UserError(f"--sizes {' '.join(map(str, options.sizes))}: each must be at least 1")
-    return dict(zip(("batch", "size", "width"), options.sizes, strict=True))
+    batch, size, width = options.sizes
+    if max(batch, width) * size > MOST_VALUES:
+        raise UserError(
+            f"--sizes {batch} {size} {width}: an input has over {MOST_VALUES} values, choose "
+            "smaller sizes"
+        )
+    return {"batch": batch, "size": size, "width": width}
 
 
 def _format(options: argparse.Namespace, output: Path | None) -> str:

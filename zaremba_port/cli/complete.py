@@ -52,13 +52,13 @@ def run(options: argparse.Namespace) -> None:
     if options.seed is not None and options.seed < 0:
         raise UserError(f"--seed is {options.seed}, it must be at least 0")
 
-    from ..completing import Predictor, Queries, Sampling
+    from ..completing import Queries, Sampling, load_predictor
 
     find_cells_here(options)
     temperature = 1.0 if options.temperature is None else options.temperature
     sampling = Sampling(options.argmax, temperature, options.top_k, options.no_unk)
     queries = Queries(
-        Predictor(options.run, options.which, options.device, options.cell),
+        load_predictor(options.run, options.which, options.device, options.cell),
         sampling,
         options.beam,
         options.seed,

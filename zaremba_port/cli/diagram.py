@@ -24,6 +24,7 @@ CELL_KINDS = ("cell", "gru")
 NOTATIONS = ("paper", "code")
 ENDINGS = ("svg", "png", "pdf", "html")
 SETTINGS = ("layers", "rnn_size", "embedding_size", "vocab_size", "dropout", "cell")
+MOST_STEPS = 1000  # Graphviz draws no more within minutes
 NETWORK_SETTINGS = ("layers", "vocab_size", "dropout")
 """Settings that a diagram of a single cell does not show."""
 
@@ -138,4 +139,6 @@ def _steps(options: argparse.Namespace) -> int:
         raise UserError(f"--steps is for unrolled, not for {options.kind}")
     if options.steps < 1:
         raise UserError(f"--steps is {options.steps}, it must be at least 1")
+    if options.steps > MOST_STEPS:
+        raise UserError(f"--steps is {options.steps}, it must be at most {MOST_STEPS}")
     return int(options.steps)

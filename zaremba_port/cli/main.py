@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,6 +15,7 @@ from . import (
     complete,
     data,
     diagram,
+    ensemble,
     evaluate,
     experiments,
     export,
@@ -20,7 +23,9 @@ from . import (
     import_,
     predict_chars,
     presets,
+    report,
     reproduce,
+    runs,
     sample,
     t7,
     train,
@@ -40,6 +45,9 @@ COMMANDS: tuple[Command, ...] = (
     evaluate,
     reproduce,
     experiments,
+    ensemble,
+    runs,
+    report,
     presets,
     complete,
     predict_chars,
@@ -62,24 +70,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for bad input, 1 for a run that failed or was interrupted.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the process was started without it
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a path that is not UTF-8 is printed with escapes
+            stream.reconfigure(errors="backslashreplace")
     try:
         options = make_parser().parse_args(arguments)
         options.command(options)
-    except UserError as error:
-        print(f"zaremba: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("zaremba: interrupted", file=sys.stderr)
-        return 1
+        sys.stdout.flush()
     except BrokenPipeError:
-        sys.stderr.close()  # nobody reads the output any more
-        return 1
-    except RuntimeError as error:
-        if not _is_out_of_memory(error):
+        return _end_output()  # nobody reads the output any more
+    except (UserError, KeyboardInterrupt, OSError, MemoryError, RuntimeError) as error:
+        message, code = _explain(error)
+        if message is None:
             raise
-        print(f"zaremba: out of memory: {str(error).splitlines()[0]}", file=sys.stderr)
-        return 1
+        with contextlib.suppress(OSError):  # standard error may be closed as well
+            print(f"zaremba{_worker()}: {message}", file=sys.stderr)
+        _end_output()
+        return code
     return 0
+
+
+def _explain(error: BaseException) -> tuple[str | None, int]:
+    """Return the line that reports `error`, None if it is a fault of the program; the exit code."""
+    if isinstance(error, UserError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", 1
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        if error.filename is None:
+            return f"the output cannot be written: {reason}", 1
+        return f"{os.fsdecode(error.filename)}: {reason}", 2
+    if _is_out_of_memory(error):
+        return f"out of memory: {(str(error) or 'no memory left').splitlines()[0]}", 1
+    return None, 1
+
+
+def _end_output() -> int:
+    """Flush standard output, or give it up, so that Python does not report that at its end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, sys.stdout.fileno())
+            os.close(null)
+    return 1
 
 
 def make_parser() -> Parser:
@@ -96,7 +135,21 @@ def make_parser() -> Parser:
     return parser
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Recognise torch's error without importing torch, which need not be loaded."""
+def _worker() -> str:
+    """Return which worker of several this process is, for messages."""
+    rank = os.environ.get("RANK", "") if "WORLD_SIZE" in os.environ else ""
+    return f" (worker {rank})" if rank not in ("", "0") else ""
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Recognise torch's errors without importing torch, which need not be loaded."""
+    if isinstance(error, MemoryError):
+        return True
     torch = sys.modules.get("torch")
-    return torch is not None and isinstance(error, torch.cuda.OutOfMemoryError)
+    if torch is None:
+        return False
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        phrase in text
+        for phrase in ("can't allocate memory", "not enough memory", "Storage size calculation")
+    )

@@ -60,7 +60,8 @@ def find_cells_here(options: argparse.Namespace) -> None:
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add the run folder and what a command that reads one word at a time needs to load it."""
-    parser.add_argument("run", metavar="RUN", help="run folder")
+    help = "run folder, or a folder of runs, whose predictions are averaged"
+    parser.add_argument("run", metavar="RUN", help=help)
     add_which(parser)
     add_cell(parser)
     # A single step of batch size 1 takes longer on a GPU.

@@ -35,6 +35,7 @@ class Parser(argparse.ArgumentParser):
             UserError: an argument is unknown, missing or malformed.
         """
         args, program = self._without_program(sys.argv[1:] if args is None else list(args))
+        self._check_texts(args)
         options, unknown = self.parse_known_args(args, namespace)
         if program:
             options.program = program
@@ -45,6 +46,17 @@ class Parser(argparse.ArgumentParser):
             names = [name for parser in _parsers(self) for name in parser._option_string_actions]
             self.error(f"no option is called {word}{did_you_mean(word, names)}")
         return options
+
+    def _check_texts(self, args: Sequence[str]) -> None:
+        """Refuse what no argument may be: nothing, or a text with a NUL, which no path may hold."""
+        for before, word in zip(["", *args], args, strict=False):
+            option, _, value = word.partition("=")
+            is_assigned = option.startswith("--") and "=" in word
+            if not (value if is_assigned else word):
+                name = option if is_assigned else before if before.startswith("-") else ""
+                self.error(f"{name} has an empty value" if name else "an argument is empty")
+            if "\0" in word:
+                self.error(f"the argument {word!r} holds a NUL character")
 
     def _without_program(self, args: Sequence[str]) -> tuple[list[str], list[str]]:
         """Split off the command line of another program."""

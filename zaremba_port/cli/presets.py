@@ -8,7 +8,7 @@ from dataclasses import fields
 from ..config import PRESET_DESCRIPTIONS, PRESETS, Settings
 from .parser import Commands
 
-NOT_SHOWN = ("reference", "dtype", "seed")
+NOT_SHOWN = ("reference", "dtype", "seed", "on_nan", "record_norms")
 """Settings that all presets leave at their defaults."""
 
 

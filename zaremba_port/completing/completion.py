@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from ..cells import Cell
 from ..errors import UserError
 from ..runs import RunFolder
 from ..text import EOS, UNK, quoted
+from .ensemble import load_predictor
 from .predict import Predictor
 from .sampling import Sampling
 from .search import beam_search
@@ -42,15 +43,38 @@ def complete(
     random: a beam search of that width finds the likeliest completion, and only `no_unk` of
     `sampling` counts. Calls with the same `seed` return the same words; a generator continues its
     sequence. `map_unknown` reads unknown words as <unk>. A run that was trained with a cell of its
-    own takes it as `cell`; see `Predictor`.
+    own takes it as `cell`; see `Predictor`. `run` may also be a folder of runs, an ensemble.
 
     Raises:
         UserError: a word is not in the vocabulary, `length` is negative, `beam` is below 1, or
             `cell` is not the cell of the run.
     """
-    predictor = run if isinstance(run, Predictor) else Predictor(run, cell=cell)
+    predictor = run if isinstance(run, Predictor) else load_predictor(run, cell=cell)
     if run is predictor and cell is not None:
         raise UserError("complete: a Predictor has its cell already, leave cell= out")
+    return list(
+        stream(
+            predictor, words, length, sampling=sampling, beam=beam, seed=seed,
+            map_unknown=map_unknown, log=log,
+        )
+    )  # fmt: skip
+
+
+def stream(
+    predictor: Predictor,
+    words: Sequence[str],
+    length: int,
+    *,
+    sampling: Sampling | None = None,
+    beam: int | None = None,
+    seed: int | torch7_random.Generator | None = None,
+    map_unknown: bool = False,
+    log: Log = print,
+) -> Iterator[str]:
+    """Yield what `complete` returns, each word as soon as it is chosen; see there.
+
+    With `beam`, all new words come at the end.
+    """
     vocabulary, sampling = predictor.vocabulary, sampling or Sampling()
     if length < 0:
         raise UserError(f"cannot complete with {length} words")
@@ -60,7 +84,7 @@ def complete(
     start: list[str] = []
     if not words and EOS not in vocabulary:
         if length == 0:
-            return []
+            return
         start = vocabulary.decode([_likeliest_first(predictor, unk if sampling.no_unk else None)])
         length -= 1
         log(
@@ -68,13 +92,17 @@ def complete(
             f"started from the likeliest first word, {quoted(start[0])}."
         )
     prompt = vocabulary.encode(words or start or [EOS]).tolist()
+    yield from words
+    yield from start
+    ids: Iterable[int]
     if beam is not None:
         ids = beam_search(predictor, prompt, length, beam, unk if sampling.no_unk else None)
     else:
         if not isinstance(seed, torch7_random.Generator):
             seed = torch7_random.Generator(secrets.randbits(32) if seed is None else seed)
         ids = _draw(predictor, prompt, length, sampling, seed, unk)
-    return [*words, *start, *vocabulary.decode(ids)]
+    for number in ids:
+        yield vocabulary.words[number]
 
 
 def _likeliest_first(predictor: Predictor, banned: int | None) -> int:
@@ -92,13 +120,11 @@ def _draw(
     sampling: Sampling,
     generator: torch7_random.Generator,
     unk: int | None,
-) -> list[int]:
-    ids: list[int] = []
+) -> Iterator[int]:
     unread = prompt
     predictor.reset()
     for _ in range(length):
         for word in unread:
             log_p = predictor.read(word)
-        ids.append(sampling.choose(log_p, generator, unk))
-        unread = ids[-1:]
-    return ids
+        unread = [sampling.choose(log_p, generator, unk)]
+        yield unread[0]

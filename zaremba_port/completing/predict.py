@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
 from ..cells import Cell
 from ..engines import pick_device
+from ..language_model import LanguageModel
 from ..model import create_network, zero_state
-from ..runs import RunFolder, checked_cell
+from ..runs import RunFolder, checked_cell, copy_tensors, tensors_of
 from ..text import EOS, Vocabulary
 
 
@@ -24,6 +25,7 @@ class Predictor:
     Attributes:
         run: the run folder.
         vocabulary: the words of the run.
+        device: of the network.
         network: the network for one time step, with predictions as its last output.
         state: the recurrent state after the words read so far: tensors (1, rnn_size).
 
@@ -40,15 +42,31 @@ class Predictor:
         cell: Cell | str | None = None,
     ) -> None:
         run = run if isinstance(run, RunFolder) else RunFolder.open(run)
+        self._begin(run, pick_device(device), checked_cell(run, cell))
+        run.load_parameters(self.network, which)
+        self._ready()
+
+    def _begin(self, run: RunFolder, device: torch.device, cell: Cell | str | None) -> None:
+        """Make the network, with parameters still to be loaded."""
         self.run = run
         self.vocabulary: Vocabulary = run.vocabulary
-        self._device = pick_device(device)
-        self._cell = checked_cell(run, cell)
-        self.network = create_network(run.settings, predictions=True, cell=self._cell)
-        run.load_parameters(self.network, which)
-        self.network.to(self._device).evaluate()
+        self.device = device
+        self._cell = cell
+        self.network = create_network(run.settings, predictions=True, cell=cell)
+
+    def _ready(self) -> None:
+        self.network.to(self.device).evaluate()
         self._parameter = next(self.network.parameters()).detach()
         self.reset()
+
+    @classmethod
+    def of_model(cls, model: LanguageModel, run: RunFolder) -> Predictor:
+        """Return a predictor, on the CPU, with the present parameters of a model of `run`."""
+        predictor = cls.__new__(cls)
+        predictor._begin(run, torch.device("cpu"), model.cell)
+        copy_tensors(predictor.network, tensors_of(model.core_network), run.path)
+        predictor._ready()
+        return predictor
 
     def reset(self) -> None:
         """Set the recurrent state to zeros, as before the first word."""
@@ -60,7 +78,7 @@ class Predictor:
         Returns:
             Log-probabilities in nats, (len(vocabulary),).
         """
-        words = torch.tensor([word], device=self._device)  # (1,)
+        words = torch.tensor([word], device=self.device)  # (1,)
         log_p, self.state = self.step(words, self.state)
         return log_p[0]
 
@@ -104,8 +122,8 @@ class Predictor:
 
 def likeliest(
     predictor: Predictor, words: Sequence[str], start: int, n: int = 5
-) -> list[list[tuple[str, float]]]:
-    """Return the `n` likeliest words at each place of `words` from `start` on.
+) -> Iterator[list[tuple[str, float]]]:
+    """Yield the `n` likeliest words at each place of `words` from `start` on.
 
     Each comes with its probability, the likeliest first. The network reads `words` from a state of
     zeros. If `start` is 0, it first predicts the beginning of a sentence; see `Predictor.first`.
@@ -116,10 +134,8 @@ def likeliest(
     vocabulary = predictor.vocabulary
     ids = vocabulary.encode(words).tolist()
     log_p = predictor.read_all(ids[:start]) if start else predictor.first()
-    steps = []
     for word in ids[start:]:
         top = log_p.topk(min(n, len(log_p)))
         names = vocabulary.decode(top.indices)
-        steps.append(list(zip(names, top.values.exp().tolist(), strict=True)))
+        yield list(zip(names, top.values.exp().tolist(), strict=True))
         log_p = predictor.read(word)
-    return steps

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -10,12 +12,16 @@ from pygraph_nn import torch7_random
 
 from ..errors import UserError
 from ..text import split_words, visible
-from .completion import complete
+from .completion import stream
 from .predict import Predictor, likeliest
 from .sampling import Sampling
+from .search import check_beam
 
 PROMPT = "Query: len word1 word2 etc"
 LONGEST = 100_000  # words; a larger number is a typing error
+
+MOST_NAMED = 10  # unknown words of a query; similar words are searched for each
+LONGEST_NAMED = 200  # characters of an unknown word
 
 
 class QueryRefused(UserError):
@@ -37,7 +43,7 @@ class Queries:
         show: add the five likeliest words at each step to the answer.
 
     Raises:
-        UserError: `beam` is below 1.
+        UserError: `beam` is below 1, or does not fit into memory.
     """
 
     predictor: Predictor
@@ -49,8 +55,8 @@ class Queries:
     show: bool = False
 
     def __post_init__(self) -> None:
-        if self.beam is not None and self.beam < 1:
-            raise UserError(f"beam is {self.beam}, it must be at least 1")
+        if self.beam is not None:
+            check_beam(self.predictor, self.beam)
         seed = secrets.randbits(32) if self.seed is None else self.seed
         self._generator = torch7_random.Generator(seed)
         self._notes: list[str] = []  # of the last answer
@@ -63,10 +69,12 @@ class Queries:
             if not line:
                 return
             try:
-                print(*self.answer(line), *self._notes, sep="\n", file=out, flush=True)
+                self._write(line, out)
+                for note in self._notes:
+                    print(note, file=out, flush=True)
             except QueryRefused as refusal:
                 print(refusal, file=out, flush=True)
-            except BrokenPipeError:
+            except OSError:  # the output cannot be written
                 raise
             except Exception as error:  # one failed query does not end the conversation
                 print(error, "Failed, try again", sep="\n", file=out, flush=True)
@@ -82,7 +90,7 @@ class Queries:
             if not split_words(line):
                 continue
             try:
-                print(*self.answer(line), sep="\n", file=out, flush=True)
+                self._write(line, out)
                 for note in self._notes:
                     print(f"{name}, line {number}: {note}", file=err, flush=True)
             except UserError as error:
@@ -99,17 +107,38 @@ class Queries:
             QueryRefused: the query does not start with a number, or has an unknown word.
             UserError: the number is not a length.
         """
+        out = io.StringIO()
+        self._write(line, out)
+        return out.getvalue().splitlines()
+
+    def _write(self, line: str, out: TextIO) -> None:
+        """Write the lines that answer one query to `out`, each word as soon as it is chosen."""
         first, *words = split_words(line) or [""]
         length = self._length(first, len(words))
         if not self.map_unknown:
             self._check_words(words)
         self._notes = []
-        completed = complete(
+        completed: list[str] = []
+        completing = stream(
             self.predictor, words, length, sampling=self.sampling, beam=self.beam,
             seed=self._generator, map_unknown=self.map_unknown, log=self._notes.append,
         )  # fmt: skip
-        steps = self._steps(completed, len(words)) if self.show else []
-        return [" ".join(completed), *steps]
+        separator = ""
+        try:
+            for word in completing:
+                out.write(separator + word)
+                if len(completed) >= len(words):  # chosen, not part of the query
+                    out.flush()
+                completed.append(word)
+                separator = " "
+        finally:
+            if completed:
+                out.write("\n")
+        if not completed:
+            out.write("\n")
+        out.flush()
+        for step in self._steps(completed, len(words)) if self.show else ():
+            print(step, file=out, flush=True)
 
     def _length(self, token: str, prompt_length: int) -> int:
         """Return the number of words to generate."""
@@ -125,20 +154,21 @@ class Queries:
 
     def _check_words(self, words: list[str]) -> None:
         vocabulary = self.predictor.vocabulary
+        unknown = [word for word in dict.fromkeys(words) if word not in vocabulary]
         lines = []
-        for word in dict.fromkeys(words):
-            if word not in vocabulary:
-                lines.append(f"Word not in vocabulary: {visible(word)}")
-                hints = vocabulary.hints(word)
-                lines.extend(hint[0].upper() + hint[1:] for hint in hints)
+        for word in unknown[:MOST_NAMED]:
+            lines.append(f"Word not in vocabulary: {visible(word[:LONGEST_NAMED])}")
+            lines.extend(hint[0].upper() + hint[1:] for hint in vocabulary.hints(word))
+        if len(unknown) > MOST_NAMED:
+            lines.append(f"{len(unknown) - MOST_NAMED} other words are not in the vocabulary")
         if lines:
             raise QueryRefused("\n".join(lines))
 
-    def _steps(self, completed: list[str], start: int) -> list[str]:
-        """Format the five likeliest words at each step from `start` on, one step a line."""
-        steps = likeliest(self.predictor, completed, start)
-        return [
-            f"  {word:<15} | "
-            + "   ".join(f"{candidate} {probability:.4f}" for candidate, probability in step)
-            for word, step in zip(completed[start:], steps, strict=True)
-        ]
+    def _steps(self, completed: list[str], start: int) -> Iterator[str]:
+        """Yield the five likeliest words at each step from `start` on, one step a line."""
+        for word, step in zip(
+            completed[start:], likeliest(self.predictor, completed, start), strict=True
+        ):
+            yield f"  {word:<15} | " + "   ".join(
+                f"{candidate} {probability:.4f}" for candidate, probability in step
+            )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from ..engines import total_memory
 from ..errors import UserError
 from .predict import Predictor
 
@@ -20,10 +21,9 @@ def beam_search(
     that is never used.
 
     Raises:
-        UserError: `width` is below 1.
+        UserError: `width` is below 1, or does not fit into memory.
     """
-    if width < 1:
-        raise UserError(f"beam is {width}, it must be at least 1")
+    check_beam(predictor, width)
     log_p = predictor.read_all(prompt)[None]  # (beam, vocabulary)
     state = predictor.state
     ids = torch.zeros(1, 0, dtype=torch.int64, device=log_p.device)  # (beam, words so far)
@@ -39,3 +39,22 @@ def beam_search(
         ids = torch.cat([ids[parents], words[:, None]], 1)
         state = [part[parents] for part in state]
     return ids[0].tolist()
+
+
+def check_beam(predictor: Predictor, width: int) -> None:
+    """Check that a beam of `width` texts can be continued by every word.
+
+    Raises:
+        UserError: `width` is below 1, or does not fit into memory.
+    """
+    if width < 1:
+        raise UserError(f"beam is {width}, it must be at least 1")
+    state = sum(part.shape[1] for part in predictor.state)
+    # Log-probabilities and sums, float32 and float64, and the states before and after a step.
+    needed = width * (len(predictor.vocabulary) * (4 + 8) + 2 * 4 * state)
+    available = total_memory(predictor.device)
+    if available is not None and needed > available:
+        raise UserError(
+            f"beam is {width}: each step takes {needed} bytes, {predictor.device} has {available} "
+            "in all: choose a smaller beam"
+        )

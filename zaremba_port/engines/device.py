@@ -20,9 +20,10 @@ def pick_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+        torch.zeros(1, device=device).item()  # a "meta" device has no values
+    except (RuntimeError, AssertionError, ImportError, NotImplementedError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"device {name!r} cannot be used: {reason}") from None
     return device
 
 

@@ -7,7 +7,6 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
@@ -100,7 +99,7 @@ def read_result(run: RunFolder) -> Result | None:
     if not valid:
         return None
     done = is_done(run, run.settings.max_max_epoch)
-    parameters, seconds = _saved(run.path)
+    parameters, seconds = _saved(run)
     norm_mean, norm_max, clipped, is_sampled = _norms(lines, valid, run.settings.max_grad_norm)
     return Result(
         name=run.path.name,
@@ -154,25 +153,26 @@ def _norms(
     return statistics.fmean(norms), max(norms), statistics.fmean(n > limit for n in norms), True
 
 
-def _saved(folder: Path) -> tuple[int, float]:
+def _saved(run: RunFolder) -> tuple[int, float]:
     """Return the number of the network's parameters, and the seconds spent in training.
 
     Only the head of the file is read. Without a file, as in a folder of which only the small files
     were copied, both are 0.
     """
-    parameters, seconds = 0, 0.0
-    path = folder / "last.safetensors"
+    manifest = run.manifest
+    path = run.path / (manifest.last.file if manifest.last else "none")
     if not path.is_file():
-        return parameters, seconds
+        return 0, 0.0
     try:
         with safe_open(path, framework="pt") as file:
-            for name in list(file.keys()):
-                if name.startswith("parameters."):
-                    parameters += math.prod(file.get_slice(name).get_shape())
-            seconds = float(json.loads(file.metadata()["progress"])["seconds"])
+            parameters = sum(
+                math.prod(file.get_slice(name).get_shape())
+                for name in list(file.keys())
+                if name.startswith("parameters.")
+            )
+            return parameters, float(json.loads(file.metadata()["progress"])["seconds"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
-    return parameters, seconds
 
 
 @dataclass(frozen=True)

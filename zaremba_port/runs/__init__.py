@@ -6,21 +6,40 @@ knows no engine.
 
 from .cell_description import describe_cell
 from .cell_record import checked_cell, record_cell
-from .checkpoint import Progress, Saved, tensors_of
+from .checkpoint import Progress, Saved, copy_tensors, tensors_of
 from .curves import draw_curves
 from .folder import RunFolder, check_free
+from .following import FollowedRun
 from .report import report, report_evaluation, write_step
-from .stopping import interruptible, stop_diverged, stop_interrupted
+from .schedule import SaveEvery, Schedule
+from .session import describe_session
+from .stopping import (
+    Stop,
+    StopRequested,
+    after_divergence,
+    interruptible,
+    stop_interrupted,
+    undone_if_stopped,
+)
+from .tensorboard import writing_events
 from .training import Training, restore, save
 
 __all__ = [
+    "FollowedRun",
     "Progress",
     "RunFolder",
+    "SaveEvery",
     "Saved",
+    "Schedule",
+    "Stop",
+    "StopRequested",
     "Training",
+    "after_divergence",
     "check_free",
     "checked_cell",
+    "copy_tensors",
     "describe_cell",
+    "describe_session",
     "draw_curves",
     "interruptible",
     "record_cell",
@@ -28,8 +47,9 @@ __all__ = [
     "report_evaluation",
     "restore",
     "save",
-    "stop_diverged",
     "stop_interrupted",
     "tensors_of",
+    "undone_if_stopped",
     "write_step",
+    "writing_events",
 ]

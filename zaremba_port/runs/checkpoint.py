@@ -26,6 +26,8 @@ class Progress:
         seconds: time spent in training so far.
         best: the lowest mean validation loss so far, in nats per word; None before the first.
         test: the mean test loss, in nats per word, once the training is over.
+        validated: the step after which the last epoch ended that has been validated.
+        rollbacks: how often the training went back to the start of an epoch since it diverged.
     """
 
     step: int
@@ -34,11 +36,49 @@ class Progress:
     seconds: float = 0.0
     best: float | None = None
     test: float | None = None
+    validated: int = 0
+    rollbacks: int = 0
+
+    @classmethod
+    def from_json(cls, text: str) -> Progress:
+        """Read the progress that a save holds.
+
+        Raises:
+            ValueError: a value is missing or has the wrong type.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("it is not an object")
+        # Version 0.1.0 saved at the end of an epoch after its validation only.
+        values.setdefault("validated", values.get("step"))
+        for name, value in values.items():
+            types = _PROGRESS_TYPES.get(name)
+            if types is None:
+                raise ValueError(f"it holds an unknown value, {name}")
+            if isinstance(value, bool) or not isinstance(value, types):
+                raise ValueError(f"{name} is {value!r}")
+            if isinstance(value, int) and not 0 <= value < 2**63:
+                raise ValueError(f"{name} is {value!r}")
+        if missing := {"step", "lr"} - values.keys():
+            raise ValueError(f"it holds no {min(missing)}")
+        return cls(**values)
+
+
+_PROGRESS_TYPES: dict[str, tuple[type, ...]] = {
+    "step": (int,),
+    "lr": (int, float),
+    "pos": (int,),
+    "seconds": (int, float),
+    "best": (int, float, type(None)),
+    "test": (int, float, type(None)),
+    "validated": (int,),
+    "rollbacks": (int,),
+}
 
 
 @dataclass
 class Saved:
-    """The contents of ``last.safetensors``: everything that a training needs to continue.
+    """The contents of a save: everything that a training needs to continue.
 
     Attributes:
         parameters: the network's parameters, by name.
@@ -72,14 +112,14 @@ def tensors_of(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {**dict(network.named_parameters()), **buffers_of(network)}
 
 
-def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write `tensors`, by name, to `path`.
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> str:
+    """Write `tensors`, by name, to `path`; return the SHA-256 of the file.
 
     Raises:
         RunFailed: the file could not be written; what was there is kept.
     """
     stored = _storable(tensors)
-    write_whole(path, lambda part: save_file(stored, part))
+    return write_whole(path, lambda part: save_file(stored, part))
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -91,8 +131,11 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     return _read(path)[0]
 
 
-def write_saved(path: Path, saved: Saved) -> None:
+def write_saved(path: Path, saved: Saved) -> str:
     """Write parameters, buffers and progress to one file, so that they belong to one step.
+
+    Returns:
+        The SHA-256 of the file.
 
     Raises:
         RunFailed: the file could not be written; what was there is kept.
@@ -103,7 +146,7 @@ def write_saved(path: Path, saved: Saved) -> None:
         **{f"buffers.{name}": value for name, value in saved.buffers.items()},
     })  # fmt: skip
     metadata = {"progress": json.dumps(vars(saved.progress))}
-    write_whole(path, lambda part: save_file(tensors, part, metadata))
+    return write_whole(path, lambda part: save_file(tensors, part, metadata))
 
 
 def read_saved(path: Path) -> Saved:
@@ -118,10 +161,24 @@ def read_saved(path: Path) -> Saved:
         return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
     try:
-        progress = Progress(**json.loads(metadata["progress"]))
-    except (KeyError, TypeError, ValueError) as error:
+        progress = Progress.from_json(metadata["progress"])
+    except (KeyError, ValueError, RecursionError) as error:
         raise UserError(f"{path} holds no progress: {error}") from None
     return Saved(section("parameters."), section("buffers."), progress, section("network_buffers."))
+
+
+def read_progress(path: Path) -> Progress:
+    """Return the progress in a file that `write_saved` wrote; only its head is read.
+
+    Raises:
+        UserError: the file is missing or broken.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return Progress.from_json((file.metadata() or {})["progress"])
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} cannot be read: {reason}") from None
 
 
 def copy_tensors(
@@ -163,8 +220,9 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in list(file.keys())}
             return tensors, file.metadata() or {}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} cannot be read: {reason}") from None
 
 
 def _storable(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
+
+import torch
 
 from ..text import perplexity
 from .training import Training
@@ -19,7 +22,7 @@ def report(training: Training) -> None:
     progress, settings = training.progress, training.model.settings
     seconds = time.monotonic() - training.beginning_time
     train_perplexity = perplexity(training.perps.mean().item(), training.run.unit)
-    words_per_step = settings.seq_length * settings.batch_size
+    words_per_step = settings.seq_length * training.run.settings.batch_size
     wps = math.floor(progress.step * words_per_step / seconds)
     training.log(
         f"epoch = {training.epoch:.3f}, train perp. = {train_perplexity:.3f}, wps = {wps}, "
@@ -29,8 +32,13 @@ def report(training: Training) -> None:
     write_step(training, train_perplexity=train_perplexity, wps=wps)
 
 
-def write_step(training: Training, **more: float) -> None:
-    """Write a line of metrics for the last step: its loss, gradient norm and rate, and `more`."""
+def write_step(training: Training, **more: Any) -> None:
+    """Write a line of metrics for the last step: its loss, gradient norm and rate, and `more`.
+
+    With ``settings.record_norms``, `layer_norms` are the norms of the gradient in every layer.
+    """
+    if training.model.settings.record_norms:
+        more["layer_norms"] = layer_norms(training.model.core_network, training.norm_dw)
     training.run.add_metrics(
         step=training.progress.step,
         epoch=training.epoch,
@@ -39,6 +47,24 @@ def write_step(training: Training, **more: float) -> None:
         lr=training.progress.lr,
         **more,
     )
+
+
+def layer_norms(network: torch.nn.Module, norm: float) -> dict[str, float]:
+    """Return the 2-norm of the last step's gradient, before clipping, in each layer by its name.
+
+    Args:
+        network: the network; the graph engine has scaled its gradients by the learning rate since.
+        norm: of the whole gradient before clipping. Its square is the sum of those of the layers.
+    """
+    squares: dict[str, float] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.grad is not None:
+            layer = name.rpartition(".")[0] or name
+            square = parameter.grad.double().square().sum().item()
+            squares[layer] = squares.get(layer, 0.0) + square
+    total = math.sqrt(sum(squares.values()))
+    scale = norm / total if total else 0.0
+    return {layer: math.sqrt(square) * scale for layer, square in squares.items()}
 
 
 def report_evaluation(training: Training, split: str, loss: float) -> None:

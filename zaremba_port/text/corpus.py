@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from ..errors import UserError
 from .fetch import cache_folder
+from .id_cache import mapped_texts
+from .mapped import Ids
 from .ptb import fetch_ptb
 from .pydoc import pydoc_texts
 from .tokens import read_tokens, tokenize
@@ -27,6 +27,9 @@ SPLITS = ("train", "valid", "test")
 KEYWORDS = ("ptb", "pydoc")
 """Names of the corpora that come without a folder."""
 
+STREAM_FROM = 64 << 20
+"""Bytes of text from which a corpus is read from files instead of memory."""
+
 Log = Callable[[str], None]
 """Receives the lines of a log, one at a time."""
 
@@ -37,14 +40,14 @@ class Corpus:
 
     Attributes:
         name: the keyword or folder that the corpus was loaded by.
-        train, valid, test: the parts, (n,) int64 each.
+        train, valid, test: the parts, (n,) int64 each; of a long text, in a file: see `MappedIds`.
         sources: the file or other origin of each part, by "train", "valid" and "test".
     """
 
     name: str
-    train: torch.Tensor
-    valid: torch.Tensor
-    test: torch.Tensor
+    train: Ids
+    valid: Ids
+    test: Ids
     vocabulary: Vocabulary
     sources: dict[str, str]
 
@@ -62,6 +65,7 @@ def load_corpus(
     vocabulary: Vocabulary | None = None,
     progress: bool = True,
     log: Log = print,
+    stream_from: int = STREAM_FROM,
 ) -> Corpus:
     """Load a corpus: "ptb", "pydoc", or the folder of three texts at the path `data`.
 
@@ -73,21 +77,30 @@ def load_corpus(
 
     Ids follow the order of first appearance over train, then valid, then test. With `vocabulary`,
     the first ids are those of its words. `log` gets one line for each part. `progress` shows a bar
-    while fetching, on a terminal only.
+    while fetching or reading, on a terminal only.
+
+    A folder with `stream_from` bytes of text or more is never in memory as a whole: its ids are
+    kept in `cache` and read from there; see `mapped_texts`. With `vocabulary` it is read as a whole.
 
     Raises:
         UserError: a text is missing or unreadable, the download fails, or the corpus has more
             than `vocab_size` different words.
+        RunFailed: the cache cannot be written.
     """
-    data = os.path.expanduser(data)
-    parts = _read_parts(data, cache or cache_folder(), progress)
-    vocabulary = Vocabulary(vocabulary.words if vocabulary is not None else ())
-    ids: dict[str, torch.Tensor] = {}
+    data, cache = os.path.expanduser(data), cache or cache_folder()
+    ids: dict[str, Ids] = {}
     sources: dict[str, str] = {}
-    for split, (source, tokens) in zip(SPLITS, parts, strict=True):
-        log(f"Loading {source}, size of data = {len(tokens)}")
-        ids[split] = vocabulary.encode(tokens, grow=True)
-        sources[split] = source
+    files = _long_files(data, stream_from) if vocabulary is None else None
+    if files is not None:
+        mapped, vocabulary = mapped_texts(files, cache / "texts", progress=progress)
+        for split, file, of_split in zip(SPLITS, files, mapped, strict=True):
+            log(f"Loading {file}, size of data = {len(of_split)}")
+            ids[split], sources[split] = of_split, str(file)
+    else:
+        vocabulary = Vocabulary(vocabulary.words if vocabulary is not None else ())
+        for split, (source, tokens) in zip(SPLITS, _read_parts(data, cache, progress), strict=True):
+            log(f"Loading {source}, size of data = {len(tokens)}")
+            ids[split], sources[split] = vocabulary.encode(tokens, grow=True), source
     if vocab_size is not None and len(vocabulary) > vocab_size:
         raise UserError(
             f"{data} has {len(vocabulary)} different words, more than the network's {vocab_size}: "
@@ -133,6 +146,18 @@ def _read_parts(
     else:
         for path in _files_in(data, splits):
             yield str(path), read_tokens(path)
+
+
+def _long_files(data: str, stream_from: int) -> list[Path] | None:
+    """Return the files of a folder that hold `stream_from` bytes or more in all; else None."""
+    if data in KEYWORDS:
+        return None
+    files = _files_in(data, SPLITS)
+    try:
+        size = sum(file.stat().st_size for file in files)
+    except OSError:  # reading them will say why
+        return None
+    return files if size >= stream_from else None
 
 
 def _files_in(data: str, splits: Sequence[str]) -> list[Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from ..errors import UserError
+from .mapped import Ids, MappedIds
 from .tokens import EOS, UNK, encode_text, quoted, read_text, split_words, visible
 
 NUMBER = "N"
@@ -58,12 +59,14 @@ class Vocabulary:
                 raise self._unknown_word(tokens) from None
         return torch.tensor(ids, dtype=torch.int64)
 
-    def decode(self, ids: Iterable[int] | torch.Tensor) -> list[str]:
-        """Return the words of `ids`, a 1-D tensor or integers.
+    def decode(self, ids: Iterable[int] | Ids) -> list[str]:
+        """Return the words of `ids`: a 1-D tensor, the ids of a file, or integers.
 
         Raises:
             UserError: no word has one of the ids.
         """
+        if isinstance(ids, MappedIds):
+            return [word for block in ids.blocks() for word in self.decode(block)]
         numbers = ids.tolist() if isinstance(ids, torch.Tensor) else list(ids)
         for number in numbers:
             if not 0 <= number < len(self):
@@ -92,9 +95,13 @@ class Vocabulary:
             UserError: the file cannot be written.
         """
         try:
-            Path(path).write_bytes(encode_text("".join(f"{word}\n" for word in self.words)))
+            Path(path).write_bytes(self.to_bytes())
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+    def to_bytes(self) -> bytes:
+        """Return one word a line in UTF-8, the word with id 0 first."""
+        return encode_text("".join(f"{word}\n" for word in self.words))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Vocabulary:

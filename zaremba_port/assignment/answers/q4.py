@@ -187,7 +187,7 @@ def by_finite_differences() -> None:
         x, y = text.data[t], text.data[t + 1]
         ds = model.rnns[t].backward([x, y, model.s[t]], [derr, ds])[2]
         state = nested.clone(model.s[t])
-        losses = partial(losses_from, model, text.data, t, state)
+        losses = partial(losses_from, model, text.data[:], t, state)
         numeric = [torch.from_numpy(numeric_gradient(losses, part)) for part in state]
         difference = state_difference(ds, numeric)
         print(

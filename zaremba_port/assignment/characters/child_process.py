@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from ...errors import UserError
+from .descendants import VARIABLE, kill_all, new_mark
 
 CHUNK = 1 << 16  # bytes read at once
 LONGEST_LINE = 1 << 20  # bytes; a longer line is taken to be endless
@@ -46,9 +47,11 @@ class Program:
     def __init__(self, command: Sequence[str]) -> None:
         if os.name != "posix":
             raise UserError("grading needs a POSIX system: on Windows, use its Linux subsystem")
+        self._mark = new_mark()
         try:
             self._process = subprocess.Popen(
                 list(command),
+                env={**os.environ, VARIABLE: self._mark},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -163,7 +166,7 @@ class Program:
         return time.monotonic()
 
     def close(self, grace: float = 0) -> None:
-        """Close the input, wait up to `grace` seconds for the end, and kill the process group."""
+        """Close the input, wait up to `grace` seconds for the end, and kill what is left."""
         if self._selector.get_map() is None:  # closed before; another process may have the id now
             return
         for stream in (self._stdin, self._stdout):
@@ -171,9 +174,7 @@ class Program:
                 stream.close()
         if grace:
             self._wait(grace)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            # Its children may go on after it has ended.
-            os.killpg(self._process.pid, signal.SIGKILL)
+        kill_all(self._process.pid, self._mark)  # its children may go on after it has ended
         self._process.wait()
         self._selector.close()
         self._stderr.close()

@@ -1,0 +1,132 @@
+"""The files of a run that grow line by line: ``metrics.jsonl``, ``train.log``, ``events.jsonl``.
+
+A process may be killed while it appends, and a disk may be full, so their readers drop a line that
+is torn or foreign. A save marks their lengths; a resumed training cuts them back to its save.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ..text import Log
+from .files import flush, reporting_failures, sha256_of, write_bytes
+from .manifest import Mark
+
+Line = dict[str, Any]
+"""A line of ``metrics.jsonl``: numbers by name, and the name of a split."""
+
+_NUMBERS = ("epoch", "loss", "grad_norm", "lr", "train_perplexity", "perplexity", "wps")
+_SPLITS = ("valid", "test")
+
+
+def is_metrics_line(value: Any) -> bool:
+    """Return whether `value`, read from a line of JSON, is what `RunFolder.add_metrics` writes."""
+    if not isinstance(value, dict) or not _is_number(value.get("epoch")):
+        return False
+    step = value.get("step")
+    if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+        return False
+    if "split" in value and value["split"] not in _SPLITS:
+        return False
+    if "split" in value and not {"loss", "perplexity"} <= value.keys():
+        return False
+    if "grad_norm" in value and "lr" not in value:
+        return False
+    return all(_is_number(value[name]) for name in _NUMBERS if name in value)
+
+
+def is_event(value: Any) -> bool:
+    """Return whether `value`, read from a line of JSON, is what `RunFolder.add_event` writes."""
+    if not isinstance(value, dict):
+        return False
+    return isinstance(value.get("event"), str) and isinstance(value.get("step"), int)
+
+
+def read_lines(path: Path, is_line: Any) -> tuple[list[Line], int]:
+    """Return the lines of JSON in the file `path`, and the number of lines that were dropped.
+
+    `is_line` returns whether a value is a line of this file. A missing file has no lines.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return [], 0
+    lines, dropped = [], 0
+    for text in raw.split(b"\n"):
+        if not text.strip():
+            continue
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):  # of which UnicodeDecodeError is one
+            value = None
+        if is_line(value):
+            lines.append(value)
+        else:
+            dropped += 1
+    return lines, dropped
+
+
+def mark(path: Path) -> Mark:
+    """Flush a growing file to the disk; return its length and its SHA-256.
+
+    Raises:
+        RunFailed: it could not be flushed.
+    """
+    if not path.is_file():
+        return Mark(0, sha256_of(Path(os.devnull)))
+    with reporting_failures(path):
+        flush(path)
+        return Mark(path.stat().st_size, sha256_of(path))
+
+
+def is_as_marked(path: Path, at: Mark) -> bool:
+    """Return whether a growing file begins with the bytes that it had when it was marked."""
+    if not path.is_file():
+        return at.bytes == 0
+    return path.stat().st_size >= at.bytes and sha256_of(path, at.bytes) == at.sha256
+
+
+def cut(path: Path, at: Mark) -> None:
+    """Cut a growing file back to the length that it had when it was marked.
+
+    Raises:
+        RunFailed: it could not be written.
+    """
+    if path.is_file() and path.stat().st_size > at.bytes:
+        with reporting_failures(path):
+            os.truncate(path, at.bytes)
+            flush(path)
+
+
+def roll_back_metrics(path: Path, step: int, at: Mark | None, log: Log) -> None:
+    """Remove the lines of `path` that were written after the save at `step`, marked by `at`.
+
+    If the file has been damaged or edited since, keep its lines up to `step` that can be read.
+    """
+    if at is not None and is_as_marked(path, at):
+        cut(path, at)
+        return
+    lines, dropped = read_lines(path, is_metrics_line)
+    if dropped:
+        log(f"{path}: {dropped} damaged line{'s' * (dropped > 1)} dropped")
+    elif at is not None:
+        log(f"{path} has changed since the save; its lines up to step {step} are kept")
+    kept = "".join(json.dumps(line) + "\n" for line in lines if line["step"] <= step)
+    write_bytes(path, kept.encode())
+
+
+def roll_back_log(path: Path, at: Mark | None, log: Log) -> None:
+    """Cut the log `path` back to its length at the save; leave it if it has been edited since."""
+    if at is None:  # a run of format 1
+        return
+    if is_as_marked(path, at):
+        cut(path, at)
+    else:
+        log(f"{path} has changed since the save; it is kept as it is")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
