@@ -36,7 +36,13 @@ def add(commands: Commands) -> None:
         nargs="?",
         default="cell",
         metavar="|".join(KINDS),
-        help="; ".join(map(": ".join, KINDS.items())) + "; default cell",
+        help="; ".join(map(": ".join, KINDS.items())) + "; default cell, or network of a RUN",
+    )
+    parser.add_argument(
+        "from_run",
+        nargs="?",
+        metavar="RUN",
+        help="draw the network of this run; --cell names its cell if that is not built in",
     )
     parser.add_argument(
         "-o",
@@ -51,12 +57,8 @@ def add(commands: Commands) -> None:
         help="names as in Zaremba et al. 2014 or as in the code; default code for html, else paper",
     )
     parser.add_argument("--steps", type=int, metavar="N", help="time steps of unrolled; default 3")
-    parser.add_argument("--preset", help=f"{', '.join(PRESETS)}; default medium")
-    parser.add_argument(
-        "--run",
-        metavar="RUN",
-        help="draw the network of this run; --cell names its cell if that is not built in",
-    )
+    parser.add_argument("--preset", help=f"{', '.join(PRESETS)}; default small, as of train")
+    parser.add_argument("--run", metavar="RUN", help="the same as RUN")
     for setting in fields(Settings):
         if setting.name in SETTINGS:
             add_setting(parser, setting)
@@ -69,13 +71,14 @@ def run(options: argparse.Namespace) -> None:
         UserError: an unknown kind, notation, preset or ending; an option that the kind has no use
             for; the file cannot be written; the program dot is missing.
     """
+    _find_run(options)
     check_choice("diagram", options.kind, KINDS)
     path = Path(options.output or f"diagram-{options.kind}.svg")
     ending = _checked_ending(path)
     notation = options.notation or ("code" if ending == "html" else "paper")
     check_choice("notation", notation, NOTATIONS)
     changes, steps = _changes(options), _steps(options)
-    settings = preset(options.preset or "medium").with_changes(changes)
+    settings = preset(options.preset or "small").with_changes(changes)
     find_cells_here(options)
 
     from ..assignment.diagrams import diagram_page, diagram_source, render_diagram
@@ -101,6 +104,15 @@ def run(options: argparse.Namespace) -> None:
     print(f"the diagram is {path}")
 
 
+def _find_run(options: argparse.Namespace) -> None:
+    """Set `options.run` and `options.kind` from the arguments: KIND, RUN or both."""
+    if options.from_run is None and options.kind not in KINDS and Path(options.kind).is_dir():
+        options.from_run, options.kind = options.kind, "network"
+    if options.from_run and options.run:
+        raise UserError(f"two runs are given, {options.from_run} and --run {options.run}: take one")
+    options.run = options.from_run or options.run
+
+
 def _checked_ending(path: Path) -> str:
     ending = path.suffix.removeprefix(".").lower()
     if ending not in ENDINGS:
@@ -121,7 +133,7 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
     """
     changes = changed_settings(options)
     if options.run and (options.preset or changes.keys() - {"cell"}):
-        raise UserError("--run RUN takes the sizes from RUN: leave --preset and settings out")
+        raise UserError("the sizes are those of the run: leave --preset and settings out")
     for name in NETWORK_SETTINGS if options.kind in CELL_KINDS else ():
         if name in changes:
             option = name.replace("_", "-")

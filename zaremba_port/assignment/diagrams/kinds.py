@@ -9,7 +9,7 @@ from ...cells import Cell
 from ...config import Settings
 from ...errors import check_choice
 from .cell import cell_source
-from .scene import merge_chains, only_leading_to, stacked
+from .scene import merge_chains, stacked
 from .stack import stack_source
 from .symbols import NOTATIONS, Symbol, symbol
 
@@ -39,11 +39,10 @@ def diagram_source(
     check_choice("notation", notation, NOTATIONS)
     graphs = diagram_graphs(kind, settings, steps, cell)
     if kind in CELL_KINDS:
-        return cell_source(graphs[0], notation, settings.rnn_size)
+        title = f"{_titled(settings, cell).cell_title} cell"
+        return cell_source(graphs[0], notation, settings.rnn_size, title)
     first = -(steps // 2) if kind == "unrolled" and notation == "paper" else 0
     scene = stacked(graphs, first)
-    if kind == "unrolled":
-        only_leading_to(scene, "pred")
     merge_chains(scene)
     return stack_source(scene, notation)
 
@@ -67,12 +66,17 @@ def diagram_page(
     if notation == "paper":
         for graph in graphs:
             _use_paper_names(graph, is_cell=kind in CELL_KINDS)
-    if cell is not None and not settings.has_own_cell:
-        settings = settings.with_changes({"cell": model.cell_name(cell)})
-    name = settings.cell_title
+    name = _titled(settings, cell).cell_title
     titles = {"network": f"{name} network", "unrolled": f"{name} network, {steps} steps"}
     title = titles.get(kind, f"{name} cell")
     return nngraph.html_page(graphs if kind == "unrolled" else graphs[0], title=title)
+
+
+def _titled(settings: Settings, cell: Cell | None) -> Settings:
+    """Return the settings with the name of `cell`."""
+    if cell is None or settings.has_own_cell:
+        return settings
+    return settings.with_changes({"cell": model.cell_name(cell)})
 
 
 def diagram_graphs(
@@ -86,10 +90,8 @@ def diagram_graphs(
     check_choice("diagram", kind, KINDS)
     if kind in CELL_KINDS:
         return [model.cell_graph(settings, cell)]
-    if kind == "network":
-        return [model.create_network(settings, cell=cell)]
-    network = model.create_network(settings, predictions=True, cell=cell)
-    return nngraph.clone_many_times(network, steps)
+    network = model.create_network(settings, cell=cell)
+    return nngraph.clone_many_times(network, steps) if kind == "unrolled" else [network]
 
 
 def _use_paper_names(graph: nngraph.gModule, is_cell: bool) -> None:
