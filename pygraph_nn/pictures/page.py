@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import GraphError, type_name
 from ..graph import gModule
 from .build import picture_of
+from .files import are_clones
 from .model import Picture
 from .page_data import Run, page_data
 from .page_template import fill_template
@@ -49,7 +50,7 @@ def html_page(
     if isinstance(graph, gModule):
         picture, runs = _single(graph, values)
         default_title = graph.name or "Graph"
-    elif isinstance(graph, (list, tuple)) and graph and all(isinstance(g, gModule) for g in graph):
+    elif isinstance(graph, (list, tuple)) and are_clones(list(graph)):
         picture, runs = _unrolled(graph, values)
         default_title = f"{graph[0].name or 'Graph'}, {len(graph)} steps"
     else:

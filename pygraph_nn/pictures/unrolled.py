@@ -34,9 +34,11 @@ def unroll(clones: Sequence[gModule], values: Sequence[Trace | Values | None] | 
     for t, clone in enumerate(clones):
         inner = picture_of(clone, None if values is None else values[t], f"t{t}/")
         step = Box(f"t{t}", "graph", f"step {t}", module=clone, inner=inner)
+        before = len(picture.boxes)
         _add_inputs(picture, step, t, states)
         picture.boxes.append(step)
         _add_outputs(picture, step, t, states, is_last=t == len(clones) - 1)
+        picture.columns.append([box.id for box in picture.boxes[before:] if not box.is_state])
     return picture
 
 
