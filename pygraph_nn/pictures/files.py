@@ -14,9 +14,10 @@ from ..graph import Graph, gModule
 from .build import Values, outputs_of, picture_of
 from .model import Picture
 from .overview import MOST_BOXES, overview
+from .page import html_page
 from .styles import readable, simple_todot, todot
 from .trace import Trace
-from .unrolled import unroll
+from .unrolled import are_clones, first_other, unroll
 
 FORMATS = ("svg", "png", "pdf")
 # A notebook shows no picture of a graph with more nodes: Graphviz needs too long for it.
@@ -82,16 +83,6 @@ def dot(
     if fname is not None:
         write_files(drawing, fname, formats)
     return drawing
-
-
-def are_clones(value: object) -> bool:
-    """Return whether `value` is a list of gModules, with at least one."""
-    return isinstance(value, list) and bool(value) and first_other(value) == ""
-
-
-def first_other(values: Sequence[object]) -> str:
-    """Return the type of the first of `values` that is no gModule; empty if all are."""
-    return next((type_name(g) for g in values if not isinstance(g, gModule)), "")
 
 
 def _picture(graph: object, clones: list[gModule] | None, values: object) -> tuple[Picture, Values]:
@@ -173,9 +164,21 @@ class simple_print:
 
 
 def notebook_bundle(g: gModule) -> dict[str, str]:
-    """Return the representations of `g` for a notebook: its text, and its picture if possible."""
+    """Return the representations of `g` for a notebook: its text, its picture, its page.
+
+    The notebook shows the picture, if Graphviz is installed, and below it the interactive page,
+    folded up. A graph of more than `MOST_NODES` nodes is shown as text.
+    """
     bundle = {"text/plain": repr(g)}
-    if len(g.forwardnodes) <= MOST_NODES:
-        with contextlib.suppress(GraphError, graphviz.CalledProcessError):
-            bundle["image/svg+xml"] = render(dot(g), "svg").decode()
+    if len(g.forwardnodes) > MOST_NODES:
+        return bundle
+    with contextlib.suppress(GraphError, graphviz.CalledProcessError):
+        bundle["image/svg+xml"] = render(dot(g), "svg").decode()
+    picture = bundle.get("image/svg+xml", "").partition("<svg")
+    is_open = "" if picture[1] else " open"
+    bundle["text/html"] = (
+        f"<div>{''.join(picture[1:])}</div><details{is_open}>"
+        "<summary>Interactive page: zoom, fold, walk through</summary>"
+        f"{html_page(g)._repr_html_()}</details>"
+    )
     return bundle

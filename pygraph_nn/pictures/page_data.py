@@ -22,7 +22,8 @@ def page_data(picture: Picture, runs: dict[str, Run | None]) -> dict[str, object
     """Return the data of the page of `picture`; ``assets/model/graph.js`` documents their types.
 
     ``items`` are boxes, groups and nested graphs, outer ones first; ``wires`` connect boxes;
-    ``forward`` and ``backward`` are the ids of boxes in the order of the two passes.
+    ``forward`` and ``backward`` are the ids of boxes in the order of the two passes; ``columns``
+    are the ids of the boxes of each step, for a network unrolled in time.
 
     Args:
         runs: values by prefix of box ids: "" for `picture`, ``id/`` for the nested graph in the
@@ -35,6 +36,7 @@ def page_data(picture: Picture, runs: dict[str, Run | None]) -> dict[str, object
         "wires": contents.wires,
         "forward": forward,
         "backward": backward,
+        "columns": picture.columns,
     }
 
 

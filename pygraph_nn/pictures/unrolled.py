@@ -7,11 +7,21 @@ from collections.abc import Hashable, Sequence
 
 import torch
 
-from ..errors import GraphError
+from ..errors import GraphError, type_name
 from ..graph import gModule
 from .build import Values, picture_of
 from .model import Box, Picture, Wire
 from .trace import Trace
+
+
+def are_clones(value: object) -> bool:
+    """Return whether `value` is a list of gModules, with at least one."""
+    return isinstance(value, list) and bool(value) and first_other(value) == ""
+
+
+def first_other(values: Sequence[object]) -> str:
+    """Return the type of the first of `values` that is no gModule; empty if all are."""
+    return next((type_name(g) for g in values if not isinstance(g, gModule)), "")
 
 
 def unroll(clones: Sequence[gModule], values: Sequence[Trace | Values | None] | None) -> Picture:
