@@ -15,7 +15,7 @@ class HtmlPage(str):
         title: the title of the page.
     """
 
-    title = "Graph"
+    title: str = "Graph"  # type: ignore[assignment]
 
     @classmethod
     def titled(cls, text: str, title: str) -> HtmlPage:

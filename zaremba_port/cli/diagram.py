@@ -34,7 +34,6 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "kind",
         nargs="?",
-        default="cell",
         metavar="|".join(KINDS),
         help="; ".join(map(": ".join, KINDS.items())) + "; default cell, or network of a RUN",
     )
@@ -59,6 +58,13 @@ def add(commands: Commands) -> None:
     parser.add_argument("--steps", type=int, metavar="N", help="time steps of unrolled; default 3")
     parser.add_argument("--preset", help=f"{', '.join(PRESETS)}; default small, as of train")
     parser.add_argument("--run", metavar="RUN", help="the same as RUN")
+    parser.add_argument(
+        "--trace",
+        nargs="+",
+        metavar=("RUN", "TEXT"),
+        help="with unrolled: a page on the trained network RUN while it reads TEXT: predictions, "
+        "each gate over the words, values and gradients to walk through",
+    )
     for setting in fields(Settings):
         if setting.name in SETTINGS:
             add_setting(parser, setting)
@@ -71,6 +77,10 @@ def run(options: argparse.Namespace) -> None:
         UserError: an unknown kind, notation, preset or ending; an option that the kind has no use
             for; the file cannot be written; the program dot is missing.
     """
+    if options.trace:
+        _trace(options)
+        return
+    options.kind = options.kind or "cell"
     _find_run(options)
     check_choice("diagram", options.kind, KINDS)
     path = Path(options.output or f"diagram-{options.kind}.svg")
@@ -97,11 +107,45 @@ def run(options: argparse.Namespace) -> None:
         content = diagram_page(*drawn).encode()
     else:
         content = render_diagram(diagram_source(*drawn), ending)
+    _write(path, content)
+
+
+def _write(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     print(f"the diagram is {path}")
+
+
+def _trace(options: argparse.Namespace) -> None:
+    """Write the page of `--trace`.
+
+    Raises:
+        UserError: another kind than unrolled, an option without meaning here, or no text.
+    """
+    name, *words = options.trace
+    words = [word for text in words for word in text.split()]
+    if options.kind not in (None, "unrolled"):
+        raise UserError(f"--trace is for unrolled, not for {options.kind}")
+    given = {"RUN": options.from_run, "--run": options.run, "--preset": options.preset}
+    given |= {"--steps": options.steps, "--notation": options.notation}
+    changes = changed_settings(options).keys() - {"cell"}
+    given |= {f"--{name.replace('_', '-')}": name for name in changes}
+    if others := [option for option, value in given.items() if value is not None]:
+        raise UserError(f"--trace shows its own run and text: leave {', '.join(others)} out")
+    if not words:
+        raise UserError('--trace takes a run and a text: --trace RUN "the company said"')
+    path = Path(options.output or "diagram-unrolled.html")
+    if (ending := _checked_ending(path)) != "html":
+        raise UserError(f"--trace makes a page: -o {path.with_suffix('.html')}, not .{ending}")
+    find_cells_here(options)
+
+    from ..assignment.diagrams import trace_sentence, walk_page
+    from ..runs import RunFolder
+
+    trace = trace_sentence(RunFolder.open(name), words, options.cell)
+    _write(path, walk_page(trace).encode())
 
 
 def _find_run(options: argparse.Namespace) -> None:
