@@ -435,7 +435,7 @@ def test_the_page_opens_with_the_network_and_ends_with_helpers(program: Path) ->
     start = page.index('id="outside-main"')
     beside = page[start : page.index("</section>", start)]
     assert "PRESETS" in beside
-    assert "with_changes" not in beside  # a method
+    assert "did_you_mean" not in beside  # of a method
 
 
 def test_the_keyboard_goes_from_match_to_match(shown: Any) -> None:
