@@ -49,7 +49,10 @@ def draw_curves(run: RunFolder) -> list[Path]:
     return paths
 
 
-SMOOTHED = "train perp., as the original\nsmooths it: the mean of an\nepoch, at first filled with\nthe loss of the first step"
+SMOOTHED = (
+    "train perp., as the original\nsmooths it: the mean of an\n"
+    "epoch, at first filled with\nthe loss of the first step"
+)
 
 
 def _draw_perplexity(axes: Axes, lines: Sequence[Line], unit: str) -> None:
