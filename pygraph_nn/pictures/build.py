@@ -263,6 +263,8 @@ class _Builder:
             return ""
         box = self.plumbing.boxes[part.box]
         layer = box.frame[0].rpartition(" ")[2] if box.frame else ""
+        if box.name.endswith(tuple("⁰¹²³⁴⁵⁶⁷⁸⁹")):
+            return box.name  # with the index of its layer already
         if not box.name.startswith("next_") or not layer.isdecimal():
             return ""
         return box.name.removeprefix("next_") + layer.translate(_RAISED)

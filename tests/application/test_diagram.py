@@ -474,6 +474,9 @@ def test_pages_in_both_notations(kind):
     assert "σ" in paper
     assert '"out_gate"' not in paper
     assert ("hₜ₋₁ˡ" if kind == "cell" else "hₜ₋₁²") in paper
+    if kind == "unrolled":
+        assert all(f'"text":"{name}"' in paper for name in ("xₜ₋₁", "xₜ", "yₜ", "lossₜ₋₁"))
+        assert "xₜ 1" not in paper
     assert paper.count('"state":true') == code.count('"state":true') > 0
     assert paper.count('"copyOf"') == code.count('"copyOf"')
 

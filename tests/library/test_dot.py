@@ -441,7 +441,9 @@ import pygraph_nn as nngraph
 from pygraph_nn import nn
 x = nn.Identity()()
 g = nngraph.gModule([x], [nn.Tanh()(x)])
-assert list(g._repr_mimebundle_()) == ["text/plain"]
+bundle = g._repr_mimebundle_()
+assert list(bundle) == ["text/plain", "text/html"]
+assert "<details open>" in bundle["text/html"]
 try:
     g.dot("title", "picture")
 except nngraph.GraphError as error:

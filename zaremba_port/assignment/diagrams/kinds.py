@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pygraph_nn as nngraph
+from pygraph_nn import nn
 
 from ... import model
 from ...cells import Cell
@@ -11,7 +12,10 @@ from ...errors import check_choice
 from .cell import cell_source
 from .scene import merge_chains, stacked
 from .stack import stack_source
-from .symbols import NOTATIONS, Symbol, symbol
+from .symbols import NOTATIONS, PAPER_SYMBOLS, Symbol, at, symbol
+
+_MAPS = {"i2h": "W", "h2h": "U", "h_candidate": "V"}
+"""The affine maps in the paper notation."""
 
 KINDS = ("cell", "network", "unrolled", "gru")
 """Names of the diagrams."""
@@ -64,8 +68,9 @@ def diagram_page(
     check_choice("notation", notation, NOTATIONS)
     graphs = diagram_graphs(kind, settings, steps, cell)
     if notation == "paper":
-        for graph in graphs:
-            _use_paper_names(graph, is_cell=kind in CELL_KINDS)
+        first = -(steps // 2) if kind == "unrolled" else 0
+        for step, graph in enumerate(graphs, first):
+            _use_paper_names(graph, kind in CELL_KINDS, step)
     name = _titled(settings, cell).cell_title
     titles = {"network": f"{name} network", "unrolled": f"{name} network, {steps} steps"}
     title = titles.get(kind, f"{name} cell")
@@ -94,14 +99,19 @@ def diagram_graphs(
     return nngraph.clone_many_times(network, steps) if kind == "unrolled" else [network]
 
 
-def _use_paper_names(graph: nngraph.gModule, is_cell: bool) -> None:
+def _use_paper_names(graph: nngraph.gModule, is_cell: bool, step: int) -> None:
     """Rename the graph's nodes as in the paper. The tables prev_s and next_s keep their names."""
     for node in graph.forwardnodes:
         if not node.name:
             continue
         group = node.group or next((n.group for n in graph.fg.children(node) if n.group), ())
-        if is_cell:
+        if node.name in _MAPS and isinstance(node.module, nn.Linear):
+            node.annotate(name=_MAPS[node.name])
+        elif is_cell:
             paper = Symbol("h", "t", "l−1") if node.name == "x" else symbol(node.name, "paper")
             node.annotate(name=str(paper), is_state=node.name.startswith(("prev_", "next_")))
+        elif node.name in PAPER_SYMBOLS:
+            node.annotate(name=str(Symbol(PAPER_SYMBOLS[node.name], at(step))))
         elif group:
-            node.annotate(name=str(symbol(node.name, "paper", group[0].split()[-1])))
+            layer = group[0].split()[-1]
+            node.annotate(name=str(symbol(node.name, "paper", layer, step)))

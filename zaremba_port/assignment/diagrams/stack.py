@@ -12,13 +12,11 @@ from ... import model
 from .drawing import PALE, PLAIN, STATE, Drawing
 from .labels import CODE, bold, cell, font, stacked_lines, symbol_label, table
 from .scene import Arrow, Item, Scene
-from .symbols import Symbol, at, symbol
+from .symbols import PAPER_SYMBOLS, Symbol, at, symbol
 
 _SHARED = (
     "#f6eed8", "#cfe2f5", "#f3b98f", "#9ecfb4", "#c3b1dd", "#e8d36f", "#8fb4d9", "#d9a3a3"
 )  # fmt: skip
-_PAPER_SYMBOLS = {"err": "loss", "pred": "log p"}
-"""Outputs and values in the paper's notation; y is the target, p the prediction."""
 _PAPER_WORDS = {
     "LookupTable": "embedding",
     "Linear": "affine map",
@@ -103,8 +101,8 @@ class _Stack:
             return Symbol(
                 item.name if self.is_single else f"{item.name}[{item.step}]", is_code=True
             )
-        if item.name in _PAPER_SYMBOLS or len(item.name) == 1:
-            return Symbol(_PAPER_SYMBOLS.get(item.name, item.name), at(item.step))
+        if item.name in PAPER_SYMBOLS or len(item.name) == 1:
+            return Symbol(PAPER_SYMBOLS.get(item.name, item.name), at(item.step))
         return Symbol(item.name, is_code=True)
 
     def _lines(self, item: Item) -> Iterator[Markup]:
@@ -145,7 +143,7 @@ class _Stack:
             name = symbol(arrow.names[0], self.notation, source.layer, source.step)
             label = self._beside(name)
         elif source.boxes and source.boxes[-1].name == "pred":
-            predicted = Symbol(_PAPER_SYMBOLS["pred"], at(source.step))
+            predicted = Symbol(PAPER_SYMBOLS["pred"], at(source.step))
             label = self._beside(Symbol("pred", is_code=True) if code else predicted)
         if arrow.dropout:
             style["style"] = "dashed"

@@ -27,6 +27,9 @@ GATES = {
 }
 """What the paper calls the values of `LETTERS`, in words."""
 
+PAPER_SYMBOLS = {"x": "x", "y": "y", "err": "loss", "pred": "log p"}
+"""What belongs to a step, in the paper's notation: y is the target, p the prediction."""
+
 _RAISED = str.maketrans("0123456789+−l", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ˡ")
 _LOWERED = str.maketrans("0123456789+−t", "₀₁₂₃₄₅₆₇₈₉₊₋ₜ")
 

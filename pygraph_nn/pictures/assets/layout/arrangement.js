@@ -62,7 +62,7 @@ import { closedSize, FONT, headingOf, textWidth } from "./text.js";
 
 const HEADING = 24;
 const PADDING = 14;
-const LABEL_HEIGHT = 18;
+const LABEL_HEIGHT = 21;
 /** Height of a loop below its box, and of each further one. */
 export const LOOP = { first: 14, each: 8 };
 const PORT_MIDDLE = 5;

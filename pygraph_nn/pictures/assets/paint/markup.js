@@ -135,7 +135,7 @@ const arrow = ([x, y], state) =>
  * @param {Point} end
  */
 const labelMarkup = (label, [x, y]) =>
-  `<text class="label" x="${(x - 10).toFixed(1)}" y="${(y - 6).toFixed(1)}">${inked(label, 10)}</text>`;
+  `<text class="label" x="${(x - 10).toFixed(1)}" y="${(y - 7).toFixed(1)}">${inked(label, 10)}</text>`;
 
 // Boxes
 
