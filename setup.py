@@ -43,6 +43,7 @@ setup(
         "pygraph_nn.recurrent.native": ["*.c", "*.h"],
         "zaremba_port": ["py.typed"],
         "zaremba_port.assignment.answers": ["assets/*"],
+        "zaremba_port.assignment.diagrams": ["assets/*"],
         "zaremba_port.assignment.lua_comparison": ["assets/*"],
         "zaremba_port.assignment.markup": ["assets/*"],
         "zaremba_port.reports": ["assets/*"],

@@ -241,6 +241,51 @@ def chromium(profile: Path, size: str) -> Iterator[Any]:
     driver.quit()
 
 
+class Reader:
+    """A reader of the page, who uses it by pointer and keyboard."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, path: Path) -> None:
+        self.driver.get(path.as_uri())
+
+    def all(self, selector: str) -> list[Any]:
+        return self.driver.find_elements("css selector", selector)
+
+    def one(self, selector: str) -> Any:
+        return self.driver.find_element("css selector", selector)
+
+    def text(self, selector: str) -> str:
+        return self.one(selector).text
+
+    def box(self, name: str) -> Any:
+        """Return the box whose name for screen readers starts with `name`."""
+        return self.one(f'.box[aria-label="{name}"], .box[aria-label^="{name},"]')
+
+    def names(self) -> list[str]:
+        return self.js("return [...document.querySelectorAll('.box')].map(b => b.ariaLabel)")
+
+    def js(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def press(self, *keys: str) -> None:
+        """Press keys; the focused element receives them."""
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def focused(self) -> str:
+        return self.js("const e = document.activeElement; return e.ariaLabel || e.id")
+
+    def walk_to(self, step: int) -> None:
+        self.js(
+            "const s = document.getElementById('step'); s.value = arguments[0];"
+            "s.dispatchEvent(new Event('input', {bubbles: true}))",
+            step,
+        )
+
+
 @functools.cache
 def cpu_capabilities() -> list[str]:
     """The processors for which the kernels can be compiled and run here, by capability."""

@@ -50,6 +50,9 @@ def picture_of(
     return _Builder(g, values, prefix).build()
 
 
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 class _Builder:
     def __init__(self, g: GraphStructure, values: Trace | Values | None, prefix: str) -> None:
         self.g = g
@@ -240,7 +243,8 @@ class _Builder:
         if source.parts is not None:
             for i, part in enumerate(source.parts):
                 part = replace(part, via=(*part.via, *source.via))
-                self._wire(part, target, f"{place} · part {i}" if place else f"part {i}", input)
+                name = self._state_part(part, target) or f"part {i}"
+                self._wire(part, target, f"{place} · {name}" if place else name, input)
             return
         label = " → ".join(filter(None, [source.label, place]))
         start, end = self.plumbing.boxes[source.box], self.plumbing.boxes[target]
@@ -252,6 +256,18 @@ class _Builder:
         self.picture.wires.append(
             Wire(source.box, target, label, is_state, source.via, source.output, input)
         )
+
+    def _state_part(self, part: Source, target: str) -> str:
+        """Return the name of a part of the next state, c¹ for next_c of layer 1; or nothing."""
+        if part.parts is not None or not self.plumbing.boxes[target].is_state:
+            return ""
+        box = self.plumbing.boxes[part.box]
+        layer = box.frame[0].rpartition(" ")[2] if box.frame else ""
+        if box.name.endswith(tuple("⁰¹²³⁴⁵⁶⁷⁸⁹")):
+            return box.name  # with the index of its layer already
+        if not box.name.startswith("next_") or not layer.isdecimal():
+            return ""
+        return box.name.removeprefix("next_") + layer.translate(_RAISED)
 
     def _collect_frames(self) -> None:
         frames: dict[tuple[str, ...], None] = {}

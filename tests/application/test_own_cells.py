@@ -569,8 +569,8 @@ def test_a_wrong_cell_makes_no_folder(
     ("arguments", "message"),
     [
         (["--run", "nowhere"], "nowhere is not a run folder"),
-        (["--run", "run", "--rnn_size", "3"], "--run RUN takes the sizes from RUN"),
-        (["--run", "run", "--preset", "small"], "--run RUN takes the sizes from RUN"),
+        (["--run", "run", "--rnn_size", "3"], "the sizes are those of the run"),
+        (["--run", "run", "--preset", "small"], "the sizes are those of the run"),
         (["gru", "--run", "run"], "gru is the GRU cell, the cell of run is lstm"),
     ],
 )
