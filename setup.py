@@ -1,10 +1,36 @@
 """What is installed and what it needs; the tested versions are in constraints.txt."""
 
+import base64
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
-readme = Path(__file__).parent / "README.md"
+ROOT = Path(__file__).parent
+
+
+def long_description() -> str:
+    """Return README.md as it can be read on its own: pictures embedded, files named.
+
+    A package index shows the text without the files beside it, so a relative link leads nowhere
+    there. A link to a file becomes the file's name, which the source distribution contains.
+    """
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"^<!--.*?-->\n", "", text, flags=re.MULTILINE | re.DOTALL)
+
+    def embedded(path: str) -> str:
+        content = base64.b64encode((ROOT / path).read_bytes()).decode()
+        return f"data:image/svg+xml;base64,{content}"
+
+    text = re.sub(r'src="(docs/[^"]+\.svg)"', lambda m: f'src="{embedded(m[1])}"', text)
+    text = re.sub(r"\]\((docs/[^)#]+\.svg)\)", lambda m: f"]({embedded(m[1])})", text)
+
+    def named(match: "re.Match[str]") -> str:
+        title, target = match[1], match[2].partition("#")[0]
+        return title if target in title else f"{title} (`{target}`)"
+
+    return re.sub(r"(?<!!)\[([^\]]+)\]\((?![a-z]+:)([^)]+)\)", named, text)
+
 
 plot = ["matplotlib"]
 # What checks a graph's export to ONNX; there is no release for Python 3.10.
@@ -18,19 +44,31 @@ setup(
     name="zaremba-port",
     version="0.1.0",
     description="Zaremba's 2014 Torch7 LSTM language model and nngraph, in Python on PyTorch",
-    long_description=readme.read_text(encoding="utf-8") if readme.exists() else "",
+    long_description=long_description(),
     long_description_content_type="text/markdown",
-    license="Apache-2.0",
+    author="the zaremba-port developers",
+    keywords="LSTM, language model, recurrent neural network, Torch7, nngraph, PyTorch, teaching",
+    license_expression="Apache-2.0",
     license_files=["LICENSE", "NOTICE"],
     classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Framework :: Jupyter",
         "Intended Audience :: Education",
         "Intended Audience :: Science/Research",
+        "Natural Language :: English",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: C",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
+        "Topic :: Education",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Visualization",
+        "Topic :: Text Processing :: Linguistic",
         "Typing :: Typed",
     ],
     packages=find_packages(

@@ -21,13 +21,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local_data import treebank_folder
+
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 PROJECT = Path(__file__).resolve().parent.parent
 EXAMPLES = PROJECT / "examples"
-# The Penn Treebank, where it is at hand, for the example that compares with Torch7.
-PTB = PROJECT.parent / "shared" / "data" / "ptb"
 
 TERMINAL_COLORS = re.compile(r"\x1b\[[\d;]*m")
 CELL_LIMIT = 1200  # seconds
@@ -123,8 +123,8 @@ def main() -> int:
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
         "ZAREMBA_QUICK": "" if options.keep else "1",
     }
-    if PTB.is_dir():
-        environment["ZAREMBA_PTB_FOLDER"] = str(PTB)
+    if treebank := treebank_folder():  # for the example that compares with Torch7
+        environment["ZAREMBA_PTB_FOLDER"] = treebank
     failed = False
     for path in map(Path.resolve, examples):
         print(f"{path.name:30}", end=" ", flush=True)

@@ -4,7 +4,8 @@
 
 All ``python`` blocks of a document run in one process; each ``bash``, ``sh`` or ``console`` block
 runs with ``bash -e``. All of them run in one scratch folder, with the project's commands on
-``PATH`` and the project's folder in ``$PROJECT``. Blocks in other languages are not run.
+``PATH``, the project's folder in ``$PROJECT``, and the Penn Treebank, if it is at hand, in
+``$ZAREMBA_PTB_FOLDER``. Blocks in other languages are not run.
 
 A comment before a block marks an exception:
 
@@ -35,6 +36,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
+
+from local_data import treebank_folder
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHELLS = ("bash", "console", "sh")
@@ -197,6 +200,7 @@ def main() -> int:
     os.environ["MPLBACKEND"] = "Agg"
     os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
     os.environ["PROJECT"] = str(PROJECT)
+    os.environ["ZAREMBA_PTB_FOLDER"] = treebank_folder()
     sys.path[0] = ""
     with tempfile.TemporaryDirectory() as scratch, open(os.devnull) as sys.stdin:
         os.chdir(scratch)
