@@ -33,12 +33,13 @@ def long_description() -> str:
 
 
 plot = ["matplotlib"]
+completion = ["shtab"]
 # What checks a graph's export to ONNX; there is no release for Python 3.10.
 onnx = [f'{name}; python_version >= "3.11"' for name in ("onnx", "onnxruntime", "onnxscript")]
 # What runs examples/*.ipynb; any Jupyter opens them.
 notebooks = [*plot, "ipykernel", "nbclient", "nbformat"]
-test = [*notebooks, *onnx, "hypothesis", "pytest", "selenium"]
-dev = [*test, "mypy", "pre-commit", "ruff"]
+test = [*completion, *notebooks, *onnx, "hypothesis", "pytest", "selenium"]
+dev = [*test, "build", "mypy", "pre-commit", "ruff"]
 
 setup(
     name="zaremba-port",
@@ -82,6 +83,7 @@ setup(
         "zaremba_port.assignment.answers": ["assets/*"],
         "zaremba_port.assignment.lua_comparison": ["assets/*"],
         "zaremba_port.assignment.markup": ["assets/*"],
+        "zaremba_port.text": ["assets/*"],
     },
     zip_safe=False,
     python_requires=">=3.10",
@@ -98,6 +100,12 @@ setup(
         "safetensors",
         "torch>=2.4",
     ],
-    extras_require={"plot": plot, "notebooks": notebooks, "test": test, "dev": dev},
+    extras_require={
+        "completion": completion,
+        "plot": plot,
+        "notebooks": notebooks,
+        "test": test,
+        "dev": dev,
+    },
     entry_points={"console_scripts": ["zaremba = zaremba_port.cli:main"]},
 )

@@ -23,7 +23,6 @@ quick=(
 if [ "${1:-}" = --all ]; then quick=(tests/library tests/application tests/ports); fi
 
 "$python" -m build --outdir "$scratch/dist" . >"$scratch/log" 2>&1 || { cat "$scratch/log"; exit 1; }
-"$python" -m twine check --strict "$scratch"/dist/*
 "$python" -m venv "$scratch/venv"
 "$scratch/venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps "$scratch"/dist/*.whl
 packages() { "$1" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])'; }

@@ -74,16 +74,18 @@ class Queries:
     def answer_all(self, name: str, lines: TextIO, out: TextIO, err: TextIO) -> int:
         """Answer every line of `lines` that is not blank, and return the number of failures.
 
-        A failed query gets an empty line, so that answers stay beside their queries, and its
-        reason goes to `err`, as does a note on an answer. `name` is the name of the file there.
+        Every query gets one line in `out`, a failed one an empty line, so that answers stay beside
+        their queries. What `show` adds, notes, and the reasons of failures go to `err`, where
+        `name` is the name of the file.
         """
         failures = 0
         for number, line in enumerate(lines, 1):
             if not split_words(line):
                 continue
             try:
-                print(*self.answer(line), sep="\n", file=out, flush=True)
-                for note in self._notes:
+                completed, *steps = self.answer(line)
+                print(completed, file=out, flush=True)
+                for note in [*steps, *self._notes]:
                     print(f"{name}, line {number}: {note}", file=err, flush=True)
             except UserError as error:
                 failures += 1
