@@ -47,5 +47,5 @@ def run(options: argparse.Namespace) -> None:
     for command in with_commands(parser):
         for action in command._actions:
             if action.metavar in completed:
-                action.complete = completed[action.metavar]  # type: ignore[attr-defined, index]
-    print(shtab.complete(parser, options.shell, preamble={"bash": text}))
+                action.complete = completed[action.metavar]  # type: ignore[attr-defined]
+    print(shtab.complete(parser, options.shell, preamble=text if options.shell == "bash" else ""))
