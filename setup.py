@@ -36,10 +36,18 @@ plot = ["matplotlib"]
 completion = ["shtab"]
 # What checks a graph's export to ONNX; there is no release for Python 3.10.
 onnx = [f'{name}; python_version >= "3.11"' for name in ("onnx", "onnxruntime", "onnxscript")]
-# What runs examples/*.ipynb; any Jupyter opens them.
-notebooks = [*plot, "ipykernel", "nbclient", "nbformat"]
-test = [*completion, *notebooks, *onnx, "hypothesis", "pytest", "selenium"]
-dev = [*test, "build", "mypy", "pre-commit", "ruff"]
+# What runs examples/*.ipynb without a window, for the tests.
+kernel = [*plot, "ipykernel", "nbclient", "nbformat"]
+# Any Jupyter opens the notebooks; this one comes with them.
+notebooks = [*kernel, "jupyterlab"]
+# What builds the site. sphinx-mathjax-offline and sphinx-revealjs only bring JavaScript.
+docs = [
+    *kernel,
+    *("furo", "myst-nb", "sphinx>=8", "sphinx-copybutton"),
+    *("codespell", "sphinx-mathjax-offline", "sphinx-revealjs"),
+]
+test = [*completion, *kernel, *onnx, "hypothesis", "pytest", "selenium"]
+dev = [*test, "build", "codespell", "mypy", "pre-commit", "ruff"]
 
 setup(
     name="zaremba-port",
@@ -104,6 +112,7 @@ setup(
         "completion": completion,
         "plot": plot,
         "notebooks": notebooks,
+        "docs": docs,
         "test": test,
         "dev": dev,
     },

@@ -23,7 +23,11 @@ class AddToRows(nn.Module):
 
 
 def tree_lstm(input_size: int, size: int) -> nngraph.gModule:
-    x, child_c, child_h = nn.Identity()(), nn.Identity()(), nn.Identity()()  # (n, size) the last two
+    x, child_c, child_h = (
+        nn.Identity()(),
+        nn.Identity()(),
+        nn.Identity()(),
+    )  # (n, size) the last two
     h_sum = nn.Sum(0)(child_h)
 
     def gate(name: str) -> nngraph.Node:

@@ -6,10 +6,12 @@ the same object links to it.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
 import inspect
 import io
+import itertools
 import pkgutil
 from pathlib import Path
 from types import ModuleType
@@ -56,10 +58,16 @@ class Reference:
         for name in package.__all__:
             module = getattr(package, name).__module__
             families.setdefault(module, []).append(name)
-        for module, names in sorted(families.items(), key=lambda item: (".core." not in item[0], item)):
-            self._write_page(module.replace(".layers.", ".").replace(".criteria.", "."), package, names, module)
+        for module, names in sorted(
+            families.items(), key=lambda item: (".core." not in item[0], item)
+        ):
+            self._write_page(
+                module.replace(".layers.", ".").replace(".criteria.", "."), package, names, module
+            )
 
-    def _write_page(self, page: str, package: ModuleType, names: list[str], source: str = "") -> None:
+    def _write_page(
+        self, page: str, package: ModuleType, names: list[str], source: str = ""
+    ) -> None:
         module = importlib.import_module(source or package.__name__)
         lines = [page, "=" * len(page), "", inspect.getdoc(module) or "", ""]
         if source:
@@ -81,17 +89,38 @@ class Reference:
         if inspect.ismodule(value):
             return self._module_entry(full, value)
         if inspect.isclass(value):
-            return [f".. autoclass:: {full}", "   :members:", "   :show-inheritance:"]
+            # What a layer overrides is described once, at its base class.
+            is_layer = package.__name__ == LAYERS and ".core." not in value.__module__
+            members = [] if is_layer else ["   :members:"]
+            return [f".. autoclass:: {full}", *members, "   :show-inheritance:"]
         if inspect.isfunction(value) or inspect.isbuiltin(value):
             return [f".. autofunction:: {full}"]
-        return [f".. autodata:: {full}", "   :no-value:"]
+        text = documentation_of(package, name).splitlines()
+        return [f".. py:data:: {full}", "", *(f"   {line}" for line in text)]
 
     def _module_entry(self, full: str, value: ModuleType) -> list[str]:
         if getattr(value, "__all__", None):
-            return [f"``{full}``", f"    A package with a page of its own: :doc:`{value.__name__}`."] if (
-                value.__name__ != LAYERS
-            ) else [f"``{full}``", "    The layers and criteria, on the pages ``pygraph_nn.nn``."]
+            return (
+                [f"``{full}``", f"    A package with a page of its own: :doc:`{value.__name__}`."]
+                if (value.__name__ != LAYERS)
+                else [f"``{full}``", "    The layers and criteria, on the pages ``pygraph_nn.nn``."]
+            )
         return [f".. automodule:: {value.__name__}", "   :members:"]
+
+
+def documentation_of(package: ModuleType, name: str) -> str:
+    """Return the string below the assignment of a constant, which Python itself does not keep."""
+    tree = ast.parse(inspect.getsource(package))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
+            source = "." * node.level + (node.module or "")
+            return documentation_of(importlib.import_module(source, package.__name__), name)
+    for node, below in itertools.pairwise(tree.body):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+        if is_text and name in [getattr(target, "id", None) for target in targets]:
+            return inspect.cleandoc(below.value.value)
+    return ""
 
 
 def commands_page() -> str:

@@ -48,7 +48,9 @@ def problems(site: Path) -> list[str]:
             found += [f"{where}: {link}: {trouble}" for trouble in broken(link, path, pages)]
         found += [f"{where}: fetches {u}" for u in page.fetched if is_elsewhere(u)]
     for sheet in sorted(site.rglob("*.css")):
-        urls = re.findall(r"(?:url\(|@import )[\"']?((?:https?:)?//[^\"')]+)", sheet.read_text("utf-8"))
+        urls = re.findall(
+            r"(?:url\(|@import )[\"']?((?:https?:)?//[^\"')]+)", sheet.read_text("utf-8")
+        )
         found += [f"{sheet.relative_to(site)}: fetches {url}" for url in urls]
     return found
 

@@ -1,4 +1,4 @@
-"""Write the pages of the gallery: for each program of examples/gallery its code, picture and page."""
+"""Write the pages of the gallery: each program of examples/gallery, its picture and its page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROGRAMS = ROOT / "examples" / "gallery"
 
 def write_gallery(stage: Path) -> None:
     """Write a page for each program, and the index with all pictures, into ``stage/gallery``."""
-    folder, extra = stage / "gallery", stage / "extra" / "gallery"
+    folder, extra = stage / "gallery", stage / "extra" / "graphs"
     folder.mkdir()
     extra.mkdir(parents=True)
     entries = []
@@ -31,13 +31,14 @@ def write_gallery(stage: Path) -> None:
             "",
             description.strip(),
             "",
-            f"[The interactive page of this graph](../gallery/{path.stem}.html){{.external}}: zoom,"
+            f"[The interactive page of this graph](../graphs/{path.stem}.html){{.external}}: zoom,"
             " find, fold, walk forward and backward.",
             "",
             f"![the graph of {title.partition(':')[0]}]({path.stem}.svg)",
             "",
             f"```{{literalinclude}} {path.name}",
             ":language: python",
+            ":start-at: import torch",
             "```",
             "",
         ]

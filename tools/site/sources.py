@@ -34,7 +34,9 @@ def document_pages() -> dict[str, str]:
     """Return the page of each document and notebook, by its path in the project."""
     pages = {f"docs/{path.name}": path.stem for path in (ROOT / "docs").glob("*.md")}
     pages |= {f"examples/{p.name}": p.stem for p in (ROOT / "examples").glob("*.ipynb")}
-    pages |= {name: name.removesuffix(".md").lower() for name in ("CHANGELOG.md", "CONTRIBUTING.md")}
+    pages |= {
+        name: name.removesuffix(".md").lower() for name in ("CHANGELOG.md", "CONTRIBUTING.md")
+    }
     return pages | {"README.md": HOME}
 
 
