@@ -21,12 +21,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local_data import treebank_folder
-
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 PROJECT = Path(__file__).resolve().parent.parent
+TEST_DATA = Path(os.environ.get("ZAREMBA_TEST_DATA") or PROJECT.parent / "shared")
+TREEBANK = TEST_DATA / "data" / "ptb"
 EXAMPLES = PROJECT / "examples"
 
 TERMINAL_COLORS = re.compile(r"\x1b\[[\d;]*m")
@@ -123,8 +123,8 @@ def main() -> int:
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
         "ZAREMBA_QUICK": "" if options.keep else "1",
     }
-    if treebank := treebank_folder():  # for the example that compares with Torch7
-        environment["ZAREMBA_PTB_FOLDER"] = treebank
+    if TREEBANK.is_dir():  # for the example that compares with Torch7
+        environment["ZAREMBA_PTB_FOLDER"] = str(TREEBANK)
     failed = False
     for path in map(Path.resolve, examples):
         print(f"{path.name:30}", end=" ", flush=True)

@@ -40,9 +40,9 @@ from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
 
-from local_data import treebank_folder
-
 PROJECT = Path(__file__).resolve().parent.parent
+TEST_DATA = Path(os.environ.get("ZAREMBA_TEST_DATA") or PROJECT.parent / "shared")
+TREEBANK = TEST_DATA / "data" / "ptb"
 SHELLS = ("bash", "console", "sh")
 # These commands run the README themselves or take minutes; CI runs each of them separately.
 MAKE = re.compile(r"\bmake\s+(demo|test|check|readme|examples)\b")
@@ -221,7 +221,7 @@ def main() -> int:
     os.environ["MPLBACKEND"] = "Agg"
     os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
     os.environ["PROJECT"] = str(PROJECT)
-    os.environ["ZAREMBA_PTB_FOLDER"] = treebank_folder()
+    os.environ["ZAREMBA_PTB_FOLDER"] = str(TREEBANK) if TREEBANK.is_dir() else ""
     sys.path[0] = ""
     with tempfile.TemporaryDirectory() as scratch, open(os.devnull) as sys.stdin:
         os.chdir(scratch)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import functools
 
 from ..errors import UserError
-from .parser import Commands, with_commands
+from .parser import Commands, Parser, with_commands
 
 SHELLS = ("bash", "zsh", "tcsh")
 
@@ -15,11 +16,14 @@ TEXT = "_zaremba_text"
 
 def add(commands: Commands) -> None:
     """Add the command and its options."""
-    parser = commands.add("completion", run, "print a script by which the shell completes commands")
+    run_here = functools.partial(run, commands.parser)
+    parser = commands.add(
+        "completion", run_here, "print a script by which the shell completes commands"
+    )
     parser.add_argument("shell", metavar="|".join(SHELLS), choices=SHELLS, help="name of the shell")
 
 
-def run(options: argparse.Namespace) -> None:
+def run(parser: Parser, options: argparse.Namespace) -> None:
     """Print the script for a shell; ``eval "$(zaremba completion bash)"`` turns it on.
 
     Raises:
@@ -33,7 +37,6 @@ def run(options: argparse.Namespace) -> None:
         ) from None
 
     from ..text import KEYWORDS
-    from .main import make_parser
 
     folder = shtab.DIRECTORY
     completed = {
@@ -43,7 +46,6 @@ def run(options: argparse.Namespace) -> None:
         "TEXT": {**folder, "bash": TEXT},
     }
     text = f"{TEXT}() {{ compgen -W '{' '.join(KEYWORDS)}' -- $1; compgen -d -- $1; }}"
-    parser = make_parser()
     for command in with_commands(parser):
         for action in command._actions:
             if action.metavar in completed:

@@ -69,10 +69,14 @@ class Parser(argparse.ArgumentParser):
 
 
 class Commands:
-    """Add commands to a parser."""
+    """Add commands to a parser.
+
+    Attributes:
+        parser: the parser of the whole command line.
+    """
 
     def __init__(self, parser: Parser) -> None:
-        self._parser = parser
+        self.parser = parser
         self._subparsers = parser.add_subparsers(
             title="commands", metavar="COMMAND", parser_class=Parser
         )
@@ -88,7 +92,7 @@ class Commands:
         )
         parser.set_defaults(command=run)
         if takes_program:
-            self._parser.takes_program.add(name)
+            self.parser.takes_program.add(name)
             parser.usage = "%(prog)s [options] -- COMMAND [ARGUMENT ...]"
             parser.set_defaults(program=[])
         return parser
