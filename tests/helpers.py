@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
+import gzip
 import http.server
 import json
 import os
@@ -32,12 +33,20 @@ from pygraph_nn.recurrent.native import (
     loading,
 )
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+# Data too large for the repository, or not ours to give away; see CONTRIBUTING.md.
+SHARED = Path(os.environ.get("ZAREMBA_TEST_DATA") or ROOT.parent / "shared")
 GOLDEN = SHARED / "golden"
 PTB = SHARED / "data" / "ptb"
+# The part of the golden data that every copy of the tests has, compressed.
+SHIPPED_GOLDEN = Path(__file__).parent / "data" / "golden"
 
-needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="no golden data at ../shared/golden")
-needs_ptb = pytest.mark.skipif(not PTB.is_dir(), reason="no Penn Treebank text at ../shared/data")
+needs_golden = pytest.mark.skipif(
+    not GOLDEN.is_dir(), reason="only part of Torch7's golden data is here; see ZAREMBA_TEST_DATA"
+)
+needs_ptb = pytest.mark.skipif(
+    not PTB.is_dir(), reason="the Penn Treebank is not here; see ZAREMBA_TEST_DATA"
+)
 
 DTYPES = {
     "torch.DoubleTensor": torch.float64,
@@ -53,13 +62,18 @@ TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-5}
 
 
 def golden(*parts: str) -> Any:
-    """Return the parsed JSON file at the path `parts` in the golden folder."""
-    return json.loads(GOLDEN.joinpath(*parts).read_text())
+    """Return the parsed JSON file at the path `parts` in the golden folder, all or shipped."""
+    if GOLDEN.is_dir():
+        return json.loads(GOLDEN.joinpath(*parts).read_text())
+    shipped = SHIPPED_GOLDEN.joinpath(*parts)
+    return json.loads(gzip.decompress(shipped.with_name(f"{shipped.name}.gz").read_bytes()))
 
 
 def golden_names(folder: str) -> list[str]:
-    """Return the names of the golden files in `folder`; without golden data, none."""
-    return sorted(path.stem for path in (GOLDEN / folder).glob("*.json"))
+    """Return the names of the golden files in `folder`: all of them, or those that are shipped."""
+    if GOLDEN.is_dir():
+        return sorted(path.stem for path in (GOLDEN / folder).glob("*.json"))
+    return sorted(p.name.removesuffix(".json.gz") for p in (SHIPPED_GOLDEN / folder).glob("*.gz"))
 
 
 def value(data: Any) -> Any:

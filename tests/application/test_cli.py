@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib.metadata
+import io
 import json
 import math
+import platform
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import fields
@@ -330,6 +335,66 @@ def test_the_presets_of_the_course_report(name: str, baseline: str, new_run: Any
 def test_settings_are_frozen() -> None:
     with pytest.raises(AttributeError):
         Settings().lr = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "no command is called 'trian'; did you mean 'train'?"),
+        (["data", "chras"], "no command is called 'chras'; did you mean 'chars'?"),
+        (["evaluate", "run", "--split", "vlaid"], "'vlaid'; did you mean 'valid'?"),
+    ],
+)
+def test_the_nearest_word_is_named(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in refused(capsys, *arguments)
+
+
+def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        main(["--version"])
+    assert not ending.value.code
+    own, python = importlib.metadata.version("zaremba-port"), platform.python_version()
+    expected = f"zaremba {own} (torch {torch.__version__}, Python {python})\n"
+    assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "completions"),
+    [
+        (["tr"], {"train"}),
+        (["evaluate", "run", "--split", "v"], {"valid"}),
+        (["train", "--data", "pydoc-"], {"pydoc-live"}),
+        (["train", "--data", "fol"], {"folder"}),
+        (["complete", "fol"], {"folder"}),
+        (["complete", "run", "--file", "quer"], {"queries.txt"}),
+    ],
+)
+def test_bash_completes(
+    typed: list[str], completions: set[str], completion_script: str, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "queries.txt").touch()
+    words = shlex.join(["zaremba", *typed])
+    commands = f"COMP_WORDS=({words}); COMP_CWORD={len(typed)}; _shtab_zaremba"
+    process = subprocess.run(
+        ["bash", "-c", f'{completion_script}\n{commands}\nprintf "%s\\n" "${{COMPREPLY[@]}}"'],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(process.stdout.split()) == completions
+
+
+@pytest.fixture(scope="module")
+def completion_script() -> str:
+    pytest.importorskip("shtab")
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        assert main(["completion", "bash"]) == 0
+    return output.getvalue()
 
 
 def test_as_a_module_and_without_a_command() -> None:

@@ -20,7 +20,6 @@ from helpers import (
     exists,
     golden,
     golden_names,
-    needs_golden,
     run_lua,
     value,
 )
@@ -114,7 +113,6 @@ def texts(g: Any, name: str, values: Any = None) -> dict[str, str]:
     }
 
 
-@needs_golden
 @pytest.mark.parametrize("name", NAMES)
 def test_nngraphs_text_before_a_run(name: str) -> None:
     case = golden("graphs", f"{name}.json")
@@ -123,7 +121,6 @@ def test_nngraphs_text_before_a_run(name: str) -> None:
         assert_same_picture(text, case["dot_before_forward"][kind], name)
 
 
-@needs_golden
 @pytest.mark.parametrize("name", NAMES)
 def test_nngraphs_text_after_a_run(name: str) -> None:
     case = golden("graphs", f"{name}.json")
@@ -274,7 +271,6 @@ def test_nested_graphs_hold_their_picture() -> None:
     assert {label for _, target, label in wires(picture_of(g)) if target == "graph"} >= {"x"}
 
 
-@needs_golden
 @pytest.mark.parametrize("name", NAMES)
 def test_the_reduction_keeps_what_leads_where(name: str) -> None:
     g = run_lua(golden("graphs", f"{name}.json")["code"])["g"]

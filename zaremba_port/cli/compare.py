@@ -14,7 +14,7 @@ def add(commands: Commands) -> None:
     """Add the command and its options."""
     parser = commands.add("compare", run, "show the original Lua program beside this package")
     parser.add_argument(
-        "folder", nargs="?", metavar="DIR", help="your copy of it: main.lua, base.lua, data.lua"
+        "folder", nargs="?", metavar="FOLDER", help="your copy of it: main.lua, base.lua, data.lua"
     )
     parser.add_argument("--fetch", action="store_true", help="take the original, fetched once")
     parser.add_argument(
@@ -26,11 +26,11 @@ def run(options: argparse.Namespace) -> None:
     """Write the page that shows each Lua function beside the Python that does the same.
 
     Raises:
-        UserError: neither or both of DIR and `--fetch` are given, the program cannot be read, or
+        UserError: neither or both of FOLDER and `--fetch` are given, the program cannot be read, or
             the page cannot be written.
     """
     if options.fetch == (options.folder is not None):
-        raise UserError("give either DIR, the folder of the Lua program, or --fetch")
+        raise UserError("give either FOLDER, the folder of the Lua program, or --fetch")
     output = Path(options.output)
     check_folder_of(output)
 

@@ -13,6 +13,7 @@ from . import (
     answers,
     compare,
     complete,
+    completion,
     data,
     diagram,
     ensemble,
@@ -31,6 +32,7 @@ from . import (
     train,
 )
 from .parser import Commands, Parser
+from .version import ShowVersion
 
 
 class Command(Protocol):
@@ -60,6 +62,7 @@ COMMANDS: tuple[Command, ...] = (
     answers,
     compare,
     diagram,
+    completion,
 )
 """The commands in the order in which `zaremba --help` lists them."""
 
@@ -128,6 +131,7 @@ def make_parser() -> Parser:
         description="The LSTM language model of Zaremba et al. 2014.",
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action=ShowVersion, help="show the versions and exit")
     commands = Commands(parser)
     parser.set_defaults(command=lambda options: parser.print_help())
     for command in COMMANDS:

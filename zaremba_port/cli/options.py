@@ -13,7 +13,10 @@ from ..cells import is_reference
 from ..config import ENGINES, PRECISIONS, Settings
 from ..errors import UserError
 
-DATA_HELP = "ptb (fetched once), pydoc (Python's own documentation), or a folder of texts"
+DATA_HELP = (
+    "ptb (fetched once), pydoc (Python's documentation, the same everywhere), pydoc-live (that of "
+    "the Python that runs), or a folder of texts"
+)
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

@@ -219,7 +219,7 @@ def _new_run(options: argparse.Namespace, settings: Settings, log: Log) -> tuple
     from ..language_model import text_states
     from ..model import cell_of
     from ..runs import RunFolder, check_free, describe_cell
-    from ..text import load_corpus
+    from ..text import KEYWORDS, load_corpus
 
     _check_engine(options, settings)
     if settings.has_own_cell:
@@ -228,7 +228,7 @@ def _new_run(options: argparse.Namespace, settings: Settings, log: Log) -> tuple
     check_free(path, force=options.force)
     corpus = load_corpus(options.data or "pydoc", vocab_size=settings.vocab_size, log=log)
     text_states(settings, corpus)  # raises before a folder is made, or another overwritten
-    source = corpus.name if corpus.name in ("ptb", "pydoc") else str(Path(corpus.name).resolve())
+    source = corpus.name if corpus.name in KEYWORDS else str(Path(corpus.name).resolve())
     folder = RunFolder.create(path, settings, corpus.vocabulary, source, force=options.force)
     return folder, corpus
 

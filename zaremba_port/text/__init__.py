@@ -24,6 +24,7 @@ from .characters import (
 )
 from .corpus import KEYWORDS, SPLITS, Corpus, Log, load_corpus, load_split
 from .fetch import cache_folder, fetch_file
+from .frozen import FROZEN_PYTHON, frozen_texts
 from .mapped import Ids, MappedIds, id_blocks, same_ids
 from .ptb import PTB_URL, fetch_ptb
 from .pydoc import pydoc_texts
@@ -87,6 +88,8 @@ __all__ = [
     "fetch_file",
     "fetch_ptb",
     "pydoc_texts",
+    "FROZEN_PYTHON",
+    "frozen_texts",
     "PartStatistics",
     "TextStatistics",
 ]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from .fetch import cache_folder
+from .frozen import FROZEN_PYTHON, frozen_texts
 from .id_cache import mapped_texts
 from .mapped import Ids
 from .ptb import fetch_ptb
@@ -24,7 +25,7 @@ from .vocabulary import Vocabulary
 SPLITS = ("train", "valid", "test")
 """Names of a corpus's parts, in the order in which they are read."""
 
-KEYWORDS = ("ptb", "pydoc")
+KEYWORDS = ("ptb", "pydoc", "pydoc-live")
 """Names of the corpora that come without a folder."""
 
 STREAM_FROM = 64 << 20
@@ -67,10 +68,11 @@ def load_corpus(
     log: Log = print,
     stream_from: int = STREAM_FROM,
 ) -> Corpus:
-    """Load a corpus: "ptb", "pydoc", or the folder of three texts at the path `data`.
+    """Load a corpus: "ptb", "pydoc", "pydoc-live", or the folder of three texts at the path `data`.
 
-    "ptb" is the Penn Treebank, fetched once into `cache`; see `fetch_ptb`. "pydoc" is built from
-    the running Python's standard library, and kept in `cache` too. The default of `cache` is
+    "ptb" is the Penn Treebank, fetched once into `cache`; see `fetch_ptb`. "pydoc" is
+    the documentation of one version of Python, which comes with the package. "pydoc-live" is built
+    from the running Python's standard library, and kept in `cache` too. The default of `cache` is
     the user's cache folder. A folder holds train.txt, valid.txt and test.txt, or the same names
     after "ptb.". A folder that is itself called "ptb" is written "./ptb" or "ptb/". A leading "~"
     is the user's home.
@@ -135,10 +137,14 @@ def _read_parts(
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield the source and the tokens of each of `splits`, reading one part at a time."""
     if data == "pydoc":
+        for split, text in zip(SPLITS, frozen_texts(), strict=True):
+            if split in splits:
+                yield f"pydoc.{split} (Python {FROZEN_PYTHON})", tokenize(text)
+    elif data == "pydoc-live":
         library = Path(sysconfig.get_paths()["stdlib"])
         texts = dict(zip(SPLITS, pydoc_texts(library, cache), strict=True))
         for split in splits:
-            yield f"pydoc.{split} ({library})", tokenize(texts[split])
+            yield f"pydoc-live.{split} ({library})", tokenize(texts[split])
     elif data == "ptb":
         paths = dict(zip(SPLITS, fetch_ptb(cache, progress=progress), strict=True))
         for split in splits:
@@ -196,8 +202,8 @@ def _names_in(folder: Path) -> set[str]:
 def _no_such_data(data: str) -> UserError:
     path = Path(data)
     if path.exists():
-        return UserError(f"{path} is a file: --data takes the folder that holds it")
-    message = f"no data {data!r}: the choices are ptb, pydoc, or an existing folder"
+        return UserError(f"{path} is a file: a TEXT is the folder that holds it")
+    message = f"no TEXT is called {data!r}: the choices are {', '.join(KEYWORDS)}, or a folder"
     siblings = [path.parent / n for n in _names_in(path.parent)] if path.parent.is_dir() else []
     choices = {*KEYWORDS, *(str(folder) for folder in siblings if folder.is_dir())}
     nearest = difflib.get_close_matches(data, sorted(choices), n=1, cutoff=0.0)
