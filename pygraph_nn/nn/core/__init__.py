@@ -11,6 +11,7 @@ from .additions import add_class, added_classes
 from .backward_failures import explain_failures_with
 from .calling import calls_are_watched
 from .change_guard import AttributeGuard, ChangeGuard, FlatGuard
+from .counting import WHOLE, CountsFromOne, data_from_lua, data_to_lua
 from .criterion import Criterion, CriterionTable, ModuleFromCriterion
 from .flat_classes import home_of
 from .flat_parameters import blocked_norm
@@ -29,6 +30,7 @@ from .wrong_input import explained
 __all__ = [
     "AttributeGuard",
     "ChangeGuard",
+    "CountsFromOne",
     "Criterion",
     "CriterionTable",
     "Element",
@@ -39,6 +41,7 @@ __all__ = [
     "ModuleFromCriterion",
     "Route",
     "Slice",
+    "WHOLE",
     "Whole",
     "Wrapped",
     "add_class",
@@ -48,6 +51,8 @@ __all__ = [
     "calls_are_watched",
     "check_overrides",
     "cut_off",
+    "data_from_lua",
+    "data_to_lua",
     "detached",
     "differentiable",
     "elementwise",

@@ -12,6 +12,7 @@ import torch
 from ...errors import GraphError, type_name
 from . import assignment, fields, flat_parameters, flat_tensors, overrides, sharing
 from .change_guard import FlatGuard, watch
+from .counting import NOTHING
 from .flat_classes import home_of, set_grad
 
 
@@ -24,6 +25,7 @@ class Base(torch.nn.Module):
     """
 
     torch7_parameters: frozenset[str] = frozenset()  # the fields that Torch7 trains
+    counts_from_one = NOTHING  # in Torch7, and from 0 here
     is_of_a_user = False  # whether the class is defined outside of this library
 
     _root: type[Any]  # Module or Criterion

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from ...errors import GraphError
+from ..core.counting import CountsFromOne
 from ..core.criterion import Criterion
 from .common import Averaged, Weighted
 
@@ -28,6 +29,10 @@ class ClassNLLCriterion(Weighted):
     Raises:
         GraphError: At run time, if a target is out of range or shapes do not fit.
     """
+
+    counts_from_one = CountsFromOne(
+        arguments=("ignoreIndex",), fields=("ignoreIndex",), target=True, zero={"ignoreIndex": -1}
+    )
 
     def __init__(
         self,
@@ -89,6 +94,8 @@ class SpatialClassNLLCriterion(ClassNLLCriterion):
     `input` is (batch, classes, height, width), `target` (batch, height, width).
     """
 
+    counts_from_one = ClassNLLCriterion.counts_from_one._replace(arguments=())
+
     def __init__(
         self, weights: torch.Tensor | None = None, sizeAverage: bool | None = True
     ) -> None:
@@ -111,6 +118,8 @@ class CrossEntropyCriterion(Criterion):
     It combines `LogSoftMax` and `ClassNLLCriterion`. As in Torch7, dimensions of size 1 of `input`
     are dropped.
     """
+
+    counts_from_one = CountsFromOne(target=True)
 
     def __init__(
         self, weights: torch.Tensor | None = None, sizeAverage: bool | None = True
@@ -169,6 +178,8 @@ class MultiMarginCriterion(Weighted):
         GraphError: If `p` is neither 1 nor 2, or at run time if shapes do not fit.
     """
 
+    counts_from_one = CountsFromOne(target=True)
+
     def __init__(
         self,
         p: int | None = 1,
@@ -203,6 +214,8 @@ class MultiLabelMarginCriterion(Averaged):
         GraphError: At run time, if shapes do not fit.
     """
 
+    counts_from_one = CountsFromOne(target=True)
+
     def __init__(self) -> None:
         super().__init__()
 
@@ -229,6 +242,7 @@ class ClassSimplexCriterion(Averaged):
         GraphError: If there are fewer than two classes, or at run time if shapes do not fit.
     """
 
+    counts_from_one = CountsFromOne(target=True)
     simplex: torch.Tensor
 
     def __init__(self, nClasses: int) -> None:

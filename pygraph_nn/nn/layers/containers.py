@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from ...errors import GraphError, type_name
+from ..core.counting import CountsFromOne
 from ..core.module import Module, replaced, run_module, takes_table, warn_of_ignored_backward
 from ..core.recording import keep_values
 from ..core.shapes import expect_table, sample_dimension
@@ -18,6 +19,9 @@ from ..core.shapes import expect_table, sample_dimension
 class Container(Module):
     """Base of modules that hold an ordered list of modules, counted from 0 (``nn.Container``)."""
 
+    counts_from_one = CountsFromOne(
+        methods={"get": ("index",), "insert": ("index",), "remove": ("index",)}
+    )
     _calls_backward = True  # of its members, rather than their two halves, as in Torch7
 
     def add(self, module: torch.nn.Module) -> Any:
@@ -220,6 +224,10 @@ class Concat(_OfOneInput):
         GraphError: At run time, if there are no modules.
     """
 
+    counts_from_one = Container.counts_from_one._replace(
+        arguments=("dimension",), fields=("dimension",)
+    )
+
     def __init__(self, dimension: int, *modules: torch.nn.Module) -> None:
         super().__init__(*modules)
         self.dimension = dimension
@@ -265,6 +273,10 @@ class Parallel(_Branches):
         GraphError: At run time, if there are more slices than modules.
     """
 
+    counts_from_one = Container.counts_from_one._replace(
+        arguments=("inputDimension", "outputDimension"),
+        fields=("inputDimension", "outputDimension"),
+    )
     _calls_backward = False
 
     def __init__(

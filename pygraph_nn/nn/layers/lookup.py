@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from ... import torch7_random
 from ...errors import GraphError, type_name
 from ..core import is_recording
+from ..core.counting import WHOLE, CountsFromOne
 from ..core.initial import new_parameter
 from ..core.module import Module
 from ..core.shapes import at_least_1
@@ -33,6 +34,13 @@ class LookupTable(Module):
             input is not a vector or a matrix.
     """
 
+    counts_from_one = CountsFromOne(
+        arguments=("paddingValue",),
+        fields=("paddingValue",),
+        inputs=(WHOLE,),
+        methods={"setPadding": ("paddingValue",)},
+        zero={"paddingValue": None},
+    )
     takes_integers = True
 
     def __init__(
@@ -120,6 +128,7 @@ class OneHot(Module):
         GraphError: If `outputSize` is not positive.
     """
 
+    counts_from_one = CountsFromOne(inputs=(WHOLE,))
     takes_integers = True
 
     def __init__(self, outputSize: int) -> None:

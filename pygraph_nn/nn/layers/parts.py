@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ...errors import GraphError
+from ..core.counting import CountsFromOne
 from ..core.module import Module
 from ..core.shapes import expect_pair, needs_floats, sample_dimension
 
@@ -20,6 +21,8 @@ class Select(Module):
     Raises:
         GraphError: At run time, if the dimension or the index is out of range.
     """
+
+    counts_from_one = CountsFromOne(arguments=("dimension", "index"), fields=("dimension", "index"))
 
     def __init__(self, dimension: int, index: int) -> None:
         super().__init__()
@@ -47,6 +50,10 @@ class Narrow(Module):
     Raises:
         GraphError: At run time, if the slices are out of range.
     """
+
+    counts_from_one = CountsFromOne(
+        arguments=("dimension", "offset"), fields=("dimension", "index")
+    )
 
     def __init__(self, dimension: int, offset: int, length: int = 1) -> None:
         super().__init__()
@@ -82,6 +89,8 @@ class Index(Module):
 
     takes_integers = True
     takes_table = True
+
+    counts_from_one = CountsFromOne(arguments=("dimension",), fields=("dimension",), inputs=(1,))
 
     def __init__(self, dimension: int) -> None:
         super().__init__()
@@ -129,6 +138,8 @@ class Padding(Module):
     Raises:
         GraphError: At run time, if the input is too small.
     """
+
+    counts_from_one = CountsFromOne(arguments=("dim", "index"), fields=("dim", "index"))
 
     def __init__(
         self,

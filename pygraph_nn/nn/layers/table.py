@@ -9,6 +9,7 @@ import torch
 
 from ... import nested
 from ...errors import GraphError, type_name
+from ..core.counting import CountsFromOne
 from ..core.module import Module
 from ..core.routes import Element, Slice, Whole, Wrapped
 from ..core.rows import elementwise
@@ -84,6 +85,8 @@ class SelectTable(Module):
 
     takes_table = True
 
+    counts_from_one = CountsFromOne(arguments=("index",), fields=("index",))
+
     def __init__(self, index: int | str) -> None:
         super().__init__()
         self.index = index
@@ -117,6 +120,8 @@ class NarrowTable(Module):
     """
 
     takes_table = True
+
+    counts_from_one = CountsFromOne(arguments=("offset",), fields=("offset",))
 
     def __init__(self, offset: int, length: int | None = 1) -> None:
         super().__init__()
@@ -189,6 +194,8 @@ class MixtureTable(Module):
     """
 
     takes_table = True
+
+    counts_from_one = CountsFromOne(arguments=("dim",), fields=("dim",))
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from ...errors import GraphError
+from ..core.counting import CountsFromOne
 from ..core.inplace import inplace_flag, writable
 from ..core.module import Module
 from ..core.rows import elementwise
@@ -169,6 +170,8 @@ class GatedLinearUnit(Module):
     Raises:
         GraphError: At run time, if the dimension has an odd size.
     """
+
+    counts_from_one = CountsFromOne(arguments=("dim",), fields=("dim",))
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
