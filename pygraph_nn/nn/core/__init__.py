@@ -11,7 +11,7 @@ from .additions import add_class, added_classes
 from .backward_failures import explain_failures_with
 from .calling import calls_are_watched
 from .change_guard import AttributeGuard, ChangeGuard, FlatGuard
-from .counting import WHOLE, CountsFromOne, data_from_lua, data_to_lua
+from .counting import WHOLE, CountsFromOne, data_count_from_one, data_from_lua, data_to_lua
 from .criterion import Criterion, CriterionTable, ModuleFromCriterion
 from .flat_classes import home_of
 from .flat_parameters import blocked_norm
@@ -51,6 +51,7 @@ __all__ = [
     "calls_are_watched",
     "check_overrides",
     "cut_off",
+    "data_count_from_one",
     "data_from_lua",
     "data_to_lua",
     "detached",

@@ -1,0 +1,44 @@
+-- torch.save and torch.load, torch.DiskFile and torch.MemoryFile.
+local bridge = ...
+
+function torch.save(name, object, mode) bridge.save(name, object, mode) end
+function torch.load(name, mode) return bridge.load(name, mode) end
+function torch.serialize(object, mode) return bridge.serialize(object, mode) end
+function torch.deserialize(text, mode) return bridge.deserialize(text, mode) end
+function torch.saveobj(name, object) torch.save(name, object) end
+
+-- Both kinds of files are a Python object that reads and writes numbers, strings and objects.
+local function define(name, open)
+  local File = torch.class(name)
+  function File:__init(...) rawset(self, '_file', open(...)) end
+  for _, mode in ipairs { 'binary', 'ascii', 'autoSpacing', 'noAutoSpacing', 'quiet', 'pedantic',
+    'littleEndianEncoding', 'bigEndianEncoding', 'nativeEndianEncoding' } do
+    File[mode] = function(self) bridge.file_mode(self._file, mode) return self end
+  end
+  function File:longSize() return self end
+  function File:referenced() return self end
+  function File:writeObject(object) bridge.file_write_object(self._file, object) end
+  function File:readObject() return bridge.file_read_object(self._file) end
+  function File:close() bridge.file_close(self._file) end
+  function File:isQuiet() return false end
+  function File:hasError() return bridge.file_has_error(self._file) end
+  function File:clearError() end
+  function File:synchronize() end
+  function File:seek(position) bridge.file_seek(self._file, position - 1) return self end
+  function File:seekEnd() bridge.file_seek(self._file, -1) return self end
+  function File:position() return bridge.file_position(self._file) + 1 end
+  function File:storage() return bridge.file_storage(self._file) end
+  function File:readString(format) return bridge.file_read_string(self._file, format) end
+  function File:writeString(text) return bridge.file_write_string(self._file, text) end
+  for _, kind in ipairs { 'Byte', 'Char', 'Short', 'Int', 'Long', 'Float', 'Double', 'Bool' } do
+    File['read' .. kind] = function(self, target)
+      return bridge.file_read(self._file, kind, target)
+    end
+    File['write' .. kind] = function(self, value)
+      return bridge.file_write(self._file, kind, value)
+    end
+  end
+end
+
+define('torch.MemoryFile', function(first, mode) return bridge.open_memory(first, mode) end)
+define('torch.DiskFile', function(name, mode) return bridge.open_disk(name, mode) end)
