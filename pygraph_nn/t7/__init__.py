@@ -1,0 +1,24 @@
+"""Torch7's ``.t7`` files as plain values: read, written and shown. The room knows no layers.
+
+`reader` opens a file, `parser` turns it into records by way of `binary` or `ascii`, and `builder`
+makes Python values of them. `writer` goes the other way, and `tree` describes what a file contains.
+"""
+
+from .errors import T7Error
+from .objects import Place, T7Function, T7Object, T7Storage, T7Table
+from .reader import T7File, load, read
+from .writer import dumps, save
+
+__all__ = [
+    "Place",
+    "T7Error",
+    "T7File",
+    "T7Function",
+    "T7Object",
+    "T7Storage",
+    "T7Table",
+    "dumps",
+    "load",
+    "read",
+    "save",
+]
