@@ -32,7 +32,7 @@ end
 
 -- Lua calls these for operators; a class defines them as methods.
 local operators = {
-  __call = '__call__', __unm = '__unm__', __add = '__add__', __sub = '__sub__', __mul = '__mul__',
+  __unm = '__unm__', __add = '__add__', __sub = '__sub__', __mul = '__mul__',
   __div = '__div__', __mod = '__mod__', __pow = '__pow__', __concat = '__concat__',
   __eq = '__eq__', __lt = '__lt__', __le = '__le__', __len = '__len__',
 }
@@ -57,6 +57,11 @@ local function new_metatable(name, parent)
   local mt = { __typename = name }
   mt.__index = mt
   for event, method in pairs(operators) do operator(mt, event, method) end
+  mt.__call = function(self, ...)
+    local f = mt.__call__
+    if not f then error('an object of the class ' .. name .. ' cannot be called', 2) end
+    return f(self, ...)
+  end
   mt.__tostring = function(self) return self:__tostring__() end
   if parent then
     setmetatable(mt, { __index = parent })

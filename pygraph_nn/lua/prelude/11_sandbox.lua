@@ -102,7 +102,8 @@ function bridge.protected(f, ...)
   local arguments, n = { ... }, select('#', ...)
   return raw_xpcall(function() return f(unpack(arguments, 1, n)) end, bridge.handler)
 end
-function bridge.call_function(f, ...) return bridge.to_python(f(...)) end
+function bridge.call_function_all(f, ...) return f(...) end
+function bridge.is_plain(value) return raw_getmetatable(value) == nil and not bridge.handles[value] end
 
 -- Printing
 
