@@ -10,6 +10,7 @@ import torch
 
 from .elements import ElementType
 from .errors import T7Error, shortened
+from .numbers import as_numbers
 
 _TOKEN = re.compile(rb"[ \t\r\n]*([^ \t\r\n]{1,400})(?=[ \t\r\n]|\Z)")
 _INTEGER = re.compile(rb"[+-]?[0-9]{1,20}\Z")
@@ -137,10 +138,10 @@ class AsciiSource:
             if self.position < self.size and self.buffer[self.position : self.position + 1] == b" ":
                 self.position += 1
 
-    def read_number_pairs(self, count: int) -> tuple[list[float], list[float]]:
+    def read_number_pairs(self, count: int) -> tuple[list[Any], list[Any]]:
         """Return the keys and values of the next pairs, at most `count`, that are all numbers."""
-        keys: list[float] = []
-        values: list[float] = []
+        keys: list[int | float] = []
+        values: list[int | float] = []
         chunk = 4096
         while len(keys) < count:
             text = bytes(self.buffer[self.position : self.position + chunk])
@@ -148,13 +149,18 @@ class AsciiSource:
             pairs = min(len(lines) // 4, count - len(keys))
             lines = lines[: 4 * pairs]
             types = lines[0::2]
-            wrong = next((i for i, line in enumerate(types) if line != b"1"), len(types))
-            good = min(wrong // 2, pairs)
+            good = pairs
+            if types.count(b"1") < len(types):
+                good = next(i for i, line in enumerate(types) if line != b"1") // 2
             lines = lines[: 4 * good]
             if not all(map(_NUMBER.match, lines[1::2])):
                 break  # an error, which reading one by one finds
-            keys += [_float(line, self.position) for line in lines[1::4]]
-            values += [_float(line, self.position) for line in lines[3::4]]
+            try:
+                numbers = np.array([float(line) for line in lines[1::2]])
+            except ValueError:
+                break
+            keys += as_numbers(numbers[0::2])
+            values += as_numbers(numbers[1::2])
             self.position += sum(map(len, lines)) + len(lines)
             if good < pairs or not good:
                 break

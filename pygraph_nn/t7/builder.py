@@ -64,13 +64,18 @@ def build(value: Any, records: list[Record], device: torch.device | None = None)
 
 def _container(record: TableRecord, has_names: bool) -> list[Any] | dict[Any, Any] | T7Table:
     keys = record.keys
-    if not has_names and keys == list(range(1, len(keys) + 1)) and True not in keys[:1]:
+    if not has_names and is_sequence(keys):
         return []
-    if any(isinstance(key, bool) or isinstance(key, Record) for key in keys):
+    if any(isinstance(key, (bool, Record)) for key in keys):
         return T7Table()
     if not has_names and sorted_like_a_list(keys):
         return []
     return {}
+
+
+def is_sequence(keys: list[Any]) -> bool:
+    """Return whether `keys` are 1..n, in this order."""
+    return keys == list(range(1, len(keys) + 1)) and not isinstance(next(iter(keys), 0), bool)
 
 
 def sorted_like_a_list(keys: list[Any]) -> bool:
@@ -83,7 +88,7 @@ def sorted_like_a_list(keys: list[Any]) -> bool:
 def _fill(container: Any, record: TableRecord, resolved: Any) -> None:
     values = record.values
     if isinstance(container, list):
-        if record.keys == list(range(1, len(values) + 1)):
+        if is_sequence(record.keys):
             container.extend(map(resolved, values))
         else:
             container.extend([None] * len(values))

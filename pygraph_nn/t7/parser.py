@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Protocol
 
 import torch
 
+from .binary import NUMBER
 from .elements import ElementType, element_type
 from .errors import T7Error, shortened
+from .numbers import as_number
 from .objects import Place
 from .records import (
     FunctionRecord,
@@ -19,7 +22,7 @@ from .records import (
     TensorRecord,
 )
 
-NIL, NUMBER, STRING, TABLE, OBJECT, BOOLEAN = range(6)
+NIL, STRING, TABLE, OBJECT, BOOLEAN = 0, 2, 3, 4, 5
 OLD_FUNCTION, LEGACY_FUNCTION, FUNCTION = 6, 7, 8
 
 _VERSION = re.compile(rb"V ([0-9]{1,9})\Z")
@@ -43,7 +46,7 @@ class Source(Protocol):
     def read_bytes(self, size: int, what: str) -> bytes: ...
     def read_longs(self, count: int, what: str) -> list[int]: ...
     def read_elements(self, kind: ElementType, count: int) -> torch.Tensor: ...
-    def read_number_pairs(self, count: int) -> tuple[list[float], list[float]]: ...
+    def read_number_pairs(self, count: int) -> tuple[list[Any], list[Any]]: ...
 
 
 class Parser:
@@ -144,7 +147,7 @@ class Parser:
         record = self._by_index[index]
         types = {TABLE: TableRecord, FUNCTION: FunctionRecord, LEGACY_FUNCTION: FunctionRecord}
         expected = types.get(kind, (ObjectRecord, TensorRecord, StorageRecord))
-        if not isinstance(record, expected):  # type: ignore[arg-type]
+        if not isinstance(record, expected):
             name = type(record).__name__.removesuffix("Record").lower()
             raise T7Error(f"type {kind} refers to object {index}, which is a {name}", start)
         return record
@@ -166,9 +169,8 @@ class Parser:
             left = source.size - source.position
             raise T7Error(f"a table of {count} pairs, {left} bytes are left", start)
         if count >= _MANY:
-            keys, values = source.read_number_pairs(count)
-            record.keys = as_numbers(keys)
-            record.values = as_numbers(values)
+            record.keys, record.values = source.read_number_pairs(count)
+        self._check_keys(record.keys)
         return self._enter(record, count - len(record.keys), index)
 
     def _object(self, index: int, start: int) -> Any:
@@ -247,6 +249,10 @@ class Parser:
         if key is None or key != key:  # nil and NaN
             raise T7Error(f"a table with the key {'nil' if key is None else key}", self._offset())
 
+    def _check_keys(self, keys: list[Any]) -> None:
+        for key in keys if any(map(math.isnan, keys)) else ():
+            self._check_key(key)
+
     def _offset(self) -> int:
         return self.source.position
 
@@ -273,18 +279,6 @@ class Parser:
             count *= size
         if count >= 2**62:
             raise T7Error(f"a tensor of {count} elements", start)
-
-
-def as_number(number: float) -> int | float:
-    """Return a Lua number: an int if it is whole, below 2 ** 53 and not -0, else a float."""
-    if number.is_integer() and abs(number) < 2**53 and (number or str(number) == "0.0"):
-        return int(number)
-    return number
-
-
-def as_numbers(numbers: list[float]) -> list[Any]:
-    """Return Lua numbers, each as `as_number` does."""
-    return [as_number(number) for number in numbers]
 
 
 def as_text(text: bytes) -> str | bytes:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import torch
 
+from .binary import NUMBER, pair_type
 from .elements import ElementType
 from .errors import T7Error
 
@@ -24,6 +25,7 @@ class Sink(Protocol):
     def write_bytes(self, text: bytes) -> None: ...
     def write_longs(self, numbers: Sequence[int]) -> None: ...
     def write_elements(self, kind: ElementType, elements: torch.Tensor) -> None: ...
+    def write_list(self, numbers: np.ndarray[Any, Any]) -> None: ...
 
 
 class BinarySink:
@@ -59,6 +61,14 @@ class BinarySink:
         except struct.error:
             raise T7Error(f"{max(numbers, key=abs)} does not fit into a long") from None
 
+    def write_list(self, numbers: np.ndarray[Any, Any]) -> None:
+        """Write the pairs of a list of numbers: their places, from 1, and they themselves."""
+        pairs = np.empty(len(numbers), pair_type(self.order))
+        pairs["key"]["type"] = pairs["value"]["type"] = NUMBER
+        pairs["key"]["number"] = np.arange(1, len(numbers) + 1)
+        pairs["value"]["number"] = numbers
+        self._write(pairs.tobytes())
+
     def write_elements(self, kind: ElementType, elements: torch.Tensor) -> None:
         """Write the elements of a storage, (n,)."""
         array = elements.numpy()
@@ -67,7 +77,7 @@ class BinarySink:
             limits = np.iinfo(np.int32)
             if array.min() < limits.min or array.max() > limits.max:
                 raise T7Error("an element of a LongStorage does not fit into 4 bytes")
-        stored = np.dtype(f"{array.dtype.kind}{item}").newbyteorder(self.order)
+        stored = np.dtype(f"{self.order}{array.dtype.kind}{item}")
         for start in range(0, array.size, _CHUNK):
             self._write(array[start : start + _CHUNK].astype(stored, copy=False).tobytes())
 
@@ -93,6 +103,14 @@ class AsciiSink:
     def write_longs(self, numbers: Sequence[int]) -> None:
         """Write integers."""
         self.write_bytes(" ".join(map(str, numbers)).encode())
+
+    def write_list(self, numbers: np.ndarray[Any, Any]) -> None:
+        """Write the pairs of a list of numbers: their places, from 1, and they themselves."""
+        texts = (
+            f"{NUMBER}\n{_decimal(i, 17)}\n{NUMBER}\n{_decimal(number, 17)}\n"
+            for i, number in enumerate(numbers.tolist(), 1)
+        )
+        self._write("".join(texts).encode())
 
     def write_elements(self, kind: ElementType, elements: torch.Tensor) -> None:
         """Write the elements of a storage, (n,)."""
