@@ -25,6 +25,7 @@ from .recording import cut_off, detached, is_recording, keep_values
 from .reference import in_reference_mode, reference_mode
 from .routes import Element, Route, Slice, Whole, Wrapped
 from .rows import elementwise
+from .torch7_form import Has, Opposite, SizeOf, Torch7Form
 from .wrong_input import explained
 
 __all__ = [
@@ -37,10 +38,14 @@ __all__ = [
     "FlatGuard",
     "FlatTensors",
     "Function",
+    "Has",
     "Module",
     "ModuleFromCriterion",
+    "Opposite",
     "Route",
+    "SizeOf",
     "Slice",
+    "Torch7Form",
     "WHOLE",
     "Whole",
     "Wrapped",

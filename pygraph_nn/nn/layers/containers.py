@@ -14,6 +14,7 @@ from ..core.counting import CountsFromOne
 from ..core.module import Module, replaced, run_module, takes_table, warn_of_ignored_backward
 from ..core.recording import keep_values
 from ..core.shapes import expect_table, sample_dimension
+from ..core.torch7_form import Torch7Form
 
 
 class Container(Module):
@@ -193,6 +194,8 @@ class _OfOneInput(_Branches):
 class ConcatTable(_OfOneInput):
     """Applies all modules to the same input and returns a table of outputs (``nn.ConcatTable``)."""
 
+    torch7_form = Torch7Form(has_table_output=True)
+
     def updateOutput(self, input: Any) -> list[Any]:
         return self.run_members(itertools.repeat(input))
 
@@ -206,6 +209,7 @@ class ParallelTable(_Branches):
         GraphError: At run time, if there are fewer elements than modules.
     """
 
+    torch7_form = Torch7Form(has_table_output=True, has_table_input=True)
     takes_table = True
 
     _calls_backward = False
@@ -224,6 +228,7 @@ class Concat(_OfOneInput):
         GraphError: At run time, if there are no modules.
     """
 
+    torch7_form = Torch7Form(scratch={"outputSize": "LongStorage"})
     counts_from_one = Container.counts_from_one._replace(
         arguments=("dimension",), fields=("dimension",)
     )

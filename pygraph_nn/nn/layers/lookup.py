@@ -14,6 +14,7 @@ from ..core.counting import WHOLE, CountsFromOne, counted, first_index
 from ..core.initial import new_parameter
 from ..core.module import Module
 from ..core.shapes import at_least_1
+from ..core.torch7_form import SizeOf, Torch7Form
 
 
 class LookupTable(Module):
@@ -34,6 +35,11 @@ class LookupTable(Module):
             input is not a vector or a matrix.
     """
 
+    torch7_form = Torch7Form(
+        arguments={"nIndex": SizeOf("weight", 0), "nOutput": SizeOf("weight", 1)},
+        scratch={"_count": "IntTensor", "_input": "LongTensor"},
+        version=4,
+    )
     counts_from_one = CountsFromOne(
         arguments=("paddingValue",),
         fields=("paddingValue",),

@@ -10,6 +10,7 @@ from ...errors import GraphError
 from ..core.counting import CountsFromOne, counted
 from ..core.module import Module
 from ..core.shapes import expect_pair, needs_floats, sample_dimension
+from ..core.torch7_form import Torch7Form
 
 
 class Select(Module):
@@ -51,6 +52,7 @@ class Narrow(Module):
         GraphError: At run time, if the slices are out of range.
     """
 
+    torch7_form = Torch7Form(arguments={"offset": "index"})
     counts_from_one = CountsFromOne(
         arguments=("dimension", "offset"), fields=("dimension", "index")
     )
@@ -87,6 +89,7 @@ class Index(Module):
         GraphError: At run time, if the indices are not a vector.
     """
 
+    torch7_form = Torch7Form(has_table_input=True)
     takes_integers = True
     takes_table = True
 
@@ -111,6 +114,15 @@ class MaskedSelect(Module):
         GraphError: At run time, if the mask has another number of elements than the tensor.
     """
 
+    torch7_form = Torch7Form(
+        scratch={
+            "_maskIndices": "LongTensor",
+            "_maskIndexBuffer": "LongTensor",
+            "_maskIndexBufferCPU": "FloatTensor",
+            "_gradBuffer": "Tensor",
+            "_gradMask": "ByteTensor",
+        }
+    )
     takes_integers = True
     takes_table = True
 
@@ -139,6 +151,7 @@ class Padding(Module):
         GraphError: At run time, if the input is too small.
     """
 
+    torch7_form = Torch7Form(scratch={"outputSize": "LongStorage"})
     counts_from_one = CountsFromOne(arguments=("dim", "index"), fields=("dim", "index"))
 
     def __init__(

@@ -12,6 +12,7 @@ from ...errors import GraphError
 from ..core.initial import draw_uniform, new_parameter
 from ..core.module import Module
 from ..core.shapes import at_least_1, expect_image, needs_floats
+from ..core.torch7_form import Torch7Form
 from .containers import Sequential
 from .pointwise import MulConstant, Power, Sqrt, Square
 from .windows import Windowed
@@ -62,6 +63,8 @@ class SpatialMaxPooling(_Pooling):
         GraphError: If a size is not positive or the padding exceeds half the window, or at run
             time if the input has another shape or is smaller than the window.
     """
+
+    torch7_form = Torch7Form(scratch={"indices": "LongTensor"})
 
     def __init__(
         self,

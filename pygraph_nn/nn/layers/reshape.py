@@ -12,6 +12,7 @@ from ...errors import GraphError
 from ..core.counting import CountsFromOne
 from ..core.module import Module
 from ..core.shapes import as_size, at_least_1d, sample_dimension
+from ..core.torch7_form import Torch7Form
 
 
 class _OfSamples(Module):
@@ -37,6 +38,8 @@ class Reshape(Module):
     Raises:
         GraphError: At run time, if the number of values does not fit.
     """
+
+    torch7_form = Torch7Form(storages=("size",), scratch={"batchsize": "LongStorage"})
 
     def __init__(self, *size: Any, batchMode: bool | None = None) -> None:
         super().__init__()
@@ -82,6 +85,8 @@ class View(_OfSamples):
         GraphError: If `sizes` contains 0, or -1 twice, or at run time if the number of values does
             not fit.
     """
+
+    torch7_form = Torch7Form(arguments={"sizes": "size"}, storages=("size",))
 
     def __init__(self, *sizes: Any) -> None:
         super().__init__()
@@ -239,6 +244,7 @@ class Replicate(Module):
         GraphError: If `dim` is negative, or at run time if the input has too few dimensions.
     """
 
+    torch7_form = Torch7Form(arguments={"nf": "nfeatures"})
     counts_from_one = CountsFromOne(arguments=("dim",), fields=("dim",))
 
     def __init__(self, nf: int, dim: int = 0, ndim: int | None = None) -> None:

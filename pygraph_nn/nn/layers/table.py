@@ -14,6 +14,7 @@ from ..core.module import Module
 from ..core.routes import Element, Slice, Whole, Wrapped
 from ..core.rows import elementwise
 from ..core.shapes import elements, expect_pair, expect_table, size_of
+from ..core.torch7_form import Torch7Form
 from .dimension import AlongDimension
 
 
@@ -50,6 +51,7 @@ class SplitTable(AlongDimension):
         GraphError: At run time, if the input does not have this dimension.
     """
 
+    torch7_form = Torch7Form(has_table_output=True)
     row_wise = _along_samples
 
     def updateOutput(self, input: torch.Tensor) -> list[torch.Tensor]:
@@ -65,6 +67,7 @@ class JoinTable(AlongDimension):
         GraphError: At run time, if the tensors do not have this dimension.
     """
 
+    torch7_form = Torch7Form(scratch={"size": "LongStorage"}, has_table_input=True)
     takes_table = True
     row_wise = _along_samples
 
@@ -83,6 +86,7 @@ class SelectTable(Module):
         GraphError: At run time, if the table does not have this element.
     """
 
+    torch7_form = Torch7Form(has_table_input=True)
     takes_table = True
 
     counts_from_one = CountsFromOne(arguments=("index",), fields=("index",))
@@ -119,6 +123,7 @@ class NarrowTable(Module):
         GraphError: At run time, if the table has too few elements.
     """
 
+    torch7_form = Torch7Form(has_table_output=True, has_table_input=True)
     takes_table = True
 
     counts_from_one = CountsFromOne(arguments=("offset",), fields=("offset",))
@@ -145,6 +150,9 @@ class NarrowTable(Module):
 class FlattenTable(Module):
     """Flattens nested tables, of any depth, to one table of their tensors (``nn.FlattenTable``)."""
 
+    torch7_form = Torch7Form(
+        has_table_output=True, has_table_input=True, scratch={"input_map": "table"}
+    )
     takes_table = True
 
     def updateOutput(self, input: Any) -> list[Any]:
@@ -158,6 +166,7 @@ class ZipTable(Module):
         GraphError: At run time, if the inner tables differ in length.
     """
 
+    torch7_form = Torch7Form(has_table_output=True, has_table_input=True)
     takes_table = True
 
     def updateOutput(self, input: Any) -> list[list[Any]]:
@@ -175,6 +184,7 @@ class ZipTableOneToMany(Module):
     Torch7's ``nn.ZipTableOneToMany``.
     """
 
+    torch7_form = Torch7Form(has_table_output=True, has_table_input=True)
     takes_table = True
 
     def updateOutput(self, input: Any) -> list[list[Any]]:
@@ -193,6 +203,15 @@ class MixtureTable(Module):
         GraphError: At run time, if the gate does not have one value for each expert.
     """
 
+    torch7_form = Torch7Form(
+        has_table_input=True,
+        scratch={
+            "size": "LongStorage",
+            "size2": "LongStorage",
+            "batchSize": 0,
+            "backwardSetup": False,
+        },
+    )
     takes_table = True
 
     counts_from_one = CountsFromOne(arguments=("dim",), fields=("dim",))

@@ -11,6 +11,7 @@ from ..core.inplace import inplace_flag, writable
 from ..core.module import Module
 from ..core.rows import elementwise
 from ..core.shapes import needs_floats, sample_dimension
+from ..core.torch7_form import Torch7Form
 
 
 class Sigmoid(Module):
@@ -87,6 +88,8 @@ class SoftPlus(Module):
 class _Shrink(Module):
     """Base of the shrinkage functions, which map a range around 0 to 0."""
 
+    torch7_form = Torch7Form(names={"lambda_": "lambda"})
+
     def __init__(self, lambda_: float | None = 0.5) -> None:
         super().__init__()
         lambda_ = 0.5 if lambda_ is None else lambda_
@@ -130,6 +133,7 @@ class HardTanh(Module):
         GraphError: If `max_value` is not larger than `min_value`.
     """
 
+    torch7_form = Torch7Form(arguments={"min_value": "min_val", "max_value": "max_val"})
     sign: str | None = "hard tanh"
     row_wise = elementwise
 
