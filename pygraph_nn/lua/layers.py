@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,12 @@ class LuaMethods:
 
     call_lua: CallLua
     lua_class: str
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        twin.__dict__.update(copy.deepcopy(self.__getstate__(), memo))  # type: ignore[attr-defined]
+        return twin
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError(

@@ -96,7 +96,7 @@ class Nodes:
     def picture(self, g: gModule, which: str, title: Any, style: str) -> str:
         """Return the Graphviz text of ``g.fg`` or ``g.bg``."""
         of = getattr(g, which)
-        draw = pictures.simple_print if style == "simple" else pictures.todot
+        draw = pictures.simple_print.todot if style == "simple" else pictures.todot
         text: str = draw(of, title) if title is not None else draw(of)
         return text
 

@@ -42,3 +42,39 @@ end
 
 define('torch.MemoryFile', function(first, mode) return bridge.open_memory(first, mode) end)
 define('torch.DiskFile', function(name, mode) return bridge.open_disk(name, mode) end)
+
+-- What reading and writing need to know of classes
+
+local handles, metatables = bridge.handles, bridge.metatables
+
+-- The classes of layers and criteria that the program defines.
+function bridge.lua_classes()
+  local names = {}
+  for name, class in pairs(metatables) do
+    if not rawget(class, '__native') and bridge.native_base(class) then names[#names + 1] = name end
+  end
+  return names
+end
+
+function bridge.new_of_class(name)
+  local class = metatables[name]
+  if not class then return nil end
+  local object = setmetatable({}, class)
+  if bridge.native_base(class) then bridge.backing(object) end
+  return object
+end
+
+function bridge.set_any(object, key, value) object[key] = value end
+function bridge.class_of(value)
+  local class = getmetatable(value)
+  return class and class.__typename
+end
+function bridge.module_of(value)
+  if handles[value] then return handles[value] end
+  local class = getmetatable(value)
+  if class and class.__typename then return bridge.backing(value) end
+end
+function bridge.is_lua_layer(module) return not bridge.is_native(module) end
+function bridge.table_identity(value)
+  return torch.pointer(value)
+end

@@ -90,7 +90,7 @@ def _extreme(compute: Any) -> Callable[..., Any]:
 def _sort(x: torch.Tensor, *args: Any) -> Any:
     dim = next((a for a in args if not isinstance(a, bool)), None)
     descending = any(a is True for a in args)
-    return tuple(torch.sort(x, _last(x, dim), descending, stable=True))  # type: ignore[call-overload]
+    return tuple(torch.sort(x, stable=True, dim=_last(x, dim), descending=descending))
 
 
 def _topk(
