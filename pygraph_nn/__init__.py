@@ -9,7 +9,7 @@
 tensor([0., 0.])
 """
 
-from . import nested, nn, torch7_random
+from . import nested, nn, t7, torch7_random
 from .debug import (
     annotateNodes,
     detect_anomaly,
@@ -56,6 +56,7 @@ from .recurrent import (
     kernels_unavailable,
     recurrent,
 )
+from .t7_modules import Placeholder, load_t7, save_t7
 from .torch7_random import Generator, initialSeed, manualSeed
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "NodeShapes",
     "Observer",
     "Picture",
+    "Placeholder",
     "Recurrent",
     "Trace",
     "Wire",
@@ -87,6 +89,7 @@ __all__ = [
     "html_page",
     "initialSeed",
     "kernels_unavailable",
+    "load_t7",
     "manualSeed",
     "module",
     "nest",
@@ -97,8 +100,10 @@ __all__ = [
     "recurrent",
     "reference_mode",
     "refuse_own_updates",
+    "save_t7",
     "setDebug",
     "simple_print",
+    "t7",
     "todot",
     "torch7_random",
     "trace",

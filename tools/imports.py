@@ -20,6 +20,7 @@ FLOORS = {
     LIBRARY: [
         "errors",
         "torch7_random",
+        "t7",
         "nested",
         "node",
         "nn.core",
@@ -27,9 +28,9 @@ FLOORS = {
         "nn.criteria",
         "nn",
         "graph",
+        "t7_modules",
         "recurrent.native",
         "recurrent",
-        "t7",
         "pictures",
         "debug",
         "lua",

@@ -4,12 +4,14 @@
 makes Python values of them. `writer` goes the other way, and `tree` describes what a file contains.
 """
 
+from .elements import ElementType, element_type, type_of
 from .errors import T7Error
 from .objects import Place, T7Function, T7Object, T7Storage, T7Table
 from .reader import T7File, load, read
 from .writer import dumps, save
 
 __all__ = [
+    "ElementType",
     "Place",
     "T7Error",
     "T7File",
@@ -18,7 +20,9 @@ __all__ = [
     "T7Storage",
     "T7Table",
     "dumps",
+    "element_type",
     "load",
     "read",
     "save",
+    "type_of",
 ]

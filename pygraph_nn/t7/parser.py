@@ -41,12 +41,23 @@ class Source(Protocol):
     order: str
     long_size: int
 
-    def read_int(self, what: str) -> int: ...
-    def read_double(self) -> float: ...
-    def read_bytes(self, size: int, what: str) -> bytes: ...
-    def read_longs(self, count: int, what: str) -> list[int]: ...
-    def read_elements(self, kind: ElementType, count: int) -> torch.Tensor: ...
-    def read_number_pairs(self, count: int) -> tuple[list[Any], list[Any]]: ...
+    def read_int(self, what: str) -> int:
+        """Return the next int; `what` names it in errors."""
+
+    def read_double(self) -> float:
+        """Return the next number."""
+
+    def read_bytes(self, size: int, what: str) -> bytes:
+        """Return the next `size` bytes."""
+
+    def read_longs(self, count: int, what: str) -> list[int]:
+        """Return the next `count` longs."""
+
+    def read_elements(self, kind: ElementType, count: int) -> torch.Tensor:
+        """Return the next `count` elements of a storage, (count,)."""
+
+    def read_number_pairs(self, count: int) -> tuple[list[Any], list[Any]]:
+        """Return the keys and values of the next pairs, at most `count`, that are all numbers."""
 
 
 class Parser:

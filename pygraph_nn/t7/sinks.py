@@ -20,12 +20,23 @@ _CHUNK = 1 << 16  # elements
 class Sink(Protocol):
     """Where the writer writes."""
 
-    def write_int(self, number: int) -> None: ...
-    def write_double(self, number: float) -> None: ...
-    def write_bytes(self, text: bytes) -> None: ...
-    def write_longs(self, numbers: Sequence[int]) -> None: ...
-    def write_elements(self, kind: ElementType, elements: torch.Tensor) -> None: ...
-    def write_list(self, numbers: np.ndarray[Any, Any]) -> None: ...
+    def write_int(self, number: int) -> None:
+        """Write an int."""
+
+    def write_double(self, number: float) -> None:
+        """Write a number."""
+
+    def write_bytes(self, text: bytes) -> None:
+        """Write the bytes of a string."""
+
+    def write_longs(self, numbers: Sequence[int]) -> None:
+        """Write longs."""
+
+    def write_elements(self, kind: ElementType, elements: torch.Tensor) -> None:
+        """Write the elements of a storage, (n,)."""
+
+    def write_list(self, numbers: np.ndarray[Any, Any]) -> None:
+        """Write the pairs of a list of numbers: their places, from 1, and they themselves."""
 
 
 class BinarySink:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..graph import gModule
 from ..node import Node
 from ..t7 import T7Error, T7Object, T7Table
-
-if TYPE_CHECKING:
-    from .reading import ModuleReader
+from .interfaces import Reader
+from .places import located
 
 _LABEL = re.compile(r"\[(.*)\]:(-?\d+)_")
 
 
-def graph(value: T7Object, reader: ModuleReader) -> gModule:
+def graph(value: T7Object, reader: Reader) -> gModule:
     """Return the gModule of `value`.
 
     Only the data of the nodes matter: Torch7 copies nodes, and their data are shared. The inputs of
@@ -45,10 +44,7 @@ def graph(value: T7Object, reader: ModuleReader) -> gModule:
 
 
 def _error(value: T7Object, problem: str) -> T7Error:
-    place = value.place
-    return T7Error(
-        f"{value.class_name}: {problem}", place and place.offset, place.path if place else ""
-    )
+    return located(value, f"{value.class_name}: {problem}")
 
 
 def _data(value: T7Object, node: Any) -> Any:
@@ -130,7 +126,7 @@ def _fed_by(value: T7Object, innode: Any, order: list[Any]) -> dict[int, tuple[A
     return fed
 
 
-def _node(data: Any, value: T7Object, reader: ModuleReader) -> Node:
+def _node(data: Any, value: T7Object, reader: Reader) -> Node:
     module, parts, part = (data.get(k) for k in ("module", "nSplitOutputs", "selectindex"))
     if module is not None:
         node = Node(reader.module(module, value))

@@ -107,8 +107,9 @@ class ModuleReader:
             kind = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
             raise located(owner, f"{owner.class_name}.{name}: expecting a float tensor, got {kind}")
         place = (tensor.untyped_storage()._cdata, tensor.storage_offset(), tensor.dtype)
-        key = (*place, tensor.shape, tensor.stride())
-        key = key if tensor.numel() else (id(owner), name)
+        key: Any = (*place, tensor.shape, tensor.stride())
+        if not tensor.numel():
+            key = id(owner), name
         if key not in self._parameters:
             self._parameters[key] = torch.nn.Parameter(tensor)
         return self._parameters[key]
@@ -146,16 +147,10 @@ class ModuleReader:
             elif expected is not None:
                 raise located(value, f"{value.class_name} has no field {field}")
             return
-        has_shape = isinstance(tensor, torch.Tensor) and expected is not None
-        if has_shape and tensor.shape != expected.shape:
-            tensor = _as_shape(tensor, expected.shape, value, field)
-        parameter = self.parameter(tensor, value, field)
-        module._parameters[name] = parameter
-        gradient = value.get(f"grad{field[:1].upper()}{field[1:]}")
-        if parameter.grad is None and isinstance(gradient, torch.Tensor):
-            same = gradient.dtype == parameter.dtype and gradient.numel() == parameter.numel()
-            if same and bool(gradient.any()):  # PyTorch's None is Torch7's zero
-                parameter.grad = gradient.reshape(parameter.shape)
+        is_wrong = isinstance(tensor, torch.Tensor) and expected is not None
+        if is_wrong and tensor.shape != (shape := expected.shape):  # type: ignore[union-attr]
+            tensor = _as_shape(tensor, shape, value, field)
+        module._parameters[name] = self.parameter(tensor, value, field)
 
     def _set_buffer(
         self, module: torch.nn.Module, name: str, content: Any, value: T7Object

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 _NAMES = frozenset(
-    "output gradInput train modules _type gradWeight gradBias finput fgradInput noise buffer "
-    "buffer2 ones addBuffer indices inputBuffer input_map output_map outputSize inputSize size2 "
-    "batchSize batchsize backwardSetup dimG totalOutputSize gradOutput gradOutputBuffer "
-    "output_tensor total_weight_tensor target weightT zeroGradTensor normalized save_mean save_std "
-    "centered std copiedInput tmp_in tmp_out inplace_buffer maxIdx minIdx mask maxVals minVals "
-    "gradMaxVals diff isTarget dimDelta inShape outShape sharedparams module table reuse "
-    "accUpdateGradParameters upscaleFactorSquared inputView gradInputEl expertView gaterView "
-    "nBackward fastBackward lsm oldSizeAverage critOutput bufferTensor masks sigmoid tanh "
-    "gradOutput_ output_ nElementPerSample is_backward_setup padding groups iSize oSize "
-    "iDesc oDesc convDesc fwdType bwdDataType autotunerHash weightDesc biasDesc input_offset "
-    "output_offset weight_offset nDim rDesc algType fmode bdmode bwmode fastest_mode "
-    "benchmark mode_desc scaleT keepgrad forwardNodeId swapped seed name_ sharing ceil running "
-    "forwardnodes backwardnodes verbose visited marked gradWeightBuffer".split()
+    "_type accUpdateGradParameters addBuffer algType autotunerHash backwardnodes backwardSetup "
+    "batchSize batchsize bdmode benchmark biasDesc buffer buffer2 bufferTensor bwdDataType "
+    "bwmode ceil centered convDesc copiedInput critOutput diff dimDelta dimG expertView "
+    "fastBackward fastest_mode fgradInput finput fmode forwardNodeId forwardnodes fwdType "
+    "gaterView gradBias gradInput gradInputEl gradMaxVals gradOutput gradOutput_ "
+    "gradOutputBuffer gradWeight gradWeightBuffer groups iDesc indices inplace_buffer input_map "
+    "input_offset inputBuffer inputSize inputView inShape is_backward_setup iSize isTarget "
+    "keepgrad lsm marked mask masks maxIdx maxVals minIdx minVals mode_desc module modules "
+    "name_ nBackward nDim nElementPerSample noise normalized oDesc oldSizeAverage ones oSize "
+    "output output_ output_map output_offset output_tensor outputSize outShape padding rDesc "
+    "reuse running save_mean save_std scaleT seed shared sharedparams sharing sigmoid size2 std "
+    "swapped table tanh target tmp_in tmp_out total_weight_tensor totalOutputSize train "
+    "upscaleFactorSquared verbose visited weight_offset weightDesc weightT zeroGradTensor".split()
 )
 
 

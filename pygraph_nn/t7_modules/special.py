@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from .. import nn
 from ..t7 import T7Object, T7Storage
+from .interfaces import Reader
 
-if TYPE_CHECKING:
-    from .reading import ModuleReader
-
-Maker = Callable[[type[Any], T7Object, "ModuleReader"], torch.nn.Module]
+Maker = Callable[[type[Any], T7Object, Reader], torch.nn.Module]
 
 
-def _ready_made(cls: type[Any], value: T7Object, reader: ModuleReader) -> torch.nn.Module:
+def _ready_made(cls: type[Any], value: T7Object, reader: Reader) -> torch.nn.Module:
     """Build a Sequential whose constructor makes its modules, with those of the file."""
-    module = cls.__new__(cls)
+    module: Any = object.__new__(cls)
     nn.Sequential.__init__(module)
     for name in ("kW", "kH", "dW", "dH"):
         if isinstance(value.get(name), int):
             setattr(module, name, value[name])
     for inner in value.get("modules", []):
         module.add(reader.module(inner, value))
-    made: torch.nn.Module = module
-    return made
+    return module
 
 
-def _map_table(cls: type[Any], value: T7Object, reader: ModuleReader) -> torch.nn.Module:
+def _map_table(cls: type[Any], value: T7Object, reader: Reader) -> torch.nn.Module:
     module = nn.MapTable(None, value.get("shared", True))
     inner = list(value.get("modules", []))
     if not inner and value.get("module") is not None:
@@ -39,14 +36,14 @@ def _map_table(cls: type[Any], value: T7Object, reader: ModuleReader) -> torch.n
     return module
 
 
-def _decorator(cls: type[Any], value: T7Object, reader: ModuleReader) -> torch.nn.Module:
+def _decorator(cls: type[Any], value: T7Object, reader: Reader) -> torch.nn.Module:
     inner = reader.module(value.get("modules", [None])[0], value)
     sizes = {name: value[name] for name in ("nInputDim", "nOutputDim") if name in value}
     decorator: torch.nn.Module = cls(inner, **sizes)
     return decorator
 
 
-def _layer_normalization(cls: type[Any], value: T7Object, reader: ModuleReader) -> torch.nn.Module:
+def _layer_normalization(cls: type[Any], value: T7Object, reader: Reader) -> torch.nn.Module:
     """Take the parts of Torch7's Sequential: Normalize, MulConstant, CMul, Add."""
     parts = {part.class_name: part for part in value.get("modules", [])}
     factor = parts["nn.MulConstant"]["constant_scalar"]
@@ -59,7 +56,7 @@ def _layer_normalization(cls: type[Any], value: T7Object, reader: ModuleReader) 
     return module
 
 
-def _upsampling(cls: type[Any], value: T7Object, reader: ModuleReader) -> torch.nn.Module:
+def _upsampling(cls: type[Any], value: T7Object, reader: Reader) -> torch.nn.Module:
     names = ("owidth", "oheight", "odepth")
     sizes = {name: value[name] for name in names if value.get(name) is not None}
     params = value["scale_factor"] if value.get("scale_factor") is not None else sizes
@@ -68,19 +65,19 @@ def _upsampling(cls: type[Any], value: T7Object, reader: ModuleReader) -> torch.
     return layer
 
 
-def _from_criterion(cls: type[Any], value: T7Object, reader: ModuleReader) -> torch.nn.Module:
+def _from_criterion(cls: type[Any], value: T7Object, reader: Reader) -> torch.nn.Module:
     module: torch.nn.Module = cls(reader.module(value.get("criterion"), value))
     return module
 
 
-def _cross_entropy(cls: type[Any], value: T7Object, reader: ModuleReader) -> torch.nn.Module:
+def _cross_entropy(cls: type[Any], value: T7Object, reader: Reader) -> torch.nn.Module:
     criterion = nn.CrossEntropyCriterion()
     if value.get("nll") is not None:
         criterion.nll = reader.module(value["nll"], value)
     return criterion
 
 
-def _weighted_sum(cls: type[Any], value: T7Object, reader: ModuleReader) -> torch.nn.Module:
+def _weighted_sum(cls: type[Any], value: T7Object, reader: Reader) -> torch.nn.Module:
     is_parallel = cls is nn.ParallelCriterion
     total: Any = cls(value.get("repeatTarget", False)) if is_parallel else cls()
     weights = value.get("weights", [])
@@ -91,7 +88,7 @@ def _weighted_sum(cls: type[Any], value: T7Object, reader: ModuleReader) -> torc
     return made
 
 
-def _module_criterion(cls: type[Any], value: T7Object, reader: ModuleReader) -> torch.nn.Module:
+def _module_criterion(cls: type[Any], value: T7Object, reader: Reader) -> torch.nn.Module:
     names = ("criterion", "inputModule", "targetModule")
     parts = [None if value.get(n) is None else reader.module(value[n], value) for n in names]
     criterion: torch.nn.Module = cls(*parts, bool(value.get("castTarget", True)))

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from ...errors import GraphError
 from ..core.counting import CountsFromOne, counted, first_index
 from ..core.criterion import Criterion
-from ..core.torch7_form import Torch7Form
 from .common import Averaged, Weighted
 
 _IGNORE_NOTHING = -100
@@ -31,7 +30,6 @@ class ClassNLLCriterion(Weighted):
         GraphError: At run time, if a target is out of range or shapes do not fit.
     """
 
-    torch7_form = Torch7Form(scratch={"output_tensor": 1, "total_weight_tensor": 1, "target": 1})
     counts_from_one = CountsFromOne(
         arguments=("ignoreIndex",), fields=("ignoreIndex",), target=True, zero={"ignoreIndex": -1}
     )

@@ -198,6 +198,7 @@ class Euclidean(_ToLearnedVectors):
             of `inputSize` columns.
     """
 
+    torch7_form = _ToLearnedVectors.torch7_form._replace(scratch={"fastBackward": 1})
     row_wise = rows_of_matrices
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:

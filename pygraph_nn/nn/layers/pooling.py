@@ -21,7 +21,9 @@ from .windows import Windowed
 class _Pooling(Windowed):
     """Base of pooling layers. Output sizes are rounded down, or up after `ceil()`."""
 
-    ceil_mode = False
+    def __init__(self, kW: int, kH: int, dW: int, dH: int, padW: int = 0, padH: int = 0) -> None:
+        super().__init__(kW, kH, dW, dH, padW, padH)
+        self.ceil_mode = False
 
     def ceil(self) -> Any:
         """Keep a last window that extends beyond the image, and return the layer."""

@@ -51,7 +51,6 @@ class SplitTable(AlongDimension):
         GraphError: At run time, if the input does not have this dimension.
     """
 
-    torch7_form = Torch7Form(has_table_output=True)
     row_wise = _along_samples
 
     def updateOutput(self, input: torch.Tensor) -> list[torch.Tensor]:
