@@ -15,6 +15,7 @@ from ..graph import gModule
 from ..nn.core import Criterion, CriterionTable, Module, ModuleFromCriterion
 from ..nn.core.overrides import OVERRIDABLE
 from .layers import COMPUTATION, LuaMethods, class_of
+from .output_buffers import OutputBuffers
 from .parameters import ensure_gradient, flatten
 from .values import Values
 
@@ -62,6 +63,7 @@ class Modules:
         self.entered: Callable[[], Any] | None = None
         self.pressure: Callable[[int], None] = lambda _: None
         self.calls = 0
+        self._outputs = OutputBuffers()
 
     def exports(self) -> dict[str, Any]:
         """Return what the prelude calls."""
@@ -139,10 +141,9 @@ class Modules:
         return self._to_lua(value) if _is_plain(value) else None
 
     def _result(self, module: Any, name: str) -> Any:
-        try:
-            value = getattr(module, name)
-        except GraphError:
-            raise
+        if name == "output" and self._outputs.last(module) is not None:
+            return self._to_lua(self._outputs.last(module))
+        value = getattr(module, name)
         if value is None:
             if isinstance(module, Criterion):
                 return 0 if name == "output" else torch.empty(0)
@@ -212,6 +213,8 @@ class Modules:
                 module.counts_from_one.from_lua(n, a) if n in counted else a
                 for n, a in zip(names, args, strict=False)
             )
+        if name == "clearState":
+            self._outputs.forget(module)
         result = method(*args)
         return self._to_lua(result)
 
@@ -233,7 +236,7 @@ class Modules:
         with torch.enable_grad():
             output = module.forward(input)
         self._count(output)
-        return self._to_lua(output)
+        return self._to_lua(self._outputs.keep(module, input, output))
 
     update_output = forward
 
