@@ -147,6 +147,8 @@ class Files:
                 tried.append(f"\n\tno file '{path}'")
                 allowed = self._policy.may_read(path) or path.parent == self._policy.folder.parent
                 if allowed and path.is_file():
+                    if not self._policy.may_read(path):  # require('../'): the package around it
+                        self._policy.readable.append(path.parent)
                     return str(path), path.read_bytes().decode("latin-1")
         return None, f"module '{name}' not found:{''.join(tried)}"
 

@@ -90,7 +90,7 @@ class Modules:
         cls = class_of(base, frozenset(overridden.values()) if overridden else frozenset())
         if cls is base and base in (Module, Criterion):
             raise GraphError(f"nn.{base_name} has no computation of its own")
-        module = cls(*_arguments(base, args))
+        module = _new(cls, base_name, _arguments(base, args))
         if isinstance(module, LuaMethods):
             module.__dict__["lua_class"] = lua_class
             module.__dict__["call_lua"] = LuaCaller(self)
@@ -342,6 +342,16 @@ class LuaCaller:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LuaCaller:
         return self
+
+
+def _new(cls: type, name: str, args: list[Any]) -> Any:
+    try:
+        return cls(*args)
+    except TypeError as error:
+        reason = str(error).partition("__init__() ")[2]
+        if not reason:
+            raise
+        raise GraphError(f"nn.{name}: {reason.replace('positional ', '')}") from error
 
 
 def _parameter(value: torch.Tensor) -> torch.nn.Parameter:
