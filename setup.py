@@ -11,7 +11,9 @@ plot = ["matplotlib"]
 onnx = [f'{name}; python_version >= "3.11"' for name in ("onnx", "onnxruntime", "onnxscript")]
 # What runs examples/*.ipynb; any Jupyter opens them.
 notebooks = [*plot, "ipykernel", "nbclient", "nbformat"]
-test = [*notebooks, *onnx, "hypothesis", "pytest", "selenium"]
+# What runs Lua programs.
+lua = ["lupa>=2.0"]
+test = [*notebooks, *lua, *onnx, "hypothesis", "pytest", "selenium"]
 dev = [*test, "mypy", "pre-commit", "ruff"]
 
 setup(
@@ -38,6 +40,7 @@ setup(
     ),
     package_data={
         "pygraph_nn": ["py.typed"],
+        "pygraph_nn.lua": ["prelude/*.lua"],
         "pygraph_nn.pictures": ["assets/*", "assets/*/*"],
         "pygraph_nn.recurrent.native": ["*.c", "*.h"],
         "zaremba_port": ["py.typed"],
@@ -60,6 +63,6 @@ setup(
         "safetensors",
         "torch>=2.4",
     ],
-    extras_require={"plot": plot, "notebooks": notebooks, "test": test, "dev": dev},
+    extras_require={"plot": plot, "lua": lua, "notebooks": notebooks, "test": test, "dev": dev},
     entry_points={"console_scripts": ["zaremba = zaremba_port.cli:main"]},
 )

@@ -16,7 +16,10 @@ class LuaError(GraphError):
 
     Attributes:
         node: the node of a graph at which it failed, or None.
+        status: the exit status if the program called ``os.exit``, else None.
     """
+
+    status: int | None = None
 
 
 class ProgramEnd(BaseException):
@@ -31,7 +34,7 @@ class ProgramEnd(BaseException):
         self.status = status
 
 
-_OWN = re.compile(r"^\s*\[prelude [^\n]*\n|^\s*\[C\]: [^\n]*\n?|^\s*\(tail call\)[^\n]*\n?", re.M)
+_OWN = re.compile(r"^\s*\[prelude [^\n]*\n|^\s*\[C\]: [^\n]*\n?|^\s*\(tail call\)[^\n]*\n?|^\s*\[builtin[^\n]*\n?", re.M)
 
 
 def explained(

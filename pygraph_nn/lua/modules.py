@@ -63,6 +63,8 @@ class Modules:
         self.entered: Callable[[], Any] | None = None
         self.pressure: Callable[[int], None] = lambda _: None
         self.calls = 0
+        self.on_call: Callable[[int], None] | None = None
+        self.first_run: Callable[[Any, Callable[[], Any]], Any] | None = None
         self._outputs = OutputBuffers()
 
     def exports(self) -> dict[str, Any]:
@@ -233,8 +235,13 @@ class Modules:
     def forward(self, module: Any, input: Any) -> Any:
         """Run ``module:forward(input)``."""
         self.calls += 1
+        if self.on_call is not None:
+            self.on_call(self.calls)
         with torch.enable_grad():
-            output = module.forward(input)
+            if self.first_run is None:
+                output = module.forward(input)
+            else:
+                output = self.first_run(module, lambda: module.forward(input))
         self._count(output)
         return self._to_lua(self._outputs.keep(module, input, output))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,7 @@ def run(
     folder: str | os.PathLike[str] | None = None,
     allow_io: bool = False,
     out: str | os.PathLike[str] | None = None,
+    prepare: Callable[[Runtime], None] | None = None,
 ) -> Program:
     """Run a Lua program of Torch7 in this process, and return what it left.
 
@@ -105,6 +106,7 @@ def run(
         folder: where relative paths start; by default the program's folder.
         allow_io: let it use ``io.open``, and write below its folder.
         out: a folder below which it may write.
+        prepare: is called with the `Runtime` before the program starts.
 
     Raises:
         LuaError: the program failed, or lupa is not installed.
@@ -125,9 +127,13 @@ def run(
     if policy.out is not None:
         policy.out.mkdir(parents=True, exist_ok=True)
     runtime = Runtime(policy, lua=lua, dtype=_DTYPES[dtype], cuda=_DTYPES[cuda])
+    if prepare is not None:
+        prepare(runtime)
     try:
         return Program(runtime, runtime.run_file(path, list(args)))
     except ProgramEnd as end:
         if end.status:
-            raise LuaError(f"the program ended with os.exit({end.status})") from None
+            error = LuaError(f"the program ended with os.exit({end.status})")
+            error.status = end.status
+            raise error from None
         return Program(runtime, None)

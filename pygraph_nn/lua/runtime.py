@@ -122,12 +122,16 @@ class Runtime:
     def _load(self) -> None:
         bridge = self.lua.table_from(self._exports())
         self.bridge = bridge
+        self._debug = self.lua.globals().debug
         with self.entered():
+            self._loadstring = self.lua.eval(
+                "(function(load) return function(text, name) return assert(load(text, name)) end end)"
+                "(loadstring)"
+            )
             bridge.metatable = self.lua.eval("debug.getmetatable(...)", object())
             for path in sorted(PRELUDE.glob("*.lua")):
                 text = path.read_text(encoding="latin-1")
-                load = self.lua.eval("function(text, name) return assert(loadstring(text, name)) end")
-                load(text, f"=[prelude {path.name}]")(bridge)
+                self._loadstring(text, f"=[prelude {path.name}]")(bridge)
             self.values.proxy_of = bridge.proxy_of
             self.modules.method_of_proxy = bridge.method_of_proxy
             self.modules.copy_state = bridge.copy_state
@@ -306,6 +310,12 @@ class Runtime:
     def own_globals(self) -> list[str]:
         """Return the names of the global variables that the program has set."""
         return [k for k in self.globals if isinstance(k, str) and k not in self._given_globals]
+
+    def hook(self, code: str, *args: Any) -> Callable[[], None]:
+        """Return a function that runs `code`, Lua with its own ``debug``, on `args`."""
+        debug = self._debug
+        function = self._loadstring(code, "=[hook]")
+        return lambda: function(debug, *args)
 
     # Running
 

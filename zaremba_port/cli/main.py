@@ -16,6 +16,7 @@ from . import (
     evaluate,
     experiments,
     grade,
+    lua,
     predict_chars,
     presets,
     reproduce,
@@ -43,6 +44,7 @@ COMMANDS: tuple[Command, ...] = (
     data,
     answers,
     compare,
+    lua,
     diagram,
 )
 """The commands in the order in which `zaremba --help` lists them."""
