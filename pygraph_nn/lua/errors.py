@@ -34,7 +34,10 @@ class ProgramEnd(BaseException):
         self.status = status
 
 
-_OWN = re.compile(r"^\s*\[prelude [^\n]*\n|^\s*\[C\]: [^\n]*\n?|^\s*\(tail call\)[^\n]*\n?|^\s*\[builtin[^\n]*\n?", re.M)
+_OWN = re.compile(
+    r"^\s*\[prelude [^\n]*\n|^\s*\[C\]: [^\n]*\n?|^\s*\(tail call\)[^\n]*\n?|^\s*\[builtin[^\n]*\n?",
+    re.M,
+)
 
 
 def explained(

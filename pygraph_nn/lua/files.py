@@ -106,7 +106,7 @@ class Files:
     def exports(self) -> dict[str, Any]:
         """Return what the prelude calls."""
         names = (
-            "read_file write_file read_code find_module path_exists path_isfile path_isdir "
+            "read_file write_file read_code chunk_name find_module path_exists path_isfile path_isdir "
             "path_absolute path_size path_attributes path_list make_folder remove_file rename_file "
             "temporary_name lua_open lua_file_read lua_file_write lua_file_close lua_file_flush "
             "lua_file_seek"
@@ -132,6 +132,11 @@ class Files:
             return str(path), path.read_bytes().decode("latin-1")
         except OSError as error:
             return None, f"cannot open {name}: {error.strerror}"
+
+    def chunk_name(self, path: str) -> str:
+        """Return the name of a file in messages: relative to the folder of the program."""
+        folder = self._policy.folder
+        return str(Path(path).relative_to(folder)) if Path(path).is_relative_to(folder) else path
 
     def find_module(self, name: str, beside: Any = None) -> Any:
         """Return the path and text of the module that ``require(name)`` means."""

@@ -60,9 +60,7 @@ def _gradient(input: Nested, gradient: Nested) -> Nested:
         return gradient.detach().reshape(input.shape).clone()
     if isinstance(input, (list, tuple)):
         parts = gradient if isinstance(gradient, (list, tuple)) else []
-        return [
-            _gradient(x, parts[i] if i < len(parts) else None) for i, x in enumerate(input)
-        ]
+        return [_gradient(x, parts[i] if i < len(parts) else None) for i, x in enumerate(input)]
     return gradient
 
 
@@ -182,6 +180,4 @@ def _trains(x: Any) -> bool:
     return isinstance(x, torch.Tensor) and x.requires_grad
 
 
-_METHODS: dict[str, Callable[..., Any]] = {
-    name: LuaLayer.__dict__[name] for name in COMPUTATION
-}
+_METHODS: dict[str, Callable[..., Any]] = {name: LuaLayer.__dict__[name] for name in COMPUTATION}

@@ -93,12 +93,25 @@ class Modules:
         if cls is base and base in (Module, Criterion):
             raise GraphError(f"nn.{base_name} has no computation of its own")
         module = _new(cls, base_name, _arguments(base, args))
-        if isinstance(module, LuaMethods):
-            module.__dict__["lua_class"] = lua_class
-            module.__dict__["call_lua"] = LuaCaller(self)
-        elif lua_class != f"nn.{base_name}":
-            module.__dict__["lua_class"] = lua_class
+        if lua_class != f"nn.{base_name}" or isinstance(module, LuaMethods):
+            self._name(module, lua_class)
         return module
+
+    def _name(self, module: torch.nn.Module, lua_class: str) -> None:
+        module.__dict__["lua_class"] = lua_class
+        if isinstance(module, LuaMethods):
+            module.__dict__["call_lua"] = LuaCaller(self)
+
+    def become(
+        self, module: torch.nn.Module, lua_class: str, base_name: str, overridden: frozenset[str]
+    ) -> None:
+        """Turn a layer of the class `base_name` into one of a class that extends it in Lua."""
+        module.__class__ = class_of(self._classes[base_name], overridden)
+        self._name(module, lua_class)
+
+    def class_named(self, name: str) -> type:
+        """Return the layer or criterion `name`."""
+        return self._classes[name]
 
     def is_native(self, module: Any) -> bool:
         """Return whether no method of the computation is written in Lua."""
@@ -120,7 +133,9 @@ class Modules:
     def get(self, module: Any, name: str) -> Any:
         """Return a field as Lua has it; a bound method as the string ``"method"`` and its name."""
         if name == "modules":
-            return self._to_lua(list(module.members())) if isinstance(module, nn.Container) else None
+            return (
+                self._to_lua(list(module.members())) if isinstance(module, nn.Container) else None
+            )
         if name == "train":
             return module.training
         if name in _GRADIENTS:
@@ -406,7 +421,11 @@ def _arguments(cls: type, args: tuple[Any, ...]) -> list[Any]:
             arg = None if default is inspect.Parameter.empty else default
         elif isinstance(arg, torch.Tensor) and arg.dtype is torch.int64 and arg.dim() == 1:
             arg = arg.tolist()  # sizes
-        if isinstance(arg, list) and parameter is not None and parameter.kind is parameter.VAR_POSITIONAL:
+        if (
+            isinstance(arg, list)
+            and parameter is not None
+            and parameter.kind is parameter.VAR_POSITIONAL
+        ):
             converted += arg
             continue
         converted.append(arg)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from .. import graph, pictures
+from ..errors import caller_location
 from ..graph import gModule
 from ..nn.core import Criterion, Module, ModuleFromCriterion
 from ..node import Node, make_node
@@ -75,9 +76,15 @@ class Nodes:
         path, _, line = node.declared_at.rpartition(":")
         return path, line
 
-    def gmodule(self, inputs: list[Node], outputs: list[Node]) -> Any:
-        """Return ``nn.gModule(inputs, outputs)``."""
-        return gModule(inputs, outputs)
+    def gmodule(self, inputs: list[Node], outputs: list[Node], where: str) -> Any:
+        """Return ``nn.gModule(inputs, outputs)``, built at `where`, a line of Lua."""
+        here = caller_location()
+        g = gModule(inputs, outputs)
+        g.declared_at = where
+        for node in g.forwardnodes:
+            if node.declared_at == here:  # a node that gModule adds, for the table of inputs
+                node.declared_at = where
+        return g
 
     def nodes_of(self, g: gModule, which: str) -> Any:
         """Return the nodes of ``g.forwardnodes``, ``g.backwardnodes``, ``g.fg.nodes`` and so on."""

@@ -57,7 +57,9 @@ class OutputBuffers:
             buffer.data.copy_(value)
             return buffer
         if isinstance(value, (list, tuple)):
-            old = buffer if isinstance(buffer, (list, tuple)) and len(buffer) == len(value) else None
+            old = (
+                buffer if isinstance(buffer, (list, tuple)) and len(buffer) == len(value) else None
+            )
             return [
                 self._written(None if old is None else old[i], x, borrowed)
                 for i, x in enumerate(value)

@@ -164,11 +164,11 @@ class Runtime:
         own = {
             "tensors": self.lua.table_from(tensor_table),
             "new_tensor": count(self._new_tensor),
-            "type_of": lambda x: tensors.type_name(x) if isinstance(x, torch.Tensor) else "userdata",
+            "type_of": lambda x: (
+                tensors.type_name(x) if isinstance(x, torch.Tensor) else "userdata"
+            ),
             "pointer": lambda x: (
-                x.untyped_storage().data_ptr() + 1
-                if isinstance(x, tensors.Storage)
-                else id(x)
+                x.untyped_storage().data_ptr() + 1 if isinstance(x, tensors.Storage) else id(x)
             ),
             "length": self._length,
             "table_of": self.values.to_lua,
@@ -357,7 +357,17 @@ class Runtime:
     def _names(self) -> list[str]:
         names = {*tensors.METHODS, *tensors.FUNCTIONS}
         names |= {str(key) for key in self.globals if isinstance(key, str)}
-        for package in ("torch", "nn", "nngraph", "optim", "paths", "graph", "sys", "string", "table"):
+        for package in (
+            "torch",
+            "nn",
+            "nngraph",
+            "optim",
+            "paths",
+            "graph",
+            "sys",
+            "string",
+            "table",
+        ):
             table = self.globals[package]
             if table is not None:
                 names |= {str(key) for key in table if isinstance(key, str)}

@@ -231,7 +231,9 @@ class Saving:
         if file.binary:
             data = struct.pack(f"<{len(values)}{_FORMATS[kind][0]}", *values)
         else:
-            data = (" ".join(f"{v:.17g}" if isinstance(v, float) else str(v) for v in values)).encode()
+            data = (
+                " ".join(f"{v:.17g}" if isinstance(v, float) else str(v) for v in values)
+            ).encode()
             data += b"\n"
         self._write(file, data)
 

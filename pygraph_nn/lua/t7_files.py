@@ -60,9 +60,24 @@ class _Reader:
 
     def _layer(self, source: T7Object) -> torch.nn.Module:
         """Return the layer of a class that the program defines."""
+        base, overridden = self._bridge.base_of_class(source.class_name)
+        if base not in ("Module", "Criterion"):
+            return self._extended(source, base, frozenset(overridden.values()))
         proxy = self._bridge.new_of_class(source.class_name)
         self._fill(proxy, source)
         module: torch.nn.Module = self._bridge.to_python(proxy)
+        return module
+
+    def _extended(self, source: T7Object, base: str, overridden: frozenset[str]) -> Any:
+        """Return the layer of a class that extends the layer `base` of nn."""
+        plain = T7Object(f"nn.{base}", source.fields, source.version, source.place)
+        module = t7_modules.ModuleReader({}).module(plain, plain)
+        known = set(t7_modules.ModuleWriter().object(module).fields)
+        self._runtime.modules.become(module, source.class_name, base, overridden)
+        proxy = self._bridge.proxy_of(id(module), module, source.class_name)
+        for key, content in source.fields.items():
+            if key not in known:
+                self._bridge.set_any(proxy, self.to_lua(key), self.to_lua(content))
         return module
 
     def _fill(self, proxy: Any, source: T7Object) -> None:
@@ -128,6 +143,14 @@ class _ModuleWriter(t7_modules.ModuleWriter):
             return self._writer.of_layer(module)
         return super()._new(module)
 
+    def of_base(self, module: torch.nn.Module, base: type) -> T7Object:
+        """Return the object of `module` as one of the class `base`."""
+        own, module.__class__ = type(module), base
+        try:
+            return super()._new(module)
+        finally:
+            module.__class__ = own
+
 
 class _Writer:
     def __init__(self, runtime: Runtime) -> None:
@@ -181,14 +204,15 @@ class _Writer:
 
     def of_layer(self, module: torch.nn.Module) -> T7Object:
         """Return the object of a layer whose class is the program's."""
-        fields: dict[Any, Any] = {}
-        native = not self._bridge.is_lua_layer(module)
-        if native:
-            raise LuaError(
-                f"torch.save: {module.lua_class} extends a layer of nn, and such a layer "
-                "cannot be saved: save its parameters"
-            )
         proxy = self._runtime.values.to_lua(module)
+        base, _ = self._bridge.base_of_class(module.lua_class)
+        if base not in ("Module", "Criterion"):
+            written = self._modules.of_base(module, self._runtime.modules.class_named(base))
+            written.class_name = str(module.lua_class)
+            own = {self.plain(key): self.plain(content) for key, content in proxy.items()}
+            written.fields = {**dict(written.fields.items()), **own}
+            return written
+        fields: dict[Any, Any] = {}
         for key, content in proxy.items():
             fields[self.plain(key)] = self.plain(content)
         for name, parameter in module._parameters.items():

@@ -384,7 +384,7 @@ local gModule = metatables['nn.gModule']
 function gModule:__init(inputs, outputs)
   check_nodes(inputs, 'inputs', 4)
   check_nodes(outputs, 'outputs', 4)
-  bridge.attach(self, bridge.gmodule(to_python(inputs), to_python(outputs)))
+  bridge.attach(self, bridge.gmodule(to_python(inputs), to_python(outputs), place()))
   anchored[self] = nil
 end
 

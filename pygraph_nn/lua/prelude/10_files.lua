@@ -78,3 +78,8 @@ function bridge.is_lua_layer(module) return not bridge.is_native(module) end
 function bridge.table_identity(value)
   return torch.pointer(value)
 end
+
+function bridge.base_of_class(name)
+  local base, overridden = bridge.native_base(metatables[name])
+  return base, overridden
+end

@@ -24,7 +24,7 @@ end
 
 function bridge.place()
   local _, info = program_level(3)
-  return info and info.source:sub(2) .. ':' .. info.currentline or 'unknown:0'
+  return info and bridge.path_absolute(info.source:sub(2)) .. ':' .. info.currentline or 'unknown:0'
 end
 function bridge.place_text()
   local level, info = program_level(3)
@@ -256,7 +256,7 @@ end
 function loadfile(name)
   local path, text = bridge.read_code(name)
   if not path then return nil, text end
-  return load_text(text, '@' .. path)
+  return load_text(text, '@' .. bridge.chunk_name(path))
 end
 function dofile(name)
   local f, problem = loadfile(name)
@@ -289,7 +289,7 @@ function require(name)
   local path, text = bridge.find_module(name, (bridge.place():match('^(.*)/[^/]*:%d+$')))
   if not path then raw_error(text, 2) end
   if loaded[path] ~= nil then return loaded[path] end
-  local f, problem = load_text(text, '@' .. path)
+  local f, problem = load_text(text, '@' .. bridge.chunk_name(path))
   if not f then raw_error(problem, 0) end
   local result = f(name)
   if loaded[name] == nil then loaded[name] = result == nil and true or result end

@@ -96,7 +96,9 @@ def _part(x: torch.Tensor, key: Any) -> tuple[torch.Tensor, int]:
     if isinstance(key, dict) and not key:
         key = []
     if not isinstance(key, (list, tuple)):
-        raise TypeError(f"expecting a number, a table or a ByteTensor as index, got {describe(key)}")
+        raise TypeError(
+            f"expecting a number, a table or a ByteTensor as index, got {describe(key)}"
+        )
     if len(key) > x.dim():
         raise IndexError(f"{len(key)} indices for a tensor with {x.dim()} dimensions")
     dim = 0
