@@ -38,6 +38,7 @@ FLOORS = {
     ],
     APPLICATION: [
         "errors",
+        "lua_programs",
         "cells",
         "config",
         "text",

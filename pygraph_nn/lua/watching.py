@@ -89,6 +89,6 @@ class _Recorder(Observer):
                     "kind": node.kind(),
                     "place": node.declared_at,
                     "shapes": [list(x.shape) for x in leaves],
-                    "norm": float(sum(x.double().square().sum() for x in leaves)) ** 0.5,
+                    "norm": float(sum(x.detach().double().square().sum() for x in leaves)) ** 0.5,
                 }
             )
