@@ -6,6 +6,7 @@ room uses the exports of the rooms below it, and nothing imports it unasked.
 """
 
 from .errors import LuaError, ProgramEnd
-from .program import LuaFunction, Program, run
+from .functions import LuaFunction
+from .program import Program, run
 
 __all__ = ["LuaError", "LuaFunction", "Program", "ProgramEnd", "run"]

@@ -1,6 +1,7 @@
-"""Run a Lua program as a process of its own: ``python -m pygraph_nn.lua SETTINGS PROGRAM [ARGUMENTS]``.
+"""Run a Lua program as a process of its own; `zaremba lua` starts it.
 
-`zaremba lua` starts it. SETTINGS is a JSON object with the arguments of `run` and the limits.
+``python -m pygraph_nn.lua SETTINGS PROGRAM [ARGUMENTS]``, where SETTINGS is a JSON object with the
+arguments of `run` and the limits.
 """
 
 from __future__ import annotations

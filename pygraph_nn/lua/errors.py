@@ -35,7 +35,7 @@ class ProgramEnd(BaseException):
 
 
 _OWN = re.compile(
-    r"^\s*\[prelude [^\n]*\n|^\s*\[C\]: [^\n]*\n?|^\s*\(tail call\)[^\n]*\n?|^\s*\[builtin[^\n]*\n?",
+    r"^\s*(?:\[prelude |\[C\]: |\(tail call\)|\[builtin)[^\n]*\n?",
     re.M,
 )
 

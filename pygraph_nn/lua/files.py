@@ -59,7 +59,7 @@ class Policy:
         path = self.resolve(name)
         if not self.may_read(path):
             raise PermissionError(
-                f"{name}: the program reads below its own folder, {self.folder}, and not elsewhere; "
+                f"{name}: the program reads below its own folder, {self.folder}, alone; "
                 "copy the file there, or start it with --folder"
             )
         return path
@@ -106,10 +106,10 @@ class Files:
     def exports(self) -> dict[str, Any]:
         """Return what the prelude calls."""
         names = (
-            "read_file write_file read_code chunk_name find_module path_exists path_isfile path_isdir "
-            "path_absolute path_size path_attributes path_list make_folder remove_file rename_file "
-            "temporary_name lua_open lua_file_read lua_file_write lua_file_close lua_file_flush "
-            "lua_file_seek"
+            "read_file write_file read_code chunk_name find_module path_exists path_isfile "
+            "path_isdir path_absolute path_size path_attributes path_list make_folder "
+            "remove_file rename_file temporary_name lua_open lua_file_read lua_file_write "
+            "lua_file_close lua_file_flush lua_file_seek"
         )
         return {name: getattr(self, name) for name in names.split()}
 

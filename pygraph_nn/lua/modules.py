@@ -12,9 +12,8 @@ import torch
 from .. import nested, nn
 from ..errors import GraphError
 from ..graph import gModule
-from ..nn.core import Criterion, CriterionTable, Module, ModuleFromCriterion
-from ..nn.core.overrides import OVERRIDABLE
-from .layers import COMPUTATION, LuaMethods, class_of
+from ..nn.core import OVERRIDABLE, Criterion, Module, ModuleFromCriterion
+from .layers import LuaMethods, class_of
 from .output_buffers import OutputBuffers
 from .parameters import ensure_gradient, flatten
 from .values import Values
@@ -78,7 +77,8 @@ class Modules:
 
     def class_names(self) -> Any:
         """Return the names of all layers, and of all criteria."""
-        layers, criteria = [], []
+        layers: list[str] = []
+        criteria: list[str] = []
         for name, cls in self._classes.items():
             if isinstance(cls, type) and name not in ("Module", "Criterion"):
                 (criteria if issubclass(cls, Criterion) else layers).append(name)
@@ -406,8 +406,8 @@ def _arguments(cls: type, args: tuple[Any, ...]) -> list[Any]:
     """Return the arguments of a constructor as they count here; nil takes the default."""
     parameters = _signatures.get(cls)
     if parameters is None:
-        signature = inspect.signature(cls.__init__)
-        parameters = _signatures[cls] = list(signature.parameters.values())[1:]
+        signature = inspect.signature(cls)
+        parameters = _signatures[cls] = list(signature.parameters.values())
     counts = cls.counts_from_one  # type: ignore[attr-defined]
     while args and args[-1] is None:
         args = args[:-1]

@@ -47,15 +47,14 @@ def flatten(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
         views.append((start, stride))
         flat.as_strided(x.shape, stride, start).copy_(x.detach())
     for x, (start, stride) in zip(tensors, views, strict=True):
-        x.set_(flat.untyped_storage(), start, x.shape, stride)  # type: ignore[call-overload]
+        x.set_(flat.untyped_storage(), start, x.shape, stride)
     return flat
 
 
 def _dense(x: torch.Tensor) -> Sequence[int]:
     """Return the strides of a tensor without holes in the order of the memory of `x`."""
-    order = sorted(range(x.dim()), key=lambda d: -x.stride(d))
     strides, step = [0] * x.dim(), 1
-    for d in reversed(order):
+    for d in sorted(range(x.dim()), key=lambda d: x.stride()[d]):
         strides[d] = step
         step *= x.shape[d]
     return strides

@@ -88,14 +88,14 @@ def limit_memory(mebibytes: int) -> None:
 
 def leave_network() -> None:
     """Take the network from this process where the system lets it; sockets fail everywhere."""
-    import socket
-
-    def refuse(*args: object, **named: object) -> Any:
-        raise OSError("a Lua program has no network")
-
-    socket.socket = refuse  # type: ignore[assignment, misc]
+    sys.addaudithook(_refuse_sockets)
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).unshare(NO_NETWORK)
+
+
+def _refuse_sockets(event: str, args: object) -> None:
+    if event.startswith("socket."):
+        raise OSError("a Lua program has no network")
 
 
 def count_calls(runtime: Any, path: str) -> None:

@@ -20,6 +20,7 @@ from ..nn.core import data_count_from_one, reference_mode
 from . import tensors
 from .errors import LuaError, ProgramEnd, explained
 from .files import Files, Policy
+from .functions import LuaFunction
 from .modules import Modules
 from .names import nearest
 from .nodes import Nodes
@@ -125,8 +126,8 @@ class Runtime:
         self._debug = self.lua.globals().debug
         with self.entered():
             self._loadstring = self.lua.eval(
-                "(function(load) return function(text, name) return assert(load(text, name)) end end)"
-                "(loadstring)"
+                "(function(load) return function(text, name)"
+                " return assert(load(text, name)) end end)(loadstring)"
             )
             bridge.metatable = self.lua.eval("debug.getmetatable(...)", object())
             for path in sorted(PRELUDE.glob("*.lua")):
@@ -291,8 +292,6 @@ class Runtime:
 
     def to_python(self, value: Any, name: str = "?") -> Any:
         """Return a value of Lua as Python has it: lists, dicts, modules, functions to call."""
-        from .program import LuaFunction
-
         kind = self._lua_type(value)
         if kind == "function":
             return LuaFunction(self, value, name)
@@ -396,7 +395,8 @@ def _is_method(module: Any, name: str) -> bool:
     key = type(module), name
     known = _methods.get(key)
     if known is None:
-        from .modules import _HIDDEN, _is_method as is_method
+        from .modules import _HIDDEN
+        from .modules import _is_method as is_method
 
         known = not name.startswith("_") and name not in _HIDDEN and is_method(module, name)
         _methods[key] = known

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import copy
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from . import tensors
-
-if TYPE_CHECKING:
-    from .runtime import Runtime
 
 _FORMATS = {
     "Byte": ("B", torch.uint8),
@@ -48,7 +45,7 @@ class _Objects(tensors.Storage):
 class Saving:
     """The functions on saved objects that the prelude calls."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Any) -> None:
         self._runtime = runtime
         self._copy = None
 

@@ -1,48 +1,46 @@
-"""torch.save and torch.load of Lua values: Torch7's own files, with the program's classes in them."""
+"""torch.save and torch.load of Lua values, with the program's own classes in them."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from .. import t7_modules
-from ..t7 import T7Function, T7Object, T7Storage, T7Table, dumps as dumps_plain
+from ..t7 import T7Function, T7Object, T7Storage, T7Table
+from ..t7 import dumps as dumps_plain
 from ..t7 import save as save_plain
 from . import tensors
 from .errors import LuaError
 
-if TYPE_CHECKING:
-    from .runtime import Runtime
 
-
-def load(runtime: Runtime, file: Any) -> Any:
+def load(runtime: Any, file: Any) -> Any:
     """Return the object in a file as Lua has it."""
     if isinstance(file, os.PathLike) and not os.path.isfile(file):
         raise LuaError(f"cannot open <{os.fspath(file)}>: there is no such file")
     return _Reader(runtime).load(file)
 
 
-def loads(runtime: Runtime, data: bytes) -> Any:
+def loads(runtime: Any, data: bytes) -> Any:
     """Return the object in `data` as Lua has it."""
     return _Reader(runtime).load(data)
 
 
-def save(runtime: Runtime, path: Any, value: Any, format: str) -> None:
+def save(runtime: Any, path: Any, value: Any, format: str) -> None:
     """Write a value of Lua to a file."""
     save_plain(path, _Writer(runtime).plain(value), format)
 
 
-def dumps(runtime: Runtime, value: Any, format: str) -> str:
+def dumps(runtime: Any, value: Any, format: str) -> str:
     """Return what `save` would write, as a string of Lua."""
     return dumps_plain(_Writer(runtime).plain(value), format).decode("latin-1")
 
 
 class _Reader:
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Any) -> None:
         self._runtime = runtime
         self._lua = runtime.lua
         self._bridge = runtime.bridge
@@ -153,7 +151,7 @@ class _ModuleWriter(t7_modules.ModuleWriter):
 
 
 class _Writer:
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Any) -> None:
         self._runtime = runtime
         self._bridge = runtime.bridge
         self._modules = _ModuleWriter(self)

@@ -1,7 +1,7 @@
 """Values on their way between Lua and Python: tables and lists, modules and nodes.
 
-A module or node is a Python object. Lua sees a table, its *proxy*, whose metatable is the class; the
-prelude keeps one proxy for each object.
+A module or node is a Python object. Lua sees a table, its *proxy*, whose metatable is the class;
+the prelude keeps one proxy for each object.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Object = torch.nn.Module | Node
 
 
 class Values:
-    """Converts values. The prelude supplies `proxy_of`, which finds or makes the proxy of an object."""
+    """Converts values. `proxy_of`, of the prelude, finds or makes the proxy of an object."""
 
     def __init__(self, lua: Any) -> None:
         self._lua = lua

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("lupa")
 
-from zaremba_port.cli.main import main  # noqa: E402
+from zaremba_port.cli.main import main
 
 
 def zaremba(*arguments: object, text: str = "") -> subprocess.CompletedProcess[str]:
@@ -98,9 +98,7 @@ def test_an_error_names_lines_of_lua_the_node_and_the_nearest_function(tmp_path:
     assert "; the nearest that exists is 'Linear'" in zaremba(path).stderr
 
 
-def test_limits_of_memory_and_time(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_limits_of_memory_and_time(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = program(tmp_path, "local t = {}\nwhile true do t[#t + 1] = torch.zeros(1000, 1000) end")
     result = zaremba("--memory", 300, path)
     assert result.returncode == 1

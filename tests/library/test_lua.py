@@ -183,7 +183,8 @@ def test_saved_networks_come_back(tmp_path: Path, interpreter: str) -> None:
         + """
         local net, rows = network()
         local x = torch.Tensor{2, 4}
-        local data = {net = net, names = {'a', 'b'}, deep = {[0] = 1}, text = 'caf\\233', yes = true}
+        local data = {net = net, names = {'a', 'b'}, deep = {[0] = 1}, yes = true}
+        data.text = 'caf\\233'
         data.itself = data
         torch.save('net.t7', data)
         local back = torch.load('net.t7')

@@ -11,7 +11,7 @@ import torch
 
 pytest.importorskip("lupa")
 
-from pygraph_nn import lua  # noqa: E402
+from pygraph_nn import lua
 
 A = np.arange(1.0, 13.0).reshape(3, 4)
 V = np.array([3.0, 1.0, 2.0])
@@ -97,7 +97,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> lua.Program:
     body = "".join(f"cases[{name!r}] = function() return {name} end\n" for name in CASES)
     path = tmp_path_factory.mktemp("lua") / "cases.lua"
     path.write_text(
-        "require 'torch'\nlocal a = torch.range(1, 12):view(3, 4)\nlocal v = torch.Tensor{3, 1, 2}\n"
+        "require 'torch'\nlocal a = torch.range(1, 12):view(3, 4)\n"
+        "local v = torch.Tensor{3, 1, 2}\n"
         f"local cases = {{}}\n{body}return cases\n"
     )
     return lua.run(path)

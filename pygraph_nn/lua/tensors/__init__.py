@@ -3,7 +3,8 @@
 Values are plain torch tensors, storages a subclass. Indices and dimensions count from 1.
 """
 
-from . import arithmetic, convert, create, random, reductions, shape
+from . import random as random  # these two register their functions
+from . import reductions as reductions
 from .arithmetic import operator_add, operator_div, operator_mul, operator_pow, operator_sub
 from .convert import to_type
 from .create import new_storage, new_tensor

@@ -32,6 +32,7 @@ def _scaled(args: tuple[Any, ...], name: str) -> tuple[Any, Any]:
 @in_place("add")
 @operands(1)
 def add(x: torch.Tensor, *args: Any) -> None:
+    """Add a number or ``[scale,] tensor``."""
     scale, y = _scaled(args, "add")
     if is_tensor(y):
         x.add_(like(x, y), alpha=scale)
@@ -42,6 +43,7 @@ def add(x: torch.Tensor, *args: Any) -> None:
 @in_place("csub", "sub_")
 @operands(1)
 def csub(x: torch.Tensor, *args: Any) -> None:
+    """Subtract a number or ``[scale,] tensor``."""
     scale, y = _scaled(args, "csub")
     if is_tensor(y):
         x.sub_(like(x, y), alpha=scale)
@@ -52,12 +54,14 @@ def csub(x: torch.Tensor, *args: Any) -> None:
 @in_place("mul")
 @operands(1)
 def mul(x: torch.Tensor, y: Any) -> None:
+    """Multiply by a number or elementwise."""
     x.mul_(like(x, y) if is_tensor(y) else y)
 
 
 @in_place("div")
 @operands(1)
 def div(x: torch.Tensor, y: Any) -> None:
+    """Divide by a number or elementwise; integers are truncated."""
     y = like(x, y) if is_tensor(y) else y
     if x.is_floating_point():
         x.div_(y)
@@ -68,65 +72,75 @@ def div(x: torch.Tensor, y: Any) -> None:
 @in_place("cmul")
 @operands(1)
 def cmul(x: torch.Tensor, y: torch.Tensor) -> None:
+    """Multiply elementwise."""
     x.mul_(like(x, y))
 
 
 @in_place("cdiv")
 @operands(1)
 def cdiv(x: torch.Tensor, y: torch.Tensor) -> None:
+    """Divide elementwise."""
     div(x, y)
 
 
 @in_place("pow")
 @operands(1)
 def pow(x: torch.Tensor, y: Any) -> None:
+    """Raise to a power."""
     x.pow_(like(x, y) if is_tensor(y) else y)
 
 
 @in_place("cpow")
 @operands(1)
 def cpow(x: torch.Tensor, y: torch.Tensor) -> None:
+    """Raise elementwise to powers."""
     x.pow_(like(x, y))
 
 
 @in_place("fmod", "mod")
 @operands(1)
 def fmod(x: torch.Tensor, y: Any) -> None:
+    """Compute the remainder with the sign of the dividend."""
     x.fmod_(y)
 
 
 @in_place("remainder", "cremainder")
 @operands(1)
 def remainder(x: torch.Tensor, y: Any) -> None:
+    """Compute the remainder with the sign of the divisor."""
     x.remainder_(y)
 
 
 @in_place("cmax")
 @operands(1)
 def cmax(x: torch.Tensor, y: Any) -> None:
+    """Take the elementwise maximum."""
     x.copy_(torch.maximum(x, like(x, y)) if is_tensor(y) else x.clamp(min=y))
 
 
 @in_place("cmin")
 @operands(1)
 def cmin(x: torch.Tensor, y: Any) -> None:
+    """Take the elementwise minimum."""
     x.copy_(torch.minimum(x, like(x, y)) if is_tensor(y) else x.clamp(max=y))
 
 
 @in_place("atan2")
 @operands(1)
 def atan2(x: torch.Tensor, y: torch.Tensor) -> None:
+    """Compute the angle of two coordinates."""
     x.atan2_(like(x, y))
 
 
 @in_place("lerp")
 @operands(2)
 def lerp(x: torch.Tensor, y: torch.Tensor, weight: float) -> None:
+    """Interpolate between two tensors."""
     x.lerp_(like(x, y), weight)
 
 
 def _product_terms(args: tuple[Any, ...]) -> tuple[Any, Any, Any]:
-    return (1, *args) if len(args) == 2 else args  # type: ignore[return-value]
+    return (1, *args) if len(args) == 2 else args
 
 
 def _addc(name: str) -> None:
@@ -158,6 +172,7 @@ _addc("addcdiv")
 @in_place("clamp")
 @operands(2)
 def clamp(x: torch.Tensor, low: float, high: float) -> None:
+    """Limit the elements to a range."""
     x.clamp_(low, high)
 
 
@@ -170,8 +185,8 @@ _ELEMENTWISE = {
     **{
         name: getattr(torch, name)
         for name in (
-            "exp log log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh abs sign floor ceil "
-            "trunc frac neg sigmoid"
+            "exp log log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh abs sign floor "
+            "ceil trunc frac neg sigmoid"
         ).split()
     },
     "round": _round,
@@ -247,6 +262,7 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
 @method("dot")
 @function("dot")
 def dot(x: torch.Tensor, y: torch.Tensor) -> float:
+    """Return the dot product, a number."""
     return number(torch.dot(x.reshape(-1), like(x.reshape(-1), y)))
 
 

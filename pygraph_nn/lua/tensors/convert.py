@@ -18,6 +18,7 @@ for _name, _dtype in DTYPES.items():
 
 @method("typeAs")
 def type_as(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the tensor in the type of another."""
     return x.to(y.dtype)
 
 

@@ -19,16 +19,19 @@ def _filled(args: tuple[Any, ...], value: float) -> torch.Tensor:
 
 @function("zeros")
 def zeros(*args: Any) -> torch.Tensor:
+    """Return a tensor of zeros."""
     return _filled(args, 0)
 
 
 @function("ones")
 def ones(*args: Any) -> torch.Tensor:
+    """Return a tensor of ones."""
     return _filled(args, 1)
 
 
 @function("eye")
 def eye(*args: Any) -> torch.Tensor:
+    """Return an identity matrix."""
     if is_tensor(args[0]):
         return into(args[0], eye(*args[1:]))
     return torch.eye(int(args[0]), int(args[-1]))
@@ -36,6 +39,7 @@ def eye(*args: Any) -> torch.Tensor:
 
 @function("range")
 def range_(*args: Any) -> torch.Tensor:
+    """Return the numbers from first to last, both included."""
     if is_tensor(args[0]):
         return into(args[0], range_(*args[1:]).to(args[0].dtype))
     first, last = args[0], args[1]
@@ -46,6 +50,7 @@ def range_(*args: Any) -> torch.Tensor:
 
 @function("linspace")
 def linspace(*args: Any) -> torch.Tensor:
+    """Return evenly spaced numbers."""
     if is_tensor(args[0]):
         return into(args[0], linspace(*args[1:]))
     return torch.linspace(args[0], args[1], int(args[2]) if len(args) > 2 else 100)
@@ -53,6 +58,7 @@ def linspace(*args: Any) -> torch.Tensor:
 
 @function("logspace")
 def logspace(*args: Any) -> torch.Tensor:
+    """Return powers of ten with evenly spaced exponents."""
     if is_tensor(args[0]):
         return into(args[0], logspace(*args[1:]))
     return torch.logspace(args[0], args[1], int(args[2]) if len(args) > 2 else 100)

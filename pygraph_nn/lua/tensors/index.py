@@ -1,4 +1,4 @@
-"""Reading and writing parts of tensors: ``x[i]``, ``x[{i, {a, b}}]``, masks; `narrow` and friends."""
+"""Reading and writing parts of tensors: ``x[i]``, ``x[{i, {a, b}}]``, masks, `narrow`."""
 
 from __future__ import annotations
 
@@ -120,6 +120,7 @@ def _part(x: torch.Tensor, key: Any) -> tuple[torch.Tensor, int]:
 
 @both("narrow")
 def narrow(x: torch.Tensor, dim: int, first: int, size: int) -> torch.Tensor:
+    """Return a part along a dimension: `size` elements from `first`."""
     dim = dim_of(x, dim)
     first, size = int(first), int(size)
     if first < 1 or size < 1 or first - 1 + size > x.shape[dim]:
@@ -129,6 +130,7 @@ def narrow(x: torch.Tensor, dim: int, first: int, size: int) -> torch.Tensor:
 
 @both("sub")
 def sub(x: torch.Tensor, *bounds: int) -> torch.Tensor:
+    """Return the part between pairs of first and last index, one for each dimension."""
     for dim in range(len(bounds) // 2):
         first = index_of(bounds[2 * dim], x.shape[dim])
         last = index_of(bounds[2 * dim + 1], x.shape[dim])
@@ -140,6 +142,7 @@ def sub(x: torch.Tensor, *bounds: int) -> torch.Tensor:
 
 @both("select")
 def select(x: torch.Tensor, dim: int, index: int) -> Any:
+    """Return the slice at an index of a dimension."""
     dim = dim_of(x, dim)
     part = x.select(dim, index_of(index, x.shape[dim]))
     return part if part.dim() else number(part)
@@ -147,7 +150,7 @@ def select(x: torch.Tensor, dim: int, index: int) -> Any:
 
 def _indices(index: torch.Tensor, size: int) -> torch.Tensor:
     index = index.long().reshape(-1)
-    if index.numel() and not (1 <= int(index.min()) and int(index.max()) <= size):
+    if index.numel() and not (int(index.min()) >= 1 and int(index.max()) <= size):
         raise IndexError(
             f"index out of range: {int(index.min())}..{int(index.max())}, but there are {size}, "
             "counted from 1"
@@ -157,6 +160,7 @@ def _indices(index: torch.Tensor, size: int) -> torch.Tensor:
 
 @both("index")
 def index(x: torch.Tensor, *args: Any) -> torch.Tensor:
+    """Return a copy of the slices at `indices`."""
     if is_tensor(args[0]):  # result:index(x, dim, indices)
         source, dim, where = args
         value = index(source, dim, where)
@@ -169,30 +173,35 @@ def index(x: torch.Tensor, *args: Any) -> torch.Tensor:
 
 @method("indexCopy")
 def index_copy(x: torch.Tensor, dim: int, where: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Copy the slices of a tensor to `indices`."""
     dim = dim_of(x, dim)
     return x.index_copy_(dim, _indices(where, x.shape[dim]), y)
 
 
 @method("indexAdd")
 def index_add(x: torch.Tensor, dim: int, where: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Add the slices of a tensor at `indices`."""
     dim = dim_of(x, dim)
     return x.index_add_(dim, _indices(where, x.shape[dim]), y)
 
 
 @method("indexFill")
 def index_fill(x: torch.Tensor, dim: int, where: torch.Tensor, value: float) -> torch.Tensor:
+    """Fill the slices at `indices` with a number."""
     dim = dim_of(x, dim)
     return x.index_fill_(dim, _indices(where, x.shape[dim]), value)
 
 
 @both("gather")
 def gather(x: torch.Tensor, dim: int, where: torch.Tensor) -> torch.Tensor:
+    """Return the elements at indices along a dimension."""
     dim = dim_of(x, dim)
     return x.gather(dim, _indices(where, x.shape[dim]).view(where.shape))
 
 
 @method("scatter")
 def scatter(x: torch.Tensor, dim: int, where: torch.Tensor, value: Any) -> torch.Tensor:
+    """Write elements to indices along a dimension."""
     dim = dim_of(x, dim)
     return x.scatter_(dim, _indices(where, x.shape[dim]).view(where.shape), value)
 
@@ -209,6 +218,7 @@ def _masked_select(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 @method("maskedSelect")
 def masked_select(x: torch.Tensor, *args: Any) -> torch.Tensor:
+    """Return the elements where a mask is not 0."""
     if len(args) == 2:
         value = _masked_select(*args)
         return x.resize_(value.shape).copy_(value)
@@ -220,9 +230,11 @@ FUNCTIONS["maskedSelect"] = METHODS["maskedSelect"]
 
 @method("maskedFill")
 def masked_fill(x: torch.Tensor, mask: torch.Tensor, value: float) -> torch.Tensor:
+    """Fill the elements where a mask is not 0."""
     return x.masked_fill_(_mask(mask).view(x.shape), value)
 
 
 @method("maskedCopy")
 def masked_copy(x: torch.Tensor, mask: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Copy elements to the places where a mask is not 0."""
     return x.masked_scatter_(_mask(mask).view(x.shape), y)

@@ -20,24 +20,28 @@ def _drawn(values: Any, like: torch.Tensor) -> torch.Tensor:
 
 @method("uniform")
 def uniform_(x: torch.Tensor, a: float = 0, b: float = 1) -> torch.Tensor:
+    """Fill with uniform numbers."""
     torch7_random.uniform_(x.detach(), a, b)
     return x
 
 
 @method("normal")
 def normal_(x: torch.Tensor, mean: float = 0, std: float = 1) -> torch.Tensor:
+    """Fill with normal numbers."""
     torch7_random.normal_(x.detach(), mean, std)
     return x
 
 
 @method("bernoulli")
 def bernoulli_(x: torch.Tensor, p: Any = 0.5) -> torch.Tensor:
+    """Fill with zeros and ones."""
     torch7_random.bernoulli_(x.detach(), p)
     return x
 
 
 @method("random")
 def random_(x: torch.Tensor, *bounds: int) -> torch.Tensor:
+    """Fill with random integers."""
     torch7_random.random_(x.detach(), *map(int, bounds))
     return x
 
@@ -65,6 +69,7 @@ FUNCTIONS["initialSeed"] = _generator.initialSeed
 
 @function("seed")
 def seed() -> int:
+    """Seed the generator at random, and return the seed."""
     number = int(torch.randint(0, 2**31, (), dtype=torch.int64))
     _generator.manualSeed(number)
     return number
@@ -72,12 +77,14 @@ def seed() -> int:
 
 @function("getRNGState")
 def get_rng_state() -> torch.Tensor:
+    """Return the state of the generator as bytes."""
     data = torch.tensor(list(_generator.getRNGState().to_bytes()), dtype=torch.uint8)
     return data
 
 
 @function("setRNGState")
 def set_rng_state(state: torch.Tensor) -> None:
+    """Restore a state of the generator."""
     _generator.setRNGState(torch7_random.RNGState.from_bytes(bytes(state.tolist())))
 
 
@@ -89,16 +96,19 @@ def _new(args: tuple[Any, ...], fill: Any) -> torch.Tensor:
 
 @function("rand")
 def rand(*args: Any) -> torch.Tensor:
+    """Return a tensor of uniform numbers."""
     return _new(args, uniform_)
 
 
 @function("randn")
 def randn(*args: Any) -> torch.Tensor:
+    """Return a tensor of normal numbers."""
     return _new(args, normal_)
 
 
 @function("randperm")
 def randperm(*args: Any) -> torch.Tensor:
+    """Return a random permutation of 1..n."""
     values = _generator.randperm(int(args[-1])) + 1
     if is_tensor(args[0]):
         return resized(args[0], [len(values)]).copy_(values)
@@ -107,6 +117,7 @@ def randperm(*args: Any) -> torch.Tensor:
 
 @function("multinomial")
 def multinomial(*args: Any) -> torch.Tensor:
+    """Draw indices with given weights."""
     result = None
     if len(args) > 1 and is_tensor(args[1]):
         result, *args = args  # type: ignore[assignment]

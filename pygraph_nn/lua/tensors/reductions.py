@@ -139,11 +139,13 @@ METHODS["norm"] = FUNCTIONS["norm"] = _norm
 
 @both("dist")
 def dist(x: torch.Tensor, y: torch.Tensor, p: float = 2) -> float:
+    """Return the p-norm of a difference."""
     return number(torch.dist(x.reshape(-1), y.reshape(-1), float(p)))
 
 
 @both("renorm")
 def renorm(x: torch.Tensor, *args: Any) -> torch.Tensor:
+    """Scale slices down to a maximum norm."""
     result = None
     if is_tensor(args[0]):
         result, x, *args = x, *args  # type: ignore[assignment]
@@ -154,19 +156,23 @@ def renorm(x: torch.Tensor, *args: Any) -> torch.Tensor:
 
 @both("trace")
 def trace(x: torch.Tensor) -> float:
+    """Return the sum of the diagonal."""
     return number(torch.trace(x))
 
 
 @both("nonzero")
 def nonzero(x: torch.Tensor) -> torch.Tensor:
+    """Return the indices of the elements that are not 0."""
     return torch.nonzero(x) + 1
 
 
 @both("histc")
 def histc(x: torch.Tensor, bins: int = 100, low: float = 0, high: float = 0) -> torch.Tensor:
+    """Return a histogram."""
     return torch.histc(x, int(bins), low, high)
 
 
 @both("equal")
 def equal(x: Any, y: Any) -> bool:
+    """Return whether two tensors have the same sizes and elements."""
     return is_tensor(x) and is_tensor(y) and x.shape == y.shape and bool((x == y).all())

@@ -57,9 +57,9 @@ def into(result: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
 def in_place(*names: str) -> Callable[[F], F]:
     """Register an operation that changes its first tensor.
 
-    ``x:name(...)`` changes x, and ``x:name(y, ...)`` with a further tensor sets x to the result on y.
-    ``torch.name(y, ...)`` returns a new tensor, and ``torch.name(result, y, ...)`` sets `result`.
-    The number of tensors that the operation needs beside the first is in `takes` of the function.
+    ``x:name(...)`` changes x, and ``x:name(y, ...)`` with a further tensor sets x to the result on
+    y. ``torch.name(y, ...)`` returns a new tensor, and ``torch.name(result, y, ...)`` sets
+    `result`. `operands` says how many operands the operation needs beside the first tensor.
     """
 
     def register(operation: F) -> F:

@@ -21,6 +21,7 @@ from .types import (
 
 @method("size")
 def size(x: torch.Tensor, dim: int | None = None) -> Any:
+    """Return the sizes, a LongStorage, or the size of one dimension."""
     if isinstance(x, Storage):
         return len(x)
     if dim is None:
@@ -30,6 +31,7 @@ def size(x: torch.Tensor, dim: int | None = None) -> Any:
 
 @method("stride")
 def stride(x: torch.Tensor, dim: int | None = None) -> Any:
+    """Return the strides, a LongStorage, or the stride of one dimension."""
     return long_storage(x.stride()) if dim is None else x.stride(dim_of(x, dim))
 
 
@@ -45,21 +47,25 @@ METHODS["isSize"] = lambda x, sizes: list(x.shape) == sizes_of([sizes])
 
 @method("isSetTo")
 def is_set_to(x: torch.Tensor, y: torch.Tensor) -> bool:
+    """Return whether two tensors look at the same memory in the same way."""
     return x.is_set_to(y)
 
 
 @method("contiguous")
 def contiguous(x: torch.Tensor) -> torch.Tensor:
+    """Return the tensor, or a copy whose elements lie in order."""
     return x.contiguous()
 
 
 @both("clone")
 def clone(x: torch.Tensor) -> torch.Tensor:
+    """Return a copy."""
     return x.detach().clone(memory_format=torch.contiguous_format)
 
 
 @method("copy")
 def copy(x: torch.Tensor, y: Any) -> torch.Tensor:
+    """Copy the elements of a tensor of as many elements."""
     if isinstance(y, (list, tuple)):
         y = torch.tensor(y, dtype=x.dtype)
     if x.shape != y.shape:
@@ -71,6 +77,7 @@ def copy(x: torch.Tensor, y: Any) -> torch.Tensor:
 
 @method("fill")
 def fill(x: torch.Tensor, value: Any) -> torch.Tensor:
+    """Fill with a number."""
     return x.fill_(value)
 
 
@@ -79,11 +86,13 @@ FUNCTIONS["fill"] = fill
 
 @both("zero")
 def zero(x: torch.Tensor) -> torch.Tensor:
+    """Fill with zeros."""
     return x.zero_()
 
 
 @method("resize")
 def resize(x: torch.Tensor, *sizes: Any) -> torch.Tensor:
+    """Resize in place."""
     if len(sizes) == 2 and isinstance(sizes[0], Storage) and isinstance(sizes[1], Storage):
         return x.as_strided_(sizes_of(sizes[:1]), sizes_of(sizes[1:]))
     return resized(x, sizes_of(sizes))
@@ -100,7 +109,7 @@ def resized(x: torch.Tensor, sizes: list[int]) -> torch.Tensor:
     if isinstance(x, Storage):
         plain = x.as_subclass(torch.Tensor)
         plain.resize_(sizes)
-        x.set_(plain)
+        x.set_(plain)  # type: ignore[call-overload]
         return x
     x.resize_(sizes)
     if needed > capacity:
@@ -110,17 +119,19 @@ def resized(x: torch.Tensor, sizes: list[int]) -> torch.Tensor:
 
 @method("resizeAs")
 def resize_as(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Resize in place to the sizes of another tensor."""
     return resized(x, list(y.shape))
 
 
 @method("set")
 def set_(x: torch.Tensor, source: torch.Tensor | None = None, *more: Any) -> torch.Tensor:
+    """Look at the memory of another tensor or of a storage."""
     if source is None:
-        return x.set_()
+        return x.set_()  # type: ignore[call-overload]
     if source.dtype != x.dtype:
         raise TypeError(f"set: {describe(source)} for {describe(x)}, which has another type")
     if not isinstance(source, Storage):
-        return x.set_(source.detach())
+        return x.set_(source.detach())  # type: ignore[call-overload]
     memory = source.untyped_storage()
     offset = int(more[0]) - 1 if more else 0
     if len(more) < 2:
@@ -133,7 +144,7 @@ def set_(x: torch.Tensor, source: torch.Tensor | None = None, *more: Any) -> tor
         strides = [int(n) for n in more[2::2]]
         if len(strides) < len(sizes) or any(n < 0 for n in strides):
             strides = _strides(sizes)
-    return x.set_(memory, offset, sizes, strides)  # type: ignore[call-overload]
+    return x.set_(memory, offset, sizes, strides)
 
 
 def _strides(sizes: list[int]) -> list[int]:
@@ -146,8 +157,9 @@ def _strides(sizes: list[int]) -> list[int]:
 
 @method("view")
 def view(x: torch.Tensor, *sizes: Any) -> torch.Tensor:
+    """Return a tensor of other sizes over the same memory."""
     if sizes and is_tensor(sizes[0]):  # result:view(x, sizes)
-        return x.set_(view(*sizes))
+        return x.set_(view(*sizes))  # type: ignore[call-overload]
     return x.view(sizes_of(sizes))
 
 
@@ -156,46 +168,55 @@ FUNCTIONS["view"] = view
 
 @method("viewAs")
 def view_as(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return a tensor of the sizes of another over the same memory."""
     return x.view(y.shape)
 
 
 @both("reshape")
 def reshape(x: torch.Tensor, *sizes: Any) -> torch.Tensor:
+    """Return a copy with other sizes."""
     return x.reshape(sizes_of(sizes)).clone()
 
 
 @both("expand")
 def expand(x: torch.Tensor, *sizes: Any) -> torch.Tensor:
+    """Repeat dimensions of size 1 without copying."""
     return x.expand(sizes_of(sizes))
 
 
 @both("expandAs")
 def expand_as(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Repeat dimensions of size 1 up to the sizes of another tensor."""
     return x.expand_as(y)
 
 
 @both("repeatTensor")
 def repeat_tensor(x: torch.Tensor, *times: Any) -> torch.Tensor:
+    """Return a tensor of repeated copies."""
     return x.repeat(sizes_of(times))
 
 
 @both("t")
 def t(x: torch.Tensor) -> torch.Tensor:
+    """Return the transposed matrix."""
     return x.t()
 
 
 @both("transpose")
 def transpose(x: torch.Tensor, a: int, b: int) -> torch.Tensor:
+    """Swap two dimensions."""
     return x.transpose(dim_of(x, a), dim_of(x, b))
 
 
 @both("permute")
 def permute(x: torch.Tensor, *dims: int) -> torch.Tensor:
+    """Reorder the dimensions."""
     return x.permute([dim_of(x, d) for d in dims])
 
 
 @both("squeeze")
 def squeeze(x: torch.Tensor, dim: int | None = None) -> Any:
+    """Drop dimensions of size 1."""
     y = x.squeeze() if dim is None else x.squeeze(dim_of(x, dim))
     if y.dim() == 0:  # Torch7 has no tensors without dimensions
         return y.item() if dim is None else y.reshape(1)
@@ -204,26 +225,31 @@ def squeeze(x: torch.Tensor, dim: int | None = None) -> Any:
 
 @both("unsqueeze")
 def unsqueeze(x: torch.Tensor, dim: int) -> torch.Tensor:
+    """Add a dimension of size 1."""
     return x.unsqueeze(int(dim) - 1)
 
 
 @both("unfold")
 def unfold(x: torch.Tensor, dim: int, length: int, step: int) -> torch.Tensor:
+    """Return all windows along a dimension."""
     return x.unfold(dim_of(x, dim), int(length), int(step))
 
 
 @both("split")
 def split(x: torch.Tensor, length: int, dim: int = 1) -> list[torch.Tensor]:
+    """Return the parts of a length along a dimension."""
     return list(x.split(int(length), dim_of(x, dim)))
 
 
 @both("chunk")
 def chunk(x: torch.Tensor, count: int, dim: int = 1) -> list[torch.Tensor]:
+    """Return a number of parts along a dimension."""
     return list(x.chunk(int(count), dim_of(x, dim)))
 
 
 @both("cat")
 def cat(*args: Any) -> torch.Tensor:
+    """Join tensors along a dimension."""
     tensors: list[torch.Tensor] = []
     dim, result = None, None
     for i, arg in enumerate(args):
@@ -244,21 +270,25 @@ def cat(*args: Any) -> torch.Tensor:
 
 @both("diag")
 def diag(x: torch.Tensor, k: int = 0) -> torch.Tensor:
+    """Return a diagonal, or a matrix with one."""
     return torch.diag(x, int(k)).clone()
 
 
 @both("tril")
 def tril(x: torch.Tensor, k: int = 0) -> torch.Tensor:
+    """Return the lower triangle."""
     return torch.tril(x, int(k))
 
 
 @both("triu")
 def triu(x: torch.Tensor, k: int = 0) -> torch.Tensor:
+    """Return the upper triangle."""
     return torch.triu(x, int(k))
 
 
 @method("totable", "toTable")
 def totable(x: torch.Tensor) -> Any:
+    """Return the elements as nested tables."""
     return x.tolist()
 
 
@@ -274,9 +304,11 @@ def string(x: torch.Tensor, text: str | None = None) -> Any:
 
 @function("isTensor")
 def is_a_tensor(x: Any) -> bool:
+    """Return whether a value is a tensor."""
     return is_tensor(x)
 
 
 @function("isStorage")
 def is_a_storage(x: Any) -> bool:
+    """Return whether a value is a storage."""
     return isinstance(x, Storage)

@@ -26,14 +26,14 @@ class Storage(torch.Tensor):
     What is computed from it is a plain tensor.
     """
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
 
 def storage_of(x: torch.Tensor) -> Storage:
     """Return the storage of `x`, which shares its memory."""
     whole = torch.empty(0, dtype=x.dtype)
     memory = x.untyped_storage()
-    whole.set_(memory, 0, (memory.nbytes() // x.element_size(),), (1,))  # type: ignore[call-overload]
+    whole.set_(memory, 0, (memory.nbytes() // x.element_size(),), (1,))
     return whole.as_subclass(Storage)
 
 

@@ -19,7 +19,7 @@ from .flat_tensors import FlatTensors
 from .foreign import Function, as_layer, function, module, unwrapped
 from .inplace import writable
 from .module import Module, check_overrides, run_module, warn_of_ignored_backward
-from .overrides import refuse_own_updates
+from .overrides import OVERRIDABLE, refuse_own_updates
 from .protocol import differentiable, input_gradients
 from .recording import cut_off, detached, is_recording, keep_values
 from .reference import in_reference_mode, reference_mode
@@ -40,6 +40,7 @@ __all__ = [
     "Function",
     "Has",
     "Module",
+    "OVERRIDABLE",
     "ModuleFromCriterion",
     "Opposite",
     "Route",

@@ -197,6 +197,8 @@ def _nodes(lua: list[dict[str, Any]], python: list[dict[str, Any]]) -> list[Numb
         a = lua[i] if i < len(lua) else None
         b = python[i] if i < len(python) else None
         name = (a or b or {})["kind"]
+        if a and b and a["kind"] != b["kind"]:
+            name = f"{a['kind']} (here {b['kind']})"
         path, _, line = (a or {}).get("place", "").rpartition(":")
         place = f"{os.path.basename(path)}, line {line}" if a else "only in Python"
         shapes = [] if a is None else a["shapes"]
