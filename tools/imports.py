@@ -33,6 +33,7 @@ FLOORS = {
         "recurrent",
         "pictures",
         "debug",
+        "lua.tensors",
         "lua",
         "__main__",
     ],
