@@ -47,7 +47,9 @@ docs = [
     *("furo", "myst-nb", "sphinx>=8", "sphinx-copybutton"),
     *("codespell", "sphinx-mathjax-offline", "sphinx-revealjs"),
 ]
-test = [*completion, *kernel, *onnx, *tensorboard, "hypothesis", "pytest", "selenium"]
+# What runs Lua programs.
+lua = ["lupa>=2.0"]
+test = [*completion, *kernel, *lua, *onnx, *tensorboard, "hypothesis", "pytest", "selenium"]
 dev = [*test, "build", "codespell", "mypy", "pre-commit", "ruff"]
 
 setup(
@@ -86,6 +88,7 @@ setup(
     ),
     package_data={
         "pygraph_nn": ["py.typed"],
+        "pygraph_nn.lua": ["prelude/*.lua"],
         "pygraph_nn.pictures": ["assets/*", "assets/*/*"],
         "pygraph_nn.recurrent.native": ["*.c", "*.h"],
         "zaremba_port": ["py.typed"],
@@ -114,6 +117,7 @@ setup(
     extras_require={
         "completion": completion,
         "plot": plot,
+        "lua": lua,
         "tensorboard": tensorboard,
         "notebooks": notebooks,
         "docs": docs,

@@ -33,11 +33,13 @@ FLOORS = {
         "recurrent",
         "pictures",
         "debug",
+        "lua.tensors",
         "lua",
         "__main__",
     ],
     APPLICATION: [
         "errors",
+        "lua_programs",
         "cells",
         "config",
         "text",

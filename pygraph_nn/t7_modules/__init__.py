@@ -7,6 +7,8 @@ other parts in Torch7.
 
 from .loading import load_t7
 from .placeholder import Placeholder
+from .reading import ModuleReader
 from .saving import save_t7
+from .writing import ModuleWriter
 
-__all__ = ["Placeholder", "load_t7", "save_t7"]
+__all__ = ["ModuleReader", "ModuleWriter", "Placeholder", "load_t7", "save_t7"]

@@ -21,6 +21,7 @@ from . import (
     experiments,
     export,
     grade,
+    lua,
     import_,
     predict_chars,
     presets,
@@ -61,6 +62,7 @@ COMMANDS: tuple[Command, ...] = (
     t7,
     answers,
     compare,
+    lua,
     diagram,
     completion,
 )

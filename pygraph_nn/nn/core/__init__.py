@@ -11,7 +11,7 @@ from .additions import add_class, added_classes
 from .backward_failures import explain_failures_with
 from .calling import calls_are_watched
 from .change_guard import AttributeGuard, ChangeGuard, FlatGuard
-from .counting import WHOLE, CountsFromOne, data_from_lua, data_to_lua
+from .counting import WHOLE, CountsFromOne, data_count_from_one, data_from_lua, data_to_lua
 from .criterion import Criterion, CriterionTable, ModuleFromCriterion
 from .flat_classes import home_of
 from .flat_parameters import blocked_norm
@@ -19,7 +19,7 @@ from .flat_tensors import FlatTensors
 from .foreign import Function, as_layer, function, module, unwrapped
 from .inplace import writable
 from .module import Module, check_overrides, run_module, warn_of_ignored_backward
-from .overrides import refuse_own_updates
+from .overrides import OVERRIDABLE, refuse_own_updates
 from .protocol import differentiable, input_gradients
 from .recording import cut_off, detached, is_recording, keep_values
 from .reference import in_reference_mode, reference_mode
@@ -40,6 +40,7 @@ __all__ = [
     "Function",
     "Has",
     "Module",
+    "OVERRIDABLE",
     "ModuleFromCriterion",
     "Opposite",
     "Route",
@@ -56,6 +57,7 @@ __all__ = [
     "calls_are_watched",
     "check_overrides",
     "cut_off",
+    "data_count_from_one",
     "data_from_lua",
     "data_to_lua",
     "detached",

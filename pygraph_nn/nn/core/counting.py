@@ -16,7 +16,9 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -87,6 +89,36 @@ def data_from_lua(indices: torch.Tensor) -> torch.Tensor:
 def data_to_lua(indices: torch.Tensor) -> torch.Tensor:
     """Return a tensor of indices or classes as it counts in Torch7: undoes `data_from_lua`."""
     return torch.where(indices >= -1, indices + 1, indices)
+
+
+class _Data(threading.local):
+    counts_from_one = False
+
+
+_data = _Data()
+
+
+@contextlib.contextmanager
+def data_count_from_one(enabled: bool = True) -> Iterator[None]:
+    """Read indices and classes in data, which layers and criteria get, as Torch7 counts them.
+
+    This is for programs in Lua, whose data count from 1, on networks that know nothing of Lua.
+    """
+    before, _data.counts_from_one = _data.counts_from_one, enabled
+    try:
+        yield
+    finally:
+        _data.counts_from_one = before
+
+
+def counted(indices: torch.Tensor) -> torch.Tensor:
+    """Return indices or classes from the data of a layer as they count here, from 0."""
+    return data_from_lua(indices) if _data.counts_from_one else indices
+
+
+def first_index() -> int:
+    """Return the index of the first row or class in data, for error messages: 0, or 1 in Lua."""
+    return int(_data.counts_from_one)
 
 
 def _each(name: str, value: Any, function: Callable[[int], int | None]) -> Any:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from ...errors import GraphError
-from ..core.counting import CountsFromOne
+from ..core.counting import CountsFromOne, counted, first_index
 from ..core.criterion import Criterion
 from .common import Averaged, Weighted
 
@@ -44,7 +44,7 @@ class ClassNLLCriterion(Weighted):
         self.ignoreIndex = _IGNORE_NOTHING if ignoreIndex is None else ignoreIndex
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
-        target = torch.as_tensor(target, device=input.device).long()
+        target = counted(torch.as_tensor(target, device=input.device).long())
         target = target.reshape(()) if input.dim() == 1 else target.reshape(-1)
         if input.dim() not in (1, 2) or (input.dim() == 2 and len(target) != len(input)):
             raise GraphError(
@@ -73,10 +73,11 @@ class ClassNLLCriterion(Weighted):
         except (IndexError, RuntimeError) as error:
             if "out of bounds" not in str(error):
                 raise
-            classes = input.shape[-1 if input.dim() < 3 else 1]
+            classes, first = input.shape[-1 if input.dim() < 3 else 1], first_index()
             raise GraphError(
-                f"{self}: a target is out of range: targets are {target.min().item()}.."
-                f"{target.max().item()}, but classes are 0..{classes - 1} (they count from 0)"
+                f"{self}: a target is out of range: targets are {target.min().item() + first}.."
+                f"{target.max().item() + first}, but classes are {first}..{classes - 1 + first} "
+                f"(they count from {first})"
             ) from error
         if by_torch or not self.sizeAverage:
             return loss
@@ -102,7 +103,7 @@ class SpatialClassNLLCriterion(ClassNLLCriterion):
         super().__init__(weights, sizeAverage)
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
-        target = torch.as_tensor(target, device=input.device).long()
+        target = counted(torch.as_tensor(target, device=input.device).long())
         if input.dim() != 4 or target.shape != (input.shape[0], *input.shape[2:]):
             raise GraphError(
                 f"{self}: input of shape {tuple(input.shape)} with targets of shape "
@@ -193,7 +194,7 @@ class MultiMarginCriterion(Weighted):
         self.margin = 1.0 if margin is None else margin
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
-        target = torch.as_tensor(target, device=input.device).long()
+        target = counted(torch.as_tensor(target, device=input.device).long())
         input, target = _as_batch(self, input, target, 1)
         score = input.gather(1, target.unsqueeze(1))  # (batch, 1)
         others = torch.arange(input.shape[1], device=input.device) != target.unsqueeze(1)
@@ -220,7 +221,7 @@ class MultiLabelMarginCriterion(Averaged):
         super().__init__()
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
-        target = torch.as_tensor(target, device=input.device).long()
+        target = counted(torch.as_tensor(target, device=input.device).long())
         input, target = _as_batch(self, input, target, 2)
         listed = (target >= 0).cumprod(1)  # (batch, listed): 1 up to the first -1
         classes = target * listed
@@ -253,7 +254,7 @@ class ClassSimplexCriterion(Averaged):
         self.register_buffer("simplex", _simplex(nClasses))
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
-        target = torch.as_tensor(target, device=input.device).long()
+        target = counted(torch.as_tensor(target, device=input.device).long())
         input, target = _as_batch(self, input, target, 1)
         corners = self.simplex[target]  # (batch, nClasses)
         if corners.shape != input.shape:

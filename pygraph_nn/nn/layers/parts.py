@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ...errors import GraphError
-from ..core.counting import CountsFromOne
+from ..core.counting import CountsFromOne, counted
 from ..core.module import Module
 from ..core.shapes import expect_pair, needs_floats, sample_dimension
 from ..core.torch7_form import Torch7Form
@@ -104,7 +104,7 @@ class Index(Module):
         if indices.dim() != 1:
             raise GraphError(f"{self}: indices must be (n,), got shape {tuple(indices.shape)}")
         dimension = sample_dimension(self, self.dimension, None, tensor)
-        return tensor.index_select(dimension, indices.long())
+        return tensor.index_select(dimension, counted(indices.long()))
 
 
 class MaskedSelect(Module):
