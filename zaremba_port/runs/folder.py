@@ -174,9 +174,7 @@ class RunFolder:
         """Write settings, vocabulary, the name of the text and its unit, if they have changed."""
         write_definition(
             self.path,
-            definition(
-                self.settings, self.vocabulary, self.data, self.unit, self.fixed_vocabulary
-            ),
+            definition(self.settings, self.vocabulary, self.data, self.unit, self.fixed_vocabulary),
         )
 
     @classmethod

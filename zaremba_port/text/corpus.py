@@ -82,7 +82,7 @@ def load_corpus(
     while fetching or reading, on a terminal only.
 
     A folder with `stream_from` bytes of text or more is never in memory as a whole: its ids are
-    kept in `cache` and read from there; see `mapped_texts`. With `vocabulary` it is read as a whole.
+    kept in `cache` and read from there; see `mapped_texts`. With `vocabulary` it is read whole.
 
     Raises:
         UserError: a text is missing or unreadable, the download fails, or the corpus has more
