@@ -70,7 +70,7 @@ def products(settings: Settings, threads: int) -> list[str]:
             left = kernels.round_matrix(a, new_buffer)
             right = kernels.round_matrix(b, new_buffer) if b is d else b
             out = torch.empty(len(a), b.shape[1])
-            dense = a.contiguous()  # the fastest layout for oneDNN, see Workspace.block_gradient
+            dense = a.contiguous()  # as the engine calls oneDNN, see Workspace.block_gradient
 
             def in_float32(a: Any = dense, b: Any = b, out: Any = out) -> None:
                 torch.mm(a, b, out=out)
