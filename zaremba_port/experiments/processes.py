@@ -85,7 +85,7 @@ class Trainings:
         """
         waiting, finished = list(tasks), 0
         try:
-            with locked(self.folder / self.lock) as lock, interrupting():
+            with locked(self.folder, self.lock) as lock, interrupting():
                 while waiting or self.running:
                     while waiting and len(self.running) < self.jobs:
                         self._start(waiting.pop(0), lock)
@@ -173,20 +173,21 @@ def threads_each(jobs: int) -> int:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[IO[str]]:
-    """Keep other processes from training under the lock `path`, while this one or a child lives.
+def locked(folder: Path, name: str = ".lock") -> Iterator[IO[str]]:
+    """Keep other processes from training in `folder`, as long as this one or a child of it lives.
+
+    Those that share out the members of an experiment have locks of different names.
 
     Raises:
         UserError: another one does.
     """
-    with path.open("a", encoding="utf-8") as lock:
+    with (folder / name).open("a", encoding="utf-8") as lock:
         if fcntl:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UserError(
-                    f"{path.parent} is in use: another command trains in it; wait until it "
-                    "has ended"
+                    f"{folder} is in use: another command trains in it; wait until it has ended"
                 ) from None
         yield lock
 
