@@ -486,6 +486,7 @@ def test_pages_in_both_notations(kind):
     [
         (["cel"], "no diagram is called 'cel'; did you mean 'cell'?"),
         (["zzz"], "there are cell, network, unrolled, gru"),
+        (["runs/zzz"], "runs/zzz is neither a run folder nor a diagram, which are cell, network"),
         (["cell", "-o", "cell.svgg"], "did you mean 'svg'?"),
         (["cell", "-o", "cell"], "the ending must be one of .svg, .png, .pdf, .html"),
         (["cell", "-o", "nowhere/cell.svg"], "there is no folder nowhere"),

@@ -84,7 +84,7 @@ def test_the_page_holds_every_pixel(run: RunFolder) -> None:
         (["cell", "--trace", "run", "the cat"], "--trace is for unrolled, not for cell"),
         (["unrolled", "--trace", "run"], "--trace takes a run and a text"),
         (["unrolled", "--trace", "nowhere", "the cat"], "nowhere is not a run folder"),
-        (["unrolled", "--trace", "run", "the dgo"], "near it: dog"),
+        (["unrolled", "--trace", "run", "the dgo"], "(word 2, line 1)"),
         (["unrolled", "--steps", "2", "--trace", "run", "the"], "leave --steps out"),
         (["unrolled", "--rnn-size", "2", "--trace", "run", "the"], "leave --rnn-size out"),
         (["unrolled", "-o", "a.svg", "--trace", "run", "the"], "-o a.html, not .svg"),

@@ -153,6 +153,9 @@ def _find_run(options: argparse.Namespace) -> None:
     """Set `options.run` and `options.kind` from the arguments: KIND, RUN or both."""
     if options.from_run is None and options.kind not in KINDS and Path(options.kind).is_dir():
         options.from_run, options.kind = options.kind, "network"
+    elif options.kind not in KINDS and Path(options.kind).name != options.kind:
+        names = ", ".join(KINDS)
+        raise UserError(f"{options.kind} is neither a run folder nor a diagram, which are {names}")
     if options.from_run and options.run:
         raise UserError(f"two runs are given, {options.from_run} and --run {options.run}: take one")
     options.run = options.from_run or options.run

@@ -84,6 +84,7 @@ def trace_sentence(
         raise UserError("--trace RUN TEXT needs a text of at least two words")
     if len(read) > _MOST_WORDS + 1:
         raise UserError(f"--trace shows at most {_MOST_WORDS} words, the text has {len(words)}")
+    vocabulary.encode(words)  # counts the words of an error without <eos>
     ids = vocabulary.encode(read)
     cell = checked_cell(run, cell)
     network = create_network(run.settings, predictions=True, cell=cell)
