@@ -154,4 +154,8 @@ def _save_last(
     for start, saved in zip(model.start_s, contents.state or [], strict=False):
         if start.shape == saved.shape:
             start.copy_(saved)
-    save(Training(folder, model, text, lambda line: None))
+    save(Training(folder, model, text, log=_nothing, announce=_nothing))
+
+
+def _nothing(line: str) -> None:
+    """Log nothing."""
