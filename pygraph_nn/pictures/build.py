@@ -50,9 +50,6 @@ def picture_of(
     return _Builder(g, values, prefix).build()
 
 
-_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
 class _Builder:
     def __init__(self, g: GraphStructure, values: Trace | Values | None, prefix: str) -> None:
         self.g = g
@@ -243,7 +240,7 @@ class _Builder:
         if source.parts is not None:
             for i, part in enumerate(source.parts):
                 part = replace(part, via=(*part.via, *source.via))
-                name = self._state_part(part, target) or f"part {i}"
+                name = self._part_name(part, target) or f"part {i}"
                 self._wire(part, target, f"{place} · {name}" if place else name, input)
             return
         label = " → ".join(filter(None, [source.label, place]))
@@ -257,17 +254,11 @@ class _Builder:
             Wire(source.box, target, label, is_state, source.via, source.output, input)
         )
 
-    def _state_part(self, part: Source, target: str) -> str:
-        """Return the name of a part of the next state, c¹ for next_c of layer 1; or nothing."""
+    def _part_name(self, part: Source, target: str) -> str:
+        """Return the name of a part of the table in the output `target`, if that is a state."""
         if part.parts is not None or not self.plumbing.boxes[target].is_state:
             return ""
-        box = self.plumbing.boxes[part.box]
-        layer = box.frame[0].rpartition(" ")[2] if box.frame else ""
-        if box.name.endswith(tuple("⁰¹²³⁴⁵⁶⁷⁸⁹")):
-            return box.name  # with the index of its layer already
-        if not box.name.startswith("next_") or not layer.isdecimal():
-            return ""
-        return box.name.removeprefix("next_") + layer.translate(_RAISED)
+        return symbols.state_part(self.plumbing.boxes[part.box])
 
     def _collect_frames(self) -> None:
         frames: dict[tuple[str, ...], None] = {}

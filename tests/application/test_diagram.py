@@ -213,6 +213,30 @@ def test_the_built_in_cells_are_laid_out_by_hand(cell):
         assert tip[0] == pytest.approx(x) or tip[1] == pytest.approx(y)
 
 
+def reordered(x, prev_c, prev_h, *, input_size, rnn_size):
+    """The built-in LSTM, its gates in another order."""
+    i2h, h2h = nn.Linear(input_size, 4 * rnn_size)(x), nn.Linear(rnn_size, 4 * rnn_size)(prev_h)
+    gates = nn.CAddTable()([i2h, h2h])
+    parts = nn.SplitTable(1)(nn.Reshape(4, rnn_size)(gates))
+    forget_gate = nn.Sigmoid()(nn.SelectTable(0)(parts))
+    out_gate = nn.Sigmoid()(nn.SelectTable(1)(parts))
+    in_gate = nn.Sigmoid()(nn.SelectTable(2)(parts))
+    in_transform = nn.Tanh()(nn.SelectTable(3)(parts))
+    next_c = nn.CAddTable()([
+        nn.CMulTable()([forget_gate, prev_c]), nn.CMulTable()([in_gate, in_transform])
+    ])  # fmt: skip
+    next_h = nn.CMulTable()([out_gate, nn.Tanh()(next_c)])
+    nngraph.annotateNodes()
+    return next_c, next_h
+
+
+def test_an_lstm_with_another_order_of_gates_has_its_own_slices(monkeypatch):
+    monkeypatch.setitem(model.CELLS, "lstm", reordered)
+    texts = draw("cell", notation="code").texts
+    # From above: forget gate, input gate, input modulation, output gate.
+    assert texts["part 0 part 2 part 3 part 1"] == 1
+
+
 # Layers
 
 

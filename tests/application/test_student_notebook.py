@@ -83,16 +83,16 @@ def test_an_unknown_function_is_refused() -> None:
 def test_short_answers_are_one_sentence_each(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["answers", "--short", "q5", "q6"]) == 0
+    assert main(["answers", "--short", "q2", "warm-up"]) == 0
     out = capsys.readouterr().out
     assert len(out.splitlines()) < 20
-    assert "keeps its direction" in " ".join(out.split())
-    for ending, mark in (("html", "<b>It shortens"), ("md", "**It shortens")):
+    assert "`prev_h` is hₜ₋₁ˡ" in " ".join(out.split())
+    for ending, mark in (("html", "<b><code>i</code> is"), ("md", "**`i` is")):
         path = tmp_path / f"short.{ending}"
-        assert main(["answers", "--short", "q5", "-o", str(path)]) == 0
+        assert main(["answers", "--short", "q2", "-o", str(path)]) == 0
         text = path.read_text(encoding="utf-8")
         assert mark in text
-        assert "def step_with" not in text
+        assert "def paper" not in text
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def cell_source(g: nngraph.gModule, notation: str, n: int, title: str = "cell") 
     labels = Labels(notation, n)
     for plan in PLANS:
         if plan.fits(parts):
-            return draw_placed(parts, plan, Labels(notation, n, wraps=True))
+            return draw_placed(parts, plan, Labels(notation, n, wraps=True), title)
     return _draw_generic(parts, labels, title)
 
 

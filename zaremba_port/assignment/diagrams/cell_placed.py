@@ -25,9 +25,9 @@ _SPLIT_WIDTH = 54.0
 _CODE_SIGN = 7.0, 40.0  # width of a letter of a sign's name, height
 
 
-def draw_placed(parts: CellParts, plan: Plan, labels: Labels) -> str:
+def draw_placed(parts: CellParts, plan: Plan, labels: Labels, title: str) -> str:
     """Draw a cell that fits `plan`. Return the diagram in Graphviz's language."""
-    return _Placed(parts, plan, labels).draw()
+    return _Placed(parts, plan, labels).draw(title)
 
 
 class _Placed:
@@ -35,7 +35,7 @@ class _Placed:
         self.cell, self.plan, self.labels = cell, plan, labels
         self.drawing = Drawing(layout="nop2", outputorder="nodesfirst")
 
-    def draw(self) -> str:
+    def draw(self, title: str) -> str:
         """Draw frames, parts, wires, dots and the legend."""
         width, height = _SLIDE
         self._rectangle("canvas", (0, 0, width, height), style="invis")
@@ -46,7 +46,8 @@ class _Placed:
             left, _, right, top = self.plan.memory
             self._text("memory cell", font("memory cell", 15), (left + right) / 2, top - 12)
         left, _, _, top = self.plan.frame
-        self._text("title", font(bold(self.plan.title), 17), left + 58, top - 15)
+        # Graphviz centres the title; a bold letter is about 10 points wide.
+        self._text("title", font(bold(title), 17), left + 14 + 5 * len(title), top - 15)
         for part in self.cell.parts.values():
             if part.kind == "split":
                 self._split(part)
@@ -94,12 +95,14 @@ class _Placed:
         self.drawing.box(part.key, self.labels.of(part), pos=place, **style)
 
     def _split(self, part: Part) -> None:
-        heights = self.plan.slices[part.key]
-        each = (max(heights) - min(heights)) / (len(heights) - 1)
+        places = self.plan.slices[part.key]
+        wires = [wire for wire in self.cell.wires if wire.source == part.key]
+        heights = {wire.slice: places[wire.target] for wire in wires if wire.slice is not None}
+        each = (max(heights.values()) - min(heights.values())) / (len(heights) - 1)
         size = {"width": _SPLIT_WIDTH, "height": each, "fixedsize": "true", "bgcolor": PLAIN}
         rows = [
             cell(self.labels.of_slice(part, index), border=1, **size)
-            for index in sorted(range(len(heights)), key=lambda index: -heights[index])
+            for index in sorted(heights, key=lambda index: -heights[index])
         ]
         place = _position(self.plan.places[part.key])
         self.drawing.box(part.key, table(*rows), pos=place, shape="plaintext", margin="0")
@@ -108,7 +111,7 @@ class _Placed:
         source, target = self.cell.parts[wire.source], self.cell.parts[wire.target]
         start, end = self.plan.places[wire.source], self.plan.places[wire.target]
         if wire.slice is not None:
-            start = start[0], self.plan.slices[wire.source][wire.slice]
+            start = start[0], self.plan.slices[wire.source][wire.target]
         points = [start, *self.plan.corners[wire.source, wire.target], end]
         width = 3.2 if wire.is_state else 1.6
         sharp = 1.5 * width  # the point of a thick arrowhead goes beyond its end

@@ -18,21 +18,19 @@ class Plan:
     """A layout.
 
     Attributes:
-        title: the name on the frame.
         gate_width: the width of gates.
         frame: the cell's frame: left, bottom, right, top.
         places: the middle of every part, by its key.
-        slices: for each split, the heights of its slices in the order of the split.
+        slices: for each split, the heights of its slices, by the parts that take them.
         corners: for each wire, where it turns; a wire without corners is straight.
         branches: the dots where wires part.
         memory: the frame of the memory cell.
     """
 
-    title: str
     gate_width: float
     frame: tuple[float, float, float, float]
     places: dict[str, Point]
-    slices: dict[str, tuple[float, ...]]
+    slices: dict[str, dict[str, float]]
     corners: dict[tuple[str, str], tuple[Point, ...]]
     branches: tuple[Point, ...]
     memory: tuple[float, float, float, float] | None = None
@@ -44,13 +42,13 @@ class Plan:
             cell.parts.keys() == self.places.keys()
             and wires == sorted(self.corners)
             and all(
-                len(cell.parts[key].slices) == len(heights) for key, heights in self.slices.items()
+                len(cell.parts[split].slices) == len(heights)
+                for split, heights in self.slices.items()
             )
         )
 
 
 LSTM = Plan(
-    title="LSTM cell",
     gate_width=118,
     frame=(104, 42, 856, 518),
     places={
@@ -73,7 +71,14 @@ LSTM = Plan(
         "next_c": (912, 458),
         "next_h": (912, 105),
     },
-    slices={"split gates": (285, 195, 375, 105)},
+    slices={
+        "split gates": {
+            "σ forget_gate": 375,
+            "σ in_gate": 285,
+            "tanh in_transform": 195,
+            "σ out_gate": 105,
+        }
+    },
     corners={
         ("x", "Linear i2h"): (),
         ("prev_h", "Linear h2h"): (),
@@ -101,7 +106,6 @@ LSTM = Plan(
 )
 
 GRU = Plan(
-    title="GRU cell",
     gate_width=100,
     frame=(100, 46, 876, 520),
     places={
@@ -125,7 +129,7 @@ GRU = Plan(
         "+ next_h": (808, 470),
         "next_h": (918, 470),
     },
-    slices={"split h2h": (365, 265), "split i2h": (140, 182, 98)},
+    slices={"split h2h": {"+": 365, "+ 2": 265}, "split i2h": {"+ 2": 182, "+": 140, "+ 3": 98}},
     corners={
         ("x", "Linear i2h"): (),
         ("prev_h", "Linear h2h"): ((132, 470), (132, 315)),
