@@ -65,7 +65,8 @@ PIECES = ["a", "<eos>", "é", "\u00a0", "\ufeff", " ", " ", "\n", "\r", "\r\n", 
 def test_ids_are_those_of_the_whole_file(tmp_path, monkeypatch, pieces, block):
     monkeypatch.setattr(streamed, "BLOCK", block)
     data = write(tmp_path / "text", "".join(pieces).encode())
-    if "".join(pieces).encode().replace(b"<eos>", b"").split():
+    text = "".join(pieces).removeprefix("\ufeff").encode()
+    if text.replace(b"<eos>", b"").split():
         assert_same(mapped(data, tmp_path / "cache"), load_corpus(data, log=quiet))
     else:
         assert_refused_alike(data, tmp_path / "cache")
