@@ -94,6 +94,7 @@ TRAIN = rows(
     ("a file in the place of a folder", "words/train.txt --data words SIZES"),
     ("a name over 255 bytes", "XXX… --data words SIZES"),
     ("a folder that nobody can write", "/proc/new --data words SIZES"),
+    ("a run's name that is not UTF-8", "\\xff\\xfe --data words SIZES".replace("\\", "\\\\")),
     ("a path that is not UTF-8", "new --data \\xff\\xfe SIZES".replace("\\", "\\\\")),
     ("a finished run", "run --data words SIZES"),
     ("an unfinished run", "begun --data words SIZES"),
@@ -143,6 +144,7 @@ READ = [
         ("no such file", "run --file nowhere"),
         ("a folder for a file", "run --file words"),
         ("a name over 255 bytes", "run --file XXX…"),
+        ("a line without end", "run --file /dev/zero"),
         ("unknown words, control characters", "run --file queries.txt"),
     ),
     *rows(
@@ -325,6 +327,7 @@ def in_folder(folder: Path) -> Iterator[None]:
 def table_line(row: Row) -> str:
     """Run a row, and return its line of the table."""
     code, text = answer(row.arguments)
+    text = text.encode("utf-8", "backslashreplace").decode()  # as the streams of a process do
     text = text.replace(LONG, "XXX…").replace("9" * 300, "999…").replace("x" * 250, "XXX…")
     text = re.sub(r"has [\d.]+ ?[kMGTPB]* in all", "has … in all", text)
     text = re.sub(r"process \d+ on [^,]+", "process … on …", text)

@@ -165,6 +165,7 @@ class RunFolder(Saves, Records):
                 that this version does not know.
         """
         path = Path(path)
+        _check_name(path)
         if not path.is_dir():
             raise UserError(f"{path} is not a run folder: no such folder")
         manifest = read_manifest_or_previous(path, or_previous=from_previous)
@@ -253,8 +254,20 @@ class RunFolder(Saves, Records):
         return options + f" --cell {self.settings.cell}" * is_importable(self.settings.cell)
 
 
+def _check_name(path: Path) -> None:
+    """Raise UserError if `path` is not UTF-8: safetensors cannot open its files there."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(
+            f"the name {path} is not UTF-8, which a run needs: name another folder, or change into "
+            "it and call it '.'"
+        ) from None
+
+
 def check_free(path: Path, *, force: bool) -> None:
     """Raise UserError if a new run in `path` would overwrite something without `force`."""
+    _check_name(path)
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: a run needs a folder")
     if force or not path.is_dir() or not any(path.iterdir()):
