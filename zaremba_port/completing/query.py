@@ -124,20 +124,23 @@ class Queries:
             self.predictor, words, length, sampling=self.sampling, beam=self.beam,
             seed=self._generator, map_unknown=self.map_unknown, log=self._notes.append,
         )  # fmt: skip
-        separator = ""
+        written = 0  # words; those of the query come with the first that is chosen
         try:
             for word in completing:
-                out.write(separator + word)
-                if len(completed) >= len(words):  # chosen, not part of the query
-                    out.flush()
                 completed.append(word)
-                separator = " "
-        finally:
-            if completed:
+                if len(completed) > len(words):
+                    out.write(" " * bool(written) + " ".join(completed[written:]))
+                    out.flush()
+                    written = len(completed)
+        except BaseException:
+            if written:
                 out.write("\n")
-        if not completed:
-            out.write("\n")
-        out.flush()
+            raise
+        print(
+            " " * bool(written and written < len(completed)) + " ".join(completed[written:]),
+            file=out,
+            flush=True,
+        )
         for step in self._steps(completed, len(words)) if self.show else ():
             print(step, file=out, flush=True)
 
