@@ -94,6 +94,7 @@ TRAIN = rows(
     ("a file in the place of a folder", "words/train.txt --data words SIZES"),
     ("a name over 255 bytes", "XXX… --data words SIZES"),
     ("a folder that nobody can write", "/proc/new --data words SIZES"),
+    ("a run's name that is not UTF-8", "\\xff\\xfe --data words SIZES".replace("\\", "\\\\")),
     ("a path that is not UTF-8", "new --data \\xff\\xfe SIZES".replace("\\", "\\\\")),
     ("a finished run", "run --data words SIZES"),
     ("an unfinished run", "begun --data words SIZES"),
@@ -143,6 +144,7 @@ READ = [
         ("no such file", "run --file nowhere"),
         ("a folder for a file", "run --file words"),
         ("a name over 255 bytes", "run --file XXX…"),
+        ("a line without end", "run --file /dev/zero"),
         ("unknown words, control characters", "run --file queries.txt"),
     ),
     *rows(
@@ -153,6 +155,45 @@ READ = [
     ),
 ]
 OTHERS = [
+    *rows(
+        "ensemble",
+        ("no part", ""),
+        ("an empty name", 'train ""'),
+        ("no members", "train new --members 0"),
+        ("a run for a folder of runs", "train run --data words"),
+        ("an unknown preset", "train new --preset smal"),
+        (
+            "a size beyond memory",
+            "train new --data words --rnn_size 1000000 --batch_size 3 --seq_length 3",
+        ),
+        ("a vocabulary too small", "train new --data words --vocab_size 5"),
+        ("a folder without runs", "evaluate words"),
+        ("no such folder", "evaluate nowhere"),
+        ("a run named twice", "evaluate run run"),
+        ("damaged best parameters", "evaluate damaged-best"),
+        ("an unknown part", "evaluate run --split all"),
+    ),
+    *rows(
+        "report",
+        ("no run", ""),
+        ("an empty name", '""'),
+        ("no such run", "nowhere"),
+        ("a run that is none", "words"),
+        ("a run named twice", "run run"),
+        ("an unknown ending", "run -o report.pdf"),
+        ("no folder", "run -o nowhere/report.html"),
+        ("a damaged manifest", "damaged-manifest"),
+        ("a name over 255 bytes", f"run -o {LONG}.html"),
+    ),
+    *rows(
+        "runs",
+        ("no such folder", "nowhere"),
+        ("a file", "words/train.txt"),
+        ("show without a run", "show"),
+        ("two folders", "words run"),
+        ("no such run", "show nowhere"),
+        ("a damaged manifest", "show damaged-manifest"),
+    ),
     *rows(
         "grade",
         ("no program", ""),
@@ -286,6 +327,7 @@ def in_folder(folder: Path) -> Iterator[None]:
 def table_line(row: Row) -> str:
     """Run a row, and return its line of the table."""
     code, text = answer(row.arguments)
+    text = text.encode("utf-8", "backslashreplace").decode()  # as the streams of a process do
     text = text.replace(LONG, "XXX…").replace("9" * 300, "999…").replace("x" * 250, "XXX…")
     text = re.sub(r"has [\d.]+ ?[kMGTPB]* in all", "has … in all", text)
     text = re.sub(r"process \d+ on [^,]+", "process … on …", text)

@@ -33,7 +33,7 @@ from typing import Any
 import torch
 
 from zaremba_port import Corpus, RunFolder, Settings, UserError, load_corpus, train
-from zaremba_port.runs import SaveEvery, checkpoint, files
+from zaremba_port.runs import SaveEvery, checkpoint, files, records
 
 ENGINES = ("fast", "graph")
 OPERATIONS = ("write", "append", "flush", "rename", "delete")
@@ -112,12 +112,10 @@ class Files:
     @contextlib.contextmanager
     def watched(self) -> Iterator[Files]:
         """Replace the functions by which runs write, inside the block."""
-        from zaremba_port.runs import folder
-
         places = [
             (checkpoint, "save_file", self.save),
             (files, "append_line", self.append),
-            (folder, "append_line", self.append),
+            (records, "append_line", self.append),
             (os, "replace", self.wrap("rename", os.replace)),
             (os, "fsync", self.wrap("flush", os.fsync)),
             (os, "truncate", self.wrap("delete", os.truncate)),

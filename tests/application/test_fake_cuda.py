@@ -24,6 +24,7 @@ from zaremba_port import Settings, create_network
 from zaremba_port.engines.device_queue import DeviceQueue
 from zaremba_port.engines.fast import FastModel
 from zaremba_port.language_model import TextState
+from zaremba_port.runs import Training, checkpoint, save
 from zaremba_port.runs.checkpoint import copy_tensors
 
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
@@ -144,6 +145,37 @@ def test_training_steps(settings: Settings, cuda: torch.device, cell: str, preci
     assert {x.device for x in [model.paramx, model.paramdx, model.err]} == {cuda}
     with pytest.raises(DataDependentOutputException):
         queue.collect()
+
+
+def test_a_save_between_two_queues(
+    settings: Settings, cuda: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything that is saved is on the CPU, the generator of the device included."""
+    model = FastModel(fake_network(settings, cuda), settings)
+    queue = model.queue
+    assert isinstance(queue, DeviceQueue)
+    queue._step = queue._whole_step  # type: ignore[assignment]  # there is no graph to capture
+    text = TextState(torch.zeros(40, settings.batch_size, dtype=torch.long, device=cuda))
+    for _ in range(3):
+        queue.start(text, 1.0)
+    saves: list[checkpoint.Saved] = []
+
+    class Run:
+        def save_last(self, saved: checkpoint.Saved, **options: bool) -> None:
+            saves.append(saved)
+
+    state = torch.zeros(16, dtype=torch.uint8)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: state)
+    monkeypatch.setattr(torch, "get_rng_state", lambda: state)
+    monkeypatch.setattr(torch, "frombuffer", lambda data, dtype: state)
+    training = Training(Run(), model, text, print, print)  # type: ignore[arg-type]
+    training.progress.step = 3
+    save(training)
+    (saved,) = saves
+    assert saved.progress.pos == 15
+    assert {"cuda_rng", "torch_rng", "torch7_rng", "start_s.0", "perps"} <= saved.buffers.keys()
+    tensors = checkpoint._storable({**saved.parameters, **saved.buffers})
+    assert {tensor.device.type for tensor in tensors.values()} == {"cpu"}
 
 
 def test_mixed_devices_are_noticed(settings: Settings, cuda: torch.device) -> None:

@@ -259,4 +259,4 @@ def test_tensorboard_gets_the_metrics(text_folder, tmp_path):
             expected = pytest.approx(line["perplexity"], rel=1e-6)
             assert (line["step"], f"perplexity/{line['split']}", expected) in scalars
         elif "lr" in line:
-            assert (line["step"], "training/learning rate", pytest.approx(line["lr"])) in scalars
+            assert (line["step"], "training/learning_rate", pytest.approx(line["lr"])) in scalars

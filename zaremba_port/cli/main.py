@@ -75,12 +75,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for bad input, 1 for a run that failed or was interrupted.
     """
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # the process was started without it
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a path that is not UTF-8 is printed with escapes
-            stream.reconfigure(errors="backslashreplace")
+    with contextlib.ExitStack() as stack:
+        for stream, redirect in (
+            (sys.stdout, contextlib.redirect_stdout),
+            (sys.stderr, contextlib.redirect_stderr),
+        ):
+            if stream is None:  # the process was started without it
+                null = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+                stack.enter_context(redirect(null))
+            elif hasattr(stream, "reconfigure"):  # a path that is not UTF-8 gets escapes
+                stream.reconfigure(errors="backslashreplace")
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run the command, and return the exit code; see `main`."""
     try:
         options = make_parser().parse_args(arguments)
         options.command(options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import os
 from pathlib import Path
 
 from ..errors import UserError
@@ -36,9 +36,8 @@ def run(options: argparse.Namespace) -> None:
     """
     default = Path(options.runs[0]) if len(options.runs) == 1 else Path()
     path = Path(options.output) if options.output else default / "report.html"
-    if path.suffix not in ENDINGS or path.is_dir():
+    if path.suffix not in ENDINGS or os.path.isdir(path):
         raise UserError(f"{path}: name a file that ends in .html or .md")
-    check_folder_of(path)
     folders = {Path(name).resolve(): Path(name) for name in options.runs}
     if len(folders) < len(options.runs):
         raise UserError("a run is named twice")
@@ -46,9 +45,10 @@ def run(options: argparse.Namespace) -> None:
 
     from ..reports import is_report, report_markdown, report_page, summarize
 
-    if path.exists() and not options.force and not is_report(path):
-        raise UserError(f"{path} exists and is no report: overwrite it with --force")
     summaries = [summarize(folder) for folder in folders.values()]
+    check_folder_of(path)
+    if not options.force and os.path.exists(path) and not is_report(path):
+        raise UserError(f"{path} exists and is no report: overwrite it with --force")
     try:
         if path.suffix == ".html":
             path.write_text(report_page(summaries, options.cell), encoding="utf-8")
@@ -61,4 +61,4 @@ def run(options: argparse.Namespace) -> None:
             path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
-    print(f"the report is {path}", file=sys.stdout)
+    print(f"the report is {path}")

@@ -40,7 +40,7 @@ def training_bar(
         TextColumn("{task.fields[numbers]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=True),
+        TimeRemainingColumn(),
     )
     is_hidden = is_hidden or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=is_hidden) as bar:

@@ -22,6 +22,7 @@ LONGEST = 100_000  # words; a larger number is a typing error
 
 MOST_NAMED = 10  # unknown words of a query; similar words are searched for each
 LONGEST_NAMED = 200  # characters of an unknown word
+LONGEST_LINE = 50_000_000  # characters; what has no end, such as /dev/zero, has no line
 
 
 class QueryRefused(UserError):
@@ -65,7 +66,7 @@ class Queries:
         """Ask for queries and answer them until `lines` ends."""
         while True:
             print(PROMPT, file=out, flush=True)
-            line = lines.readline()
+            line = _read_line(lines)
             if not line:
                 return
             try:
@@ -87,7 +88,7 @@ class Queries:
         `name` is the name of the file.
         """
         failures = 0
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(iter(lambda: _read_line(lines), ""), 1):
             if not split_words(line):
                 continue
             try:
@@ -130,20 +131,23 @@ class Queries:
             self.predictor, words, length, sampling=self.sampling, beam=self.beam,
             seed=self._generator, map_unknown=self.map_unknown, log=self._notes.append,
         )  # fmt: skip
-        separator = ""
+        written = 0  # words; those of the query come with the first that is chosen
         try:
             for word in completing:
-                out.write(separator + word)
-                if len(completed) >= len(words):  # chosen, not part of the query
-                    out.flush()
                 completed.append(word)
-                separator = " "
-        finally:
-            if completed:
+                if len(completed) > len(words):
+                    out.write(" " * bool(written) + " ".join(completed[written:]))
+                    out.flush()
+                    written = len(completed)
+        except BaseException:
+            if written:
                 out.write("\n")
-        if not completed:
-            out.write("\n")
-        out.flush()
+            raise
+        print(
+            " " * bool(written and written < len(completed)) + " ".join(completed[written:]),
+            file=out,
+            flush=True,
+        )
         for step in self._steps(completed, len(words)) if self.show else ():
             if show_step is None:
                 print(step, file=out, flush=True)
@@ -182,3 +186,15 @@ class Queries:
             yield f"  {word:<15} | " + "   ".join(
                 f"{candidate} {probability:.4f}" for candidate, probability in step
             )
+
+
+def _read_line(lines: TextIO) -> str:
+    """Return the next line, "" at the end.
+
+    Raises:
+        UserError: it is longer than `LONGEST_LINE`.
+    """
+    line = lines.readline(LONGEST_LINE + 1)
+    if len(line) > LONGEST_LINE:
+        raise UserError(f"a query has over {LONGEST_LINE:,} characters, or no end")
+    return line

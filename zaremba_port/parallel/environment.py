@@ -97,6 +97,8 @@ def workers_started(device: str, patience: timedelta = PATIENCE) -> Iterator[tup
         yield ALONE, device
         return
     name, backend = _device_and_backend(device, place)
+    if name.startswith("cuda"):
+        torch.cuda.set_device(name)  # where NCCL puts what is no tensor
     with reporting_lost_workers():
         dist.init_process_group(backend, rank=place.rank, world_size=place.count, timeout=patience)
     try:

@@ -72,7 +72,7 @@ def _escaped(text: str) -> str:
     """Return `text` so that Markdown shows it as it is, also inside a table.
 
     >>> print(_escaped("a|b <unk> *c*"))
-    a\\\\|b \\\\<unk> \\\\*c\\\\*
+    a\\|b \\<unk> \\*c\\*
     """
     for character in "\\`*_[]<#|":
         text = text.replace(character, f"\\{character}")

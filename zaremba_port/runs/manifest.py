@@ -147,22 +147,23 @@ class Manifest:
         Raises:
             RunFailed: it could not be written; the one before is kept.
         """
-        path = folder / NAME
-        if path.is_file() and is_sound(folder):
-            write_bytes(folder / PREVIOUS, path.read_bytes())
+        if (folder / NAME).is_file() and is_sound(folder):
+            read_manifest(folder)._write_as(folder, PREVIOUS)
+        self._write_as(folder, NAME)
+
+    def _write_as(self, folder: Path, name: str) -> None:
         content = _content(self)
-        text = json.dumps({**content, "sha256": _digest(content)}, indent=2) + "\n"
-        write_bytes(path, text.encode())
+        text = json.dumps({**content, "sha256": _digest(content, name)}, indent=2) + "\n"
+        write_bytes(folder / name, text.encode())
 
     def is_leftover(self, name: str) -> bool:
         """Return whether a file in the folder is of an older or an unfinished save."""
         if self.format == 1:
             return False
-        is_ours = bool(_SAVE_NAME.fullmatch(name)) or name in (
-            "last.safetensors",
-            "best.safetensors",
-        )
-        return name.endswith(".part") or (is_ours and name not in self.files)
+        whole = name.removesuffix(".part")
+        if _SAVE_NAME.fullmatch(whole) or whole in ("last.safetensors", "best.safetensors"):
+            return name not in self.files
+        return name != whole and whole in (*self.files, NAME, PREVIOUS, METRICS)
 
 
 def read_manifest(folder: Path, name: str = NAME) -> Manifest:
@@ -188,7 +189,7 @@ def read_manifest(folder: Path, name: str = NAME) -> Manifest:
         )
     try:
         digest = content.pop("sha256")
-        if format != FORMAT or digest != _digest(content):
+        if format != FORMAT or digest != _digest(content, name):
             raise _damaged(path)
         return _from_content(content)
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -279,6 +280,10 @@ def _from_content(content: dict[str, Any]) -> Manifest:
     return Manifest(content["files"], saves, content["best"], content["format"])
 
 
-def _digest(content: dict[str, Any]) -> str:
-    """Return the SHA-256 of the contents of a manifest, written in one way."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def _digest(content: dict[str, Any], name: str) -> str:
+    """Return the SHA-256 of the contents of the manifest `name`, written in one way.
+
+    The name counts, so that the manifest before cannot be taken for the present one.
+    """
+    text = name + "\n" + json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ..text import Log
-from .files import flush, reporting_failures, sha256_of, write_bytes
-from .manifest import Mark
+from .files import append_line, flush, reporting_failures, sha256_of, write_bytes
+from .manifest import LOG, METRICS, Mark
+
+EVENTS = "events.jsonl"
 
 Line = dict[str, Any]
 """A line of ``metrics.jsonl``: numbers by name, and the name of a split."""
@@ -126,6 +131,61 @@ def roll_back_log(path: Path, at: Mark | None, log: Log) -> None:
         cut(path, at)
     else:
         log(f"{path} has changed since the save; it is kept as it is")
+
+
+class Records:
+    """The metrics, the log and the events in a run folder.
+
+    Attributes:
+        path: the folder.
+        on_metrics: functions that are called with every line of metrics that is written.
+    """
+
+    path: Path
+    on_metrics: list[Callable[[Line], None]]
+
+    def delete_records(self) -> None:
+        """Delete metrics and log, before a training starts at its first step."""
+        with reporting_failures(self.path):
+            for name in (METRICS, LOG):
+                (self.path / name).unlink(missing_ok=True)
+
+    def add_metrics(self, **values: Any) -> None:
+        """Append one line of JSON to ``metrics.jsonl``; floats keep all their digits."""
+        append_line(self.path / METRICS, json.dumps(values))
+        for listener in self.on_metrics:
+            listener(values)
+
+    def metrics(self) -> list[Line]:
+        """Return the lines that `add_metrics` wrote; damaged and foreign lines are left out."""
+        return read_lines(self.path / METRICS, is_metrics_line)[0]
+
+    def add_event(self, event: str, step: int, **more: Any) -> None:
+        """Append to ``events.jsonl`` that the training "started", "resumed" or ended.
+
+        It ends "finished", "stopped" (by `max_steps`), "interrupted" or "diverged"; a killed
+        process leaves no event. Each has the time (UTC), the host and the process id.
+        """
+        time = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        who = {"time": time, "host": socket.gethostname(), "pid": os.getpid()}
+        append_line(self.path / EVENTS, json.dumps({"event": event, "step": step, **who, **more}))
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return the lines that `add_event` wrote; damaged and foreign lines are left out."""
+        return read_lines(self.path / EVENTS, is_event)[0]
+
+    def add_log(self, line: str) -> None:
+        """Append a line to ``train.log``."""
+        append_line(self.path / LOG, line)
+
+    def logging(self, log: Log) -> Log:
+        """Return a function that passes a line to `log` and appends it to ``train.log``."""
+
+        def log_both(line: str) -> None:
+            log(line)
+            self.add_log(line)
+
+        return log_both
 
 
 def _is_number(value: Any) -> bool:

@@ -43,7 +43,7 @@ def writing_events(run: RunFolder, *, resume: bool = False) -> Iterator[None]:
             for name, value in scalars(line).items():
                 writer.add_scalar(name, value, line["step"])
             for sample in line.get("samples", ()):
-                name = sample["prompt"] or "a new sentence"
+                name = sample["prompt"] or "#"
                 writer.add_text(f"samples/{name}", f"**{name}** {sample['text']}", line["step"])
             writer.flush()
 
@@ -67,10 +67,10 @@ def scalars(line: dict[str, Any]) -> dict[str, float]:
         "loss": f"loss/{split}",
         "perplexity": f"perplexity/{split}",
         "train_perplexity": "perplexity/train",
-        "train_loss": "loss/train, mean of the epoch",
-        "grad_norm": "training/gradient norm",
-        "lr": "training/learning rate",
-        "wps": "training/words per second",
-        "clipped": "training/share of clipped steps",
+        "train_loss": "loss/train_epoch",
+        "grad_norm": "training/gradient_norm",
+        "lr": "training/learning_rate",
+        "wps": "training/words_per_second",
+        "clipped": "training/share_of_clipped_steps",
     }
     return {title: float(line[name]) for name, title in names.items() if name in line}
