@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers import as_version_0_1
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
@@ -307,6 +308,7 @@ def test_loading_a_run_imports_nothing(
     code.write_text(
         f"open({str(marker)!r}, 'w')\n\ndef elman(*a, **k): open({str(marker)!r}, 'w')\n"
     )
+    as_version_0_1(run.path)  # which has no checksums
     for file in ("settings.json", "cell.json"):
         path = run.path / file
         path.write_text(path.read_text().replace("my_cells:elman", "a_trap:elman"))
@@ -333,6 +335,7 @@ def test_a_run_of_version_0_1_0_is_told_by_its_parameters(
     """Its settings say lstm whatever cell it was trained with."""
     run = new_run("run")
     train(run, corpus, cell=cells.elman, max_steps=4, log=quiet)
+    as_version_0_1(run.path)
     (run.path / "cell.json").unlink()
     run.settings.with_changes({"cell": "lstm"}).save(run.path / "settings.json")
     with pytest.raises(UserError, match="only"):
