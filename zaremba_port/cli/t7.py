@@ -15,7 +15,7 @@ from .options import as_utf8
 from .parser import Commands
 
 if TYPE_CHECKING:
-    from pygraph_nn.t7 import Row, T7File
+    import pygraph_nn as nngraph
 
 
 def add(commands: Commands) -> None:
@@ -81,14 +81,14 @@ def run(options: argparse.Namespace) -> None:
         print(f"{file.rest:,} bytes follow, which torch.load does not read", file=out)
 
 
-def _format(file: T7File) -> str:
+def _format(file: nngraph.t7.T7File) -> str:
     longs = "" if file.long_size is None else f", {file.byte_order}-endian, longs of "
     return f"{file.format}{longs}{file.long_size or ''}, {file.size:,} bytes"
 
 
-def _lines(rows: Iterator[Row]) -> Iterator[str]:
+def _lines(rows: Iterator[nngraph.t7.Row]) -> Iterator[str]:
     """Yield a line for each row, with the lines of a tree before it."""
-    from pygraph_nn.t7 import key_text
+    from pygraph_nn import t7
 
     bars: list[str] = []
     for row in rows:
@@ -97,7 +97,7 @@ def _lines(rows: Iterator[Row]) -> Iterator[str]:
         if row.depth:
             indent += "└─ " if row.is_last else "├─ "
             bars.append("   " if row.is_last else "│  ")
-        key = "" if row.key is None else f"{key_text(row.key).lstrip('.')}: "
+        key = "" if row.key is None else f"{t7.key_text(row.key).lstrip('.')}: "
         yield f"{indent}{key}{row.text}"
 
 

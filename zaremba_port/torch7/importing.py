@@ -15,9 +15,9 @@ from ..errors import UserError
 from ..language_model import text_states
 from ..runs import RunFolder, Training, check_free, save, tensors_of
 from ..text import Corpus, Log, Vocabulary, load_corpus
-from .contents import Contents, read_contents
+from .contents import Contents, load, read_contents
 from .networks import same_network, settings_of
-from .vocabularies import read_vocabulary
+from .vocabularies import vocabulary_words
 
 # Lua's names of settings, where they differ.
 _NAMES = {"learning_rate": "lr", "grad_clip": None, "model": None, "num_layers": None}
@@ -57,7 +57,7 @@ def import_run(
     contents = read_contents(path)
     settings = _settings(contents, changes or {}, str(path))
     network = same_network(contents, settings, str(path))
-    words = read_vocabulary(vocabulary) if vocabulary else contents.words
+    words = _read_vocabulary(vocabulary) if vocabulary else contents.words
     corpus = None
     if data is not None or words is None:
         known = None if words is None else Vocabulary(words)
@@ -154,8 +154,23 @@ def _save_last(
     for start, saved in zip(model.start_s, contents.state or [], strict=False):
         if start.shape == saved.shape:
             start.copy_(saved)
+<<<<<<< HEAD
     save(Training(folder, model, text, log=_nothing, announce=_nothing))
 
 
 def _nothing(line: str) -> None:
     """Log nothing."""
+=======
+    save(Training(folder, model, text, lambda line: None))
+
+
+def _read_vocabulary(path: str) -> list[str]:
+    """Return the words in the file `path`: a .t7 file with a table, or one word a line.
+
+    Raises:
+        UserError: it cannot be read or is no vocabulary.
+    """
+    if Path(path).suffix == ".t7":
+        return vocabulary_words(load(path), path)
+    return Vocabulary.load(path).words
+>>>>>>> wt-t7

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..text import EOS, SPACE, WHITE_SPACE, Vocabulary
+from ..text import EOS, SPACE, WHITE_SPACE
 
 _BYTE = "<0x{:02x}>"
 
@@ -65,16 +64,3 @@ def raw_of(token: str) -> bytes:
     if token.startswith("<0x") and token.endswith(">") and len(token) % 6 == 0:
         return bytes.fromhex("".join(token[i + 3 : i + 5] for i in range(0, len(token), 6)))
     return token.encode()
-
-
-def read_vocabulary(path: str) -> list[str]:
-    """Return the words in the file `path`: a .t7 file with a table, or one word a line.
-
-    Raises:
-        UserError: it cannot be read or is no vocabulary.
-    """
-    if Path(path).suffix == ".t7":
-        from .contents import load
-
-        return vocabulary_words(load(path), path)
-    return Vocabulary.load(path).words
