@@ -1,4 +1,4 @@
-"""The numbers of `zaremba compare --run`: where the two sides part, and the page that shows them."""
+"""The numbers of `zaremba compare --run`: where the two sides part, and the page with them."""
 
 from __future__ import annotations
 
