@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from .output_buffers import OutputBuffers
 from .parameters import ensure_gradient, flatten
 from .values import Values
 
+_MEMBER = re.compile(r"\((\d+)\)(?=: | ->)")
 _GRADIENTS = {"gradWeight": "weight", "gradBias": "bias"}
 _PARAMETERS = ("weight", "bias")
 # What Lua reaches under another name, or what PyTorch means by a name that Torch7 uses otherwise.
@@ -236,8 +238,8 @@ class Modules:
         return self._to_lua(result)
 
     def text(self, module: Any) -> str:
-        """Return what Lua's ``tostring`` shows."""
-        return str(module)
+        """Return what Lua's ``tostring`` shows: the members of a container count from 1."""
+        return _MEMBER.sub(lambda match: f"({int(match.group(1)) + 1})", str(module))
 
     def set_training(self, module: Any, mode: bool) -> None:
         """Set the training mode of the module and all modules inside."""

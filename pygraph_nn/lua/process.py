@@ -35,6 +35,8 @@ def main(settings: Mapping[str, Any], path: str, arguments: Sequence[str]) -> in
     except KeyboardInterrupt:
         print("zaremba lua: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        os._exit(1)  # nobody reads the output any more
     except LuaError as error:
         if error.status is not None:
             return error.status

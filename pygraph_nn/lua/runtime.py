@@ -31,6 +31,8 @@ from .values import Values
 
 PRELUDE = Path(__file__).parent / "prelude"
 INTERPRETERS = ("luajit21", "luajit20", "lua51")
+# Exceptions that pass through pcall.
+_ENDS = (ProgramEnd, KeyboardInterrupt, SystemExit, BrokenPipeError)
 # Lua cannot see what its tensors occupy, so it collects after this many bytes of new ones.
 COLLECT_AFTER = 64 << 20
 
@@ -190,7 +192,7 @@ class Runtime:
             "close": _close,
             "nearest": nearest,
             "kind": _kind,
-            "ends_program": lambda e: isinstance(e, (ProgramEnd, KeyboardInterrupt, SystemExit)),
+            "ends_program": lambda e: isinstance(e, _ENDS),
             "message": lambda e: str(e),
             "keep_traceback": self._keep_traceback,
             "exit": _exit,

@@ -2,6 +2,9 @@
 local bridge = ...
 
 torch = {}
+-- Torch7's LuaJIT has these of Lua 5.2.
+table.unpack = table.unpack or unpack
+table.pack = table.pack or function(...) return { n = select('#', ...), ... } end
 local tensors = bridge.tensors
 
 -- The Python object behind a proxy (a module or a node), and the proxy of an object by its identity.
