@@ -77,7 +77,7 @@ for combination in "${combinations[@]}"; do
   printf '== Python %s, torch %s\n' "$version" "$torch"
   python=$(find_python "$version")
   if [ -z "$python" ]; then
-    rows+=("| $version | $torch | no such Python could be had | |")
+    rows+=("| $version | $torch | no such Python at hand | |")
     continue
   fi
   full=$("$python" -c 'import platform; print(platform.python_version())')
@@ -95,9 +95,9 @@ for combination in "${combinations[@]}"; do
     grep -qE '(failed|error)' <<<"$closing" && { failed=1; echo "$tests"; }
     rows+=("| $full | $torch | tests/library | $closing |")
   elif without_torch; then
-    rows+=("| $full | none of $torch could be had | sources compile, the command line | passed |")
+    rows+=("| $full | none: no small build of $torch at hand | sources compile, the command line | passed |")
   else
-    rows+=("| $full | none of $torch could be had | sources compile, the command line | **failed** |")
+    rows+=("| $full | none: no small build of $torch at hand | sources compile, the command line | **failed** |")
     failed=1
   fi
 done

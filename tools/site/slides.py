@@ -29,6 +29,13 @@ from .sources import ROOT
 
 NOTEBOOK = ROOT / "examples" / "lecture.ipynb"
 REVEAL = "sphinx_revealjs/_static/revealjs/"
+NEEDED = (
+    "dist/reveal.js",
+    "dist/reveal.css",
+    "dist/reset.css",
+    "dist/theme/white.css",
+    "plugin/notes/",
+)
 NEW_SLIDE = ("slide", "subslide")
 LEFT_OUT = ("skip", "notes")
 
@@ -61,10 +68,10 @@ def write_slides(stage: Path) -> None:
 
 
 def copy_reveal(target: Path) -> None:
-    """Copy reveal.js, without its documents and examples, from the package that brings it."""
+    """Copy what the slides need of reveal.js from the package that brings it."""
     for file in files("sphinx-revealjs") or []:
         inside = str(file).removeprefix(REVEAL)
-        if inside != str(file) and inside.startswith(("dist/", "plugin/notes/")):
+        if inside != str(file) and inside.startswith(NEEDED):
             copy = target / inside
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(Path(str(file.locate())), copy)
