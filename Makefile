@@ -41,15 +41,12 @@ readme: $(VENV)/.test
 	$(BIN)/python tools/run_readme.py
 	$(BIN)/python tools/run_readme.py docs/characters.md
 	$(BIN)/python tools/run_readme.py docs/experiments.md
-<<<<<<< HEAD
 	$(BIN)/python tools/run_readme.py docs/scale.md
 	$(BIN)/python tools/run_readme.py docs/reports.md
 	$(BIN)/python tools/run_readme.py docs/install.md
 	$(BIN)/python tools/run_readme.py docs/tour.md
 	$(BIN)/python tools/run_readme.py docs/teaching.md
-=======
 	$(BIN)/python tools/run_readme.py docs/torch7_files.md
->>>>>>> wt-t7
 
 # The site, in build/site; ZAREMBA_QUICK=1 runs its notebooks on small settings.
 docs: $(VENV)/.docs

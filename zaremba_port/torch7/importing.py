@@ -154,14 +154,11 @@ def _save_last(
     for start, saved in zip(model.start_s, contents.state or [], strict=False):
         if start.shape == saved.shape:
             start.copy_(saved)
-<<<<<<< HEAD
     save(Training(folder, model, text, log=_nothing, announce=_nothing))
 
 
 def _nothing(line: str) -> None:
     """Log nothing."""
-=======
-    save(Training(folder, model, text, lambda line: None))
 
 
 def _read_vocabulary(path: str) -> list[str]:
@@ -173,4 +170,3 @@ def _read_vocabulary(path: str) -> list[str]:
     if Path(path).suffix == ".t7":
         return vocabulary_words(load(path), path)
     return Vocabulary.load(path).words
->>>>>>> wt-t7
