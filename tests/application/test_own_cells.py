@@ -416,7 +416,7 @@ def forgetful(x: Any, prev_h: Any, *, input_size: int, rnn_size: int) -> Any:
         (lambda x, prev_h: (prev_h,), "does not fit: got an unexpected keyword argument"),
         (print, "takes no previous state"),
         (3, "expecting a function, got 3"),
-        ("srn", "no cell is called 'srn' (there are lstm, gru, rnn, package.module:function)"),
+        ("xyz", "no cell is called 'xyz' (there are lstm, gru, rnn, package.module:function)"),
         ("cells/my.py:cell", "write cells.my:cell"),
         ("no_such_module:cell", "no_such_module cannot be imported (ModuleNotFoundError"),
         ("my_cells:elmann", "my_cells has no elmann; did you mean 'elman'?"),
