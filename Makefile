@@ -38,6 +38,7 @@ readme: $(VENV)/.test
 	$(BIN)/python tools/run_readme.py
 	$(BIN)/python tools/run_readme.py docs/characters.md
 	$(BIN)/python tools/run_readme.py docs/experiments.md
+	$(BIN)/python tools/run_readme.py docs/torch7_files.md
 
 check: test lint types javascript examples readme
 

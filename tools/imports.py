@@ -52,6 +52,7 @@ FLOORS = {
         "train",
         "experiments",
         "completing",
+        "torch7",
         "assignment.markup",
         "assignment.characters",
         "assignment.diagrams",

@@ -5,14 +5,16 @@ makes Python values of them. `writer` goes the other way, and `tree` describes w
 """
 
 from .elements import ElementType, element_type, type_of
-from .errors import T7Error
+from .errors import T7Error, key_text
 from .objects import Place, T7Function, T7Object, T7Storage, T7Table
 from .reader import T7File, load, read
+from .tree import Row, rows
 from .writer import dumps, save
 
 __all__ = [
     "ElementType",
     "Place",
+    "Row",
     "T7Error",
     "T7File",
     "T7Function",
@@ -21,8 +23,10 @@ __all__ = [
     "T7Table",
     "dumps",
     "element_type",
+    "key_text",
     "load",
     "read",
+    "rows",
     "save",
     "type_of",
 ]

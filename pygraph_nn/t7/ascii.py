@@ -39,6 +39,9 @@ class AsciiSource:
         return match[1]
 
     def _end_line(self) -> None:
+        """Go past the newline that Torch7 writes; more digits might follow where a file was cut."""
+        if self.position >= self.size:
+            raise T7Error("the last line has no end", self.position)
         if self.buffer[self.position : self.position + 1] == b"\n":
             self.position += 1
 

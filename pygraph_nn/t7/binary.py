@@ -32,6 +32,10 @@ class BinarySource:
         long_size: the bytes of a long, 4 or 8.
         mapped: whether large storages may stay in `buffer`.
         file: the descriptor of the file that `buffer` maps, or None.
+
+    Attributes:
+        has_short_longs: with a `long_size` of 4, whether the longs that were read are that short;
+            None if they do not tell.
     """
 
     pair_size = 8  # the smallest key and value, two nils
@@ -46,6 +50,7 @@ class BinarySource:
         self.mapped = mapped
         self.file = file
         self.position = 0
+        self.has_short_longs: bool | None = None
         self._int = struct.Struct(f"{order}i")
         self._double = struct.Struct(f"{order}d")
         self._pair = pair_type(order)
@@ -80,7 +85,22 @@ class BinarySource:
         """Return the next `count` longs."""
         start = self._take(count * self.long_size, what)
         code = "i" if self.long_size == 4 else "q"
-        return list(struct.unpack_from(f"{self.order}{count}{code}", self.buffer, start))
+        numbers = list(struct.unpack_from(f"{self.order}{count}{code}", self.buffer, start))
+        if numbers and self.has_short_longs is None:
+            self._look_behind(numbers[0], start)
+        return numbers
+
+    def _look_behind(self, first: int, start: int) -> None:
+        """Decide by the 4 bytes after a long whether it has 4 bytes.
+
+        They are zero if they are its upper half. So they are, too, if a 0 follows a short long, as
+        may be in an empty tensor, whose only long is a 1, and in a storage.
+        """
+        behind = bytes(self.buffer[start + 4 : start + 8])
+        if any(behind):
+            self.has_short_longs = True
+        elif first != 1:
+            self.has_short_longs = False
 
     def read_elements(self, kind: ElementType, count: int) -> torch.Tensor:
         """Return the next `count` elements of a storage, (count,)."""

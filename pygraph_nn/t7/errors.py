@@ -36,8 +36,16 @@ class T7Error(GraphError):
         return T7Error(self.problem, self.offset, self.path or path, self.file or file)
 
 
+class Part(str):
+    """A part of a value that has no key, such as the storage of a tensor: ``<storage>``."""
+
+    __slots__ = ()
+
+
 def key_text(key: object) -> str:
     """Return the part of a path that leads to the value of `key`: ``.weight``, ``[3]``."""
+    if isinstance(key, Part):
+        return str(key)
     if isinstance(key, str):
         return f".{key}" if _NAME.match(key) else f"[{shortened(repr(key))}]"
     if isinstance(key, (bool, int, float, bytes)):

@@ -10,7 +10,7 @@ import torch
 
 from .binary import NUMBER
 from .elements import ElementType, element_type
-from .errors import T7Error, shortened
+from .errors import Part, T7Error, shortened
 from .numbers import as_number
 from .objects import Place
 from .records import (
@@ -106,11 +106,11 @@ class Parser:
         if isinstance(record, TableRecord):
             if len(record.keys) > len(record.values):
                 return Place(self.source.position, record.keys[-1], record.place)
-            key = f"<key {len(record.keys) + 1}>"
+            key = Part(f"<key {len(record.keys) + 1}>")
             return Place(self.source.position, key, record.place)
         if isinstance(record, ObjectRecord):  # its fields are at the place of the object
             return Place(self.source.position, record.place.key, record.place.outer)
-        part = "<storage>" if isinstance(record, TensorRecord) else "<upvalues>"
+        part = Part("<storage>" if isinstance(record, TensorRecord) else "<upvalues>")
         return Place(self.source.position, part, record.place)
 
     # Reading a value

@@ -145,22 +145,7 @@ def _read(
     mapped: bool,
     device: torch.device | None,
 ) -> T7File:
-    best: tuple[Source, Any, list[Record]] | None = None
-    errors: list[T7Error] = []
-    for source in _sources(buffer, descriptor, long_size, mapped):
-        parser = Parser(source, referenced)
-        try:
-            value = parser.parse()
-        except T7Error as error:
-            errors.append(error)
-            continue
-        if best is None or source.position == source.size:
-            best = source, value, parser.records
-        if source.position == source.size:
-            break  # the whole file makes sense
-    if best is None:
-        raise max(errors, key=lambda error: error.offset or 0)
-    source, value, records = best
+    source, value, records = _parsed(_sources(buffer, descriptor, long_size, mapped), referenced)
     is_ascii = source.order == "ascii"
     return T7File(
         build(value, records, device),
@@ -170,3 +155,33 @@ def _read(
         source.size,
         source.size - source.position,
     )
+
+
+def _parsed(sources: list[Source], referenced: bool) -> tuple[Source, Any, list[Record]]:
+    """Return the first of `sources` that makes sense to its end, with its value and records.
+
+    If none does, it is the first one, provided that this makes sense.
+    """
+    first: tuple[Source, Any, list[Record]] | None = None
+    error: T7Error | None = None
+    for source in sources:
+        parser = Parser(source, referenced)
+        try:
+            value = parser.parse()
+        except T7Error as problem:
+            error = error or problem
+            continue
+        is_whole = source.position == source.size
+        if source is sources[0]:
+            first = source, value, parser.records
+        elif is_whole and not (isinstance(source, BinarySource) and source.has_short_longs):
+            # What is left of a file that was cut may make sense with longs of 4 bytes.
+            hint = "; if the file was written with longs of 4 bytes, pass long_size=4"
+            error = error and T7Error(error.problem + hint, error.offset, error.path)
+            continue
+        if is_whole:
+            return source, value, parser.records
+    if first is None:
+        assert error is not None
+        raise error
+    return first

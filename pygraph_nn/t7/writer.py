@@ -220,7 +220,7 @@ class Writer:
 
     def _pairs(self, pairs: Any) -> Iterator[tuple[str, Any]]:
         for key, value in pairs:
-            if key is None or key != key:
+            if key is None or (isinstance(key, float) and key != key):
                 raise T7Error(f"a table cannot have the key {key}")
             yield "<key>", key
             yield key_text(key), value

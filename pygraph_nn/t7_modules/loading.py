@@ -13,6 +13,7 @@ from ..t7 import T7Function, T7Object, T7Table, load
 from .reading import Convert, ModuleReader
 
 _SHOWN = 5
+_LARGE = 1 << 24  # bytes of a file whose tensors are left there, as long as it has no modules
 
 
 def load_t7(
@@ -52,14 +53,16 @@ def load_t7(
         "referenced": referenced,
         "device": device,
     }
-    value = load(file, **options)
+    is_large = not isinstance(file, bytes) and os.stat(file).st_size >= _LARGE
+    value = load(file, mmap=is_large, **options)
     reader = ModuleReader(classes)
     if not modules or not any(map(reader.is_module, _objects(value))):
         return value
-    # The elements of a file may lie at odd addresses, which parameters should not.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what load warns of, it has warned of already
-        value = load(file, mmap=False, **options)
+    if is_large:
+        # The elements of a file may lie at odd addresses, which parameters should not.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what load warns of, it has warned of already
+            value = load(file, mmap=False, **options)
     value = with_modules(value, reader)
     if reader.losses:
         name = "the file" if isinstance(file, bytes) else os.fspath(file)

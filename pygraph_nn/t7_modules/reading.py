@@ -21,6 +21,7 @@ from .places import located
 from .scratch import is_scratch
 
 Convert = Callable[[T7Object], torch.nn.Module]
+_MOST_UNSAVED = 1 << 20  # elements of a tensor that the file does not contain
 _DEEPEST = 100  # levels of containers, each of which takes several frames of Python
 
 
@@ -189,11 +190,31 @@ def used_fields(cls: type[Any]) -> set[str]:
 def _by_declaration(cls: type[Any], value: T7Object, reader: ModuleReader) -> torch.nn.Module:
     """Build the layer by its constructor, and give a container its modules."""
     positional, named = constructor_arguments(cls, value)
+    special.check(cls, value)
+    with torch.device("meta"):  # which allocates nothing
+        _check_sizes(cls(*positional, **named), value)
     module: torch.nn.Module = cls(*positional, **named)
     if isinstance(module, nn.Container):
         for inner in members(value):
             module.add(reader.module(inner, value))
     return module
+
+
+def _check_sizes(shell: torch.nn.Module, value: T7Object) -> None:
+    """Refuse a layer that would be larger than the tensors in its file."""
+    form: Any = shell.torch7_form
+    tensors = [*shell.named_parameters(recurse=False), *shell.named_buffers(recurse=False)]
+    for name, tensor in tensors:
+        content = value.get(form.name(name))
+        stored = _MOST_UNSAVED
+        if isinstance(content, torch.Tensor):
+            stored = max(content.untyped_storage().nbytes() // content.element_size(), 1)
+        if tensor.numel() > stored:
+            raise located(
+                value,
+                f"{value.class_name}.{form.name(name)} should have the sizes "
+                f"{list(tensor.shape)}, but the file has fewer elements",
+            )
 
 
 def members(value: T7Object) -> list[Any]:

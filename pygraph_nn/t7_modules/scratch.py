@@ -10,7 +10,7 @@ _NAMES = frozenset(
     "gaterView gradBias gradInput gradInputEl gradMaxVals gradOutput gradOutput_ "
     "gradOutputBuffer gradWeight gradWeightBuffer groups iDesc indices inplace_buffer input_map "
     "input_offset inputBuffer inputSize inputView inShape is_backward_setup iSize isTarget "
-    "keepgrad lsm marked mask masks maxIdx maxVals minIdx minVals mode_desc module modules "
+    "keepgrad lsm marked mask masks maxIdx maxVals minIdx minVals mode mode_desc module modules "
     "name_ nBackward nDim nElementPerSample noise normalized oDesc oldSizeAverage ones oSize "
     "output output_ output_map output_offset output_tensor outputSize outShape padding rDesc "
     "reuse running save_mean save_std scaleT seed shared sharedparams sharing sigmoid size2 std "

@@ -10,6 +10,7 @@ import torch
 from .. import nn
 from ..t7 import T7Object, T7Storage
 from .interfaces import Reader
+from .places import located
 
 Maker = Callable[[type[Any], T7Object, Reader], torch.nn.Module]
 
@@ -49,7 +50,10 @@ def _layer_normalization(cls: type[Any], value: T7Object, reader: Reader) -> tor
     factor = parts["nn.MulConstant"]["constant_scalar"]
     gain, shift = parts.get("nn.CMul"), parts.get("nn.Add")
     affine = gain is not None and shift is not None
-    layer = cls(round(factor**2), 0, parts["nn.Normalize"].get("eps", 1e-10), affine)
+    size = round(factor**2)
+    if gain is not None and gain["weight"].untyped_storage().nbytes() < size:
+        raise located(value, f"{value.class_name}: the weight has fewer than {size} elements")
+    layer = cls(size, 0, parts["nn.Normalize"].get("eps", 1e-10), affine)
     if gain is not None and shift is not None:
         value.fields = {**value.fields, "weight": gain["weight"], "bias": shift["bias"]}
     module: torch.nn.Module = layer
@@ -93,6 +97,16 @@ def _module_criterion(cls: type[Any], value: T7Object, reader: Reader) -> torch.
     parts = [None if value.get(n) is None else reader.module(value[n], value) for n in names]
     criterion: torch.nn.Module = cls(*parts, bool(value.get("castTarget", True)))
     return criterion
+
+
+def check(cls: type[Any], value: T7Object) -> None:
+    """Refuse sizes that would take long to build."""
+    if cls is nn.ClassSimplexCriterion:
+        size, simplex = value.get("nClasses"), value.get("simplex")
+        if not isinstance(simplex, torch.Tensor):
+            raise located(value, f"{value.class_name} has no field simplex")
+        if simplex.shape[:1] != (size,) or simplex.untyped_storage().nbytes() < size:
+            raise located(value, f"{value.class_name}.simplex has other sizes than {size}")
 
 
 MAKERS: dict[str, Maker] = {

@@ -132,7 +132,8 @@ def _resumed_run(
             )
     folder.settings = folder.settings.with_changes(changes)
     _check_engine(options, folder.settings)
-    corpus = load_corpus(folder.data, log=log)
+    own = folder.vocabulary if folder.fixed_vocabulary else None
+    corpus = load_corpus(folder.data, vocabulary=own, log=log)
     if corpus.vocabulary.words != folder.vocabulary.words:
         raise UserError(f"{folder.path}: the words of {folder.data} are no longer those of the run")
     folder.save_definition()

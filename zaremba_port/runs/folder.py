@@ -54,7 +54,11 @@ class RunFolder:
         settings, vocabulary: of the network.
         data: the name or folder of the text trained on, as `--data` takes it.
         unit: the unit of the text's tokens, "words" or "characters".
+        fixed_vocabulary: whether the vocabulary is not that of the text, in its order, but comes
+            from elsewhere; training takes any text of its words.
     """
+
+    fixed_vocabulary = False
 
     def __init__(
         self,
@@ -99,7 +103,8 @@ class RunFolder:
 
     def save_definition(self) -> None:
         """Write settings, vocabulary, the name of the text and its unit."""
-        source = json.dumps({"data": self.data, "unit": self.unit}) + "\n"
+        fixed = {"fixed_vocabulary": True} if self.fixed_vocabulary else {}
+        source = json.dumps({"data": self.data, "unit": self.unit, **fixed}) + "\n"
         write_whole(self.path / "settings.json", self.settings.save)
         write_whole(self.path / "vocabulary.txt", self.vocabulary.save)
         write_whole(
@@ -128,7 +133,9 @@ class RunFolder:
             raise UserError(f"{path / 'source.json'} does not name a text: {error}") from None
         if unit not in (WORDS, CHARACTERS, None):
             raise UserError(f"{path / 'source.json'}: unit is {unit!r}, not words or characters")
-        return cls(path, settings, vocabulary, data, unit)
+        run = cls(path, settings, vocabulary, data, unit)
+        run.fixed_vocabulary = source.get("fixed_vocabulary") is True
+        return run
 
     def save_cell(self, record: Mapping[str, Any]) -> None:
         """Write the cell's name to the settings, and the record of one that is not built in."""

@@ -59,6 +59,7 @@ def load_corpus(
     *,
     cache: Path | None = None,
     vocab_size: int | None = None,
+    vocabulary: Vocabulary | None = None,
     progress: bool = True,
     log: Log = print,
 ) -> Corpus:
@@ -70,8 +71,9 @@ def load_corpus(
     after "ptb.". A folder that is itself called "ptb" is written "./ptb" or "ptb/". A leading "~"
     is the user's home.
 
-    Ids follow the order of first appearance over train, then valid, then test. `log` gets one line
-    for each part. `progress` shows a bar while fetching, on a terminal only.
+    Ids follow the order of first appearance over train, then valid, then test. With `vocabulary`,
+    the first ids are those of its words. `log` gets one line for each part. `progress` shows a bar
+    while fetching, on a terminal only.
 
     Raises:
         UserError: a text is missing or unreadable, the download fails, or the corpus has more
@@ -79,7 +81,7 @@ def load_corpus(
     """
     data = os.path.expanduser(data)
     parts = _read_parts(data, cache or cache_folder(), progress)
-    vocabulary = Vocabulary()
+    vocabulary = Vocabulary(vocabulary.words if vocabulary is not None else ())
     ids: dict[str, torch.Tensor] = {}
     sources: dict[str, str] = {}
     for split, (source, tokens) in zip(SPLITS, parts, strict=True):
