@@ -93,7 +93,7 @@ def test_a_grid_is_trained_as_by_hand_and_only_once(
 
     # Called again, it only makes tables and pictures, from the run folders alone.
     saved = {path: path.stat().st_mtime_ns for path in folder.glob("*/manifest.json")}
-    assert len(saved) == 4
+    assert len(saved) == 2
     page = (folder / "results.md").read_text("utf-8")
     (folder / "results.md").unlink()
     assert main(command) == 0
@@ -197,10 +197,11 @@ def test_a_run_that_was_trained_elsewhere_is_moved_into_place(
     folder = tmp_path / "grid"
     folder.mkdir()
     run.rename(folder / "any name")
-    source = folder / "any name" / "source.json"
     grid = ["--layers", "1", "--embedding", "8", "--epochs"]
     # The text that it names is not on this machine.
-    source.write_text(json.dumps({"data": "/elsewhere/text", "unit": "words"}))
+    moved = RunFolder.open(folder / "any name")
+    moved.data = "/elsewhere/text"
+    moved.save_definition()
     assert main(experiment(folder, text_folder, *grid, "1")) == 0
     printed = capsys.readouterr().out
     assert "1 trainings, 1 of them done before" in printed
