@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
 	$(BIN)/python -m pip install $(PIPFLAGS) -c constraints.txt
 
-.PHONY: demo test env lint types javascript examples readme check clean
+.PHONY: demo test env lint types javascript examples readme docs check clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
@@ -20,9 +20,11 @@ test: $(VENV)/.test
 # Everything that the targets below need.
 env: $(VENV)/.dev
 
+# Also common misspellings in code, comments and documents.
 lint: $(VENV)/.dev
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/codespell
 
 types: $(VENV)/.dev
 	$(BIN)/python -m mypy
@@ -31,15 +33,26 @@ types: $(VENV)/.dev
 javascript: node_modules/.installed
 	npm run --silent check
 
+# EXAMPLES="examples/*.py" leaves out the notebooks.
 examples: $(VENV)/.test
-	$(BIN)/python tools/run_examples.py
+	$(BIN)/python tools/run_examples.py $(EXAMPLES)
 
 readme: $(VENV)/.test
 	$(BIN)/python tools/run_readme.py
 	$(BIN)/python tools/run_readme.py docs/characters.md
 	$(BIN)/python tools/run_readme.py docs/experiments.md
+	$(BIN)/python tools/run_readme.py docs/scale.md
+	$(BIN)/python tools/run_readme.py docs/reports.md
+	$(BIN)/python tools/run_readme.py docs/install.md
+	$(BIN)/python tools/run_readme.py docs/tour.md
+	$(BIN)/python tools/run_readme.py docs/teaching.md
+	$(BIN)/python tools/run_readme.py docs/torch7_files.md
 
-check: test lint types javascript examples readme
+# The site, in build/site; ZAREMBA_QUICK=1 runs its notebooks on small settings.
+docs: $(VENV)/.docs
+	$(BIN)/python -m tools.site.build
+
+check: test lint types javascript examples readme docs
 
 clean:
 	rm -rf $(VENV) node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -70,6 +83,10 @@ $(VENV)/.test: $(VENV)/.demo
 
 $(VENV)/.dev: $(VENV)/.test
 	@$(PIP) -e '.[dev]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	@$(PIP) -e '.[docs]'
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json

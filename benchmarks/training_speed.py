@@ -32,7 +32,7 @@ from benchmarks.training_candidates import make_step, wait
 from benchmarks.training_report import CANDIDATES, Measurement, Result, table, write_docs
 from zaremba_port import Settings, preset
 
-ONLY_ON = {"tf32": "cuda", "bfloat16": "cuda", "lstm-tf32": "cuda", "remedies": "cpu"}
+ONLY_ON = {"tf32": "cuda", "lstm-tf32": "cuda", "remedies": "cpu"}
 # Freed memory stays with the process, so that no page has to be mapped and zeroed again.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
 

@@ -1,4 +1,4 @@
-"""Train a small network on Python's own documentation, complete three sentences, draw pictures.
+"""Train a small network on Python's documentation, complete three sentences, draw pictures.
 
     python examples/demo.py [RUN]
 
@@ -9,6 +9,7 @@ ZAREMBA_QUICK=1 in the environment stops after a few steps.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import webbrowser
 from pathlib import Path
@@ -36,14 +37,15 @@ def main() -> int:
         sentence = words[: words.index("<eos>")] if "<eos>" in words else words
         print(f"  {prompt} ... {' '.join(sentence[len(prompt.split()) :])}")
 
-    curves, cell = (run / "curves.png").resolve(), (run / "lstm_cell.svg").resolve()
+    curves = (run / "curves.png").resolve()
     print(f"\nThe curves: {curves}")
-    # This needs the program dot. Without it, the command prints how to get it.
-    drawn = zaremba(["diagram", "cell", "-o", str(cell)]) == 0
+    # A picture needs Graphviz's program dot, an interactive page does not.
+    cell = (run / ("lstm_cell.svg" if shutil.which("dot") else "lstm_cell.html")).resolve()
+    code = zaremba(["diagram", "cell", "-o", str(cell)])
     if sys.stdout.isatty() and not QUICK:
-        for picture in [curves, cell] if drawn else [curves]:
+        for picture in [curves] if code else [curves, cell]:
             webbrowser.open(picture.as_uri())
-    return 0
+    return code
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@
 tensor([0., 0.])
 """
 
-from . import nested, nn, torch7_random
+from . import nested, nn, t7, torch7_random
 from .debug import (
     annotateNodes,
     detect_anomaly,
@@ -52,10 +52,14 @@ from .pictures import (
 from .recurrent import (
     Captured,
     FlatSGD,
+    GradientPart,
     Recurrent,
+    bfloat16_unavailable,
+    gradient_parts,
     kernels_unavailable,
     recurrent,
 )
+from .t7_modules import Placeholder, load_t7, save_t7
 from .torch7_random import Generator, initialSeed, manualSeed
 
 __all__ = [
@@ -65,16 +69,19 @@ __all__ = [
     "FlatGuard",
     "FlatSGD",
     "Generator",
+    "GradientPart",
     "Graph",
     "GraphError",
     "Node",
     "NodeShapes",
     "Observer",
     "Picture",
+    "Placeholder",
     "Recurrent",
     "Trace",
     "Wire",
     "annotateNodes",
+    "bfloat16_unavailable",
     "blocked_norm",
     "clone_many_times",
     "share_buffers",
@@ -83,10 +90,12 @@ __all__ = [
     "draw_failures_with",
     "function",
     "gModule",
+    "gradient_parts",
     "group",
     "html_page",
     "initialSeed",
     "kernels_unavailable",
+    "load_t7",
     "manualSeed",
     "module",
     "nest",
@@ -97,8 +106,10 @@ __all__ = [
     "recurrent",
     "reference_mode",
     "refuse_own_updates",
+    "save_t7",
     "setDebug",
     "simple_print",
+    "t7",
     "todot",
     "torch7_random",
     "trace",

@@ -16,8 +16,10 @@ and cosines one by one, because NumPy's vectorised functions may differ in the l
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +41,26 @@ _RANDOM_MODULUS = {
 }
 
 Size = int | Sequence[int] | None
+
+
+class _Pause(threading.local):
+    is_on = False
+
+
+_pause = _Pause()
+
+
+@contextlib.contextmanager
+def no_initial_values() -> Iterator[None]:
+    """Leave the tensors of layers that are built inside uninitialised, and draw nothing.
+
+    For parameters that are about to be set, in this thread alone.
+    """
+    before, _pause.is_on = _pause.is_on, True
+    try:
+        yield
+    finally:
+        _pause.is_on = before
 
 
 @dataclass(frozen=True)
@@ -281,12 +303,16 @@ class Generator:
 
     def uniform_(self, tensor: torch.Tensor, a: float = 0.0, b: float = 1.0) -> torch.Tensor:
         """Fill `tensor` by `uniform` and return it."""
+        if _pause.is_on:
+            return tensor
         for part in _pieces(tensor):
             _fill(part, self.uniform(a, b, part.shape, part.dtype))
         return tensor
 
     def normal_(self, tensor: torch.Tensor, mean: float = 0.0, std: float = 1.0) -> torch.Tensor:
         """Fill `tensor` by `normal` and return it."""
+        if _pause.is_on:
+            return tensor
         for part in _pieces(tensor):
             _fill(part, self.normal(mean, std, part.shape, part.dtype))
         return tensor

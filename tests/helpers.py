@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
+import gzip
 import http.server
 import json
 import os
@@ -25,18 +26,27 @@ from pygraph_nn import nn
 from pygraph_nn.recurrent.native import (
     Library,
     Unavailable,
+    bfloat16_unavailable,
     capability,
     kernels_unavailable,
     load,
     loading,
 )
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+# Data too large for the repository, or not ours to give away; see CONTRIBUTING.md.
+SHARED = Path(os.environ.get("ZAREMBA_TEST_DATA") or ROOT.parent / "shared")
 GOLDEN = SHARED / "golden"
 PTB = SHARED / "data" / "ptb"
+# The part of the golden data that every copy of the tests has, compressed.
+SHIPPED_GOLDEN = Path(__file__).parent / "data" / "golden"
 
-needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="no golden data at ../shared/golden")
-needs_ptb = pytest.mark.skipif(not PTB.is_dir(), reason="no Penn Treebank text at ../shared/data")
+needs_golden = pytest.mark.skipif(
+    not GOLDEN.is_dir(), reason="only part of Torch7's golden data is here; see ZAREMBA_TEST_DATA"
+)
+needs_ptb = pytest.mark.skipif(
+    not PTB.is_dir(), reason="the Penn Treebank is not here; see ZAREMBA_TEST_DATA"
+)
 
 DTYPES = {
     "torch.DoubleTensor": torch.float64,
@@ -52,13 +62,18 @@ TOLERANCE = {torch.float64: 1e-11, torch.float32: 1e-5}
 
 
 def golden(*parts: str) -> Any:
-    """Return the parsed JSON file at the path `parts` in the golden folder."""
-    return json.loads(GOLDEN.joinpath(*parts).read_text())
+    """Return the parsed JSON file at the path `parts` in the golden folder, all or shipped."""
+    if GOLDEN.is_dir():
+        return json.loads(GOLDEN.joinpath(*parts).read_text())
+    shipped = SHIPPED_GOLDEN.joinpath(*parts)
+    return json.loads(gzip.decompress(shipped.with_name(f"{shipped.name}.gz").read_bytes()))
 
 
 def golden_names(folder: str) -> list[str]:
-    """Return the names of the golden files in `folder`; without golden data, none."""
-    return sorted(path.stem for path in (GOLDEN / folder).glob("*.json"))
+    """Return the names of the golden files in `folder`: all of them, or those that are shipped."""
+    if GOLDEN.is_dir():
+        return sorted(path.stem for path in (GOLDEN / folder).glob("*.json"))
+    return sorted(p.name.removesuffix(".json.gz") for p in (SHIPPED_GOLDEN / folder).glob("*.gz"))
 
 
 def value(data: Any) -> Any:
@@ -240,6 +255,51 @@ def chromium(profile: Path, size: str) -> Iterator[Any]:
     driver.quit()
 
 
+class Reader:
+    """A reader of the page, who uses it by pointer and keyboard."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, path: Path) -> None:
+        self.driver.get(path.as_uri())
+
+    def all(self, selector: str) -> list[Any]:
+        return self.driver.find_elements("css selector", selector)
+
+    def one(self, selector: str) -> Any:
+        return self.driver.find_element("css selector", selector)
+
+    def text(self, selector: str) -> str:
+        return self.one(selector).text
+
+    def box(self, name: str) -> Any:
+        """Return the box whose name for screen readers starts with `name`."""
+        return self.one(f'.box[aria-label="{name}"], .box[aria-label^="{name},"]')
+
+    def names(self) -> list[str]:
+        return self.js("return [...document.querySelectorAll('.box')].map(b => b.ariaLabel)")
+
+    def js(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def press(self, *keys: str) -> None:
+        """Press keys; the focused element receives them."""
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def focused(self) -> str:
+        return self.js("const e = document.activeElement; return e.ariaLabel || e.id")
+
+    def walk_to(self, step: int) -> None:
+        self.js(
+            "const s = document.getElementById('step'); s.value = arguments[0];"
+            "s.dispatchEvent(new Event('input', {bubbles: true}))",
+            step,
+        )
+
+
 @functools.cache
 def cpu_capabilities() -> list[str]:
     """The processors for which the kernels can be compiled and run here, by capability."""
@@ -248,7 +308,8 @@ def cpu_capabilities() -> list[str]:
         load_once(own)
     except Unavailable:
         return []
-    return ["AVX2", "AVX512"] if own == "AVX512" else [own]  # AVX-512 includes AVX2
+    names = ["AVX2", "AVX512", "AVX512_BF16"]  # each includes those before it
+    return names[: names.index(own) + 1]
 
 
 @functools.cache
@@ -270,6 +331,12 @@ def needs_kernels() -> pytest.MarkDecorator:
     """Mark tests that need the compiled kernels, to be skipped with the reason without them."""
     reason = kernels_unavailable()
     return pytest.mark.skipif(reason is not None, reason=f"no compiled kernels: {reason}")
+
+
+def needs_bfloat16() -> pytest.MarkDecorator:
+    """Mark tests that need the kernels in bfloat16, to be skipped with the reason without them."""
+    reason = bfloat16_unavailable()
+    return pytest.mark.skipif(reason is not None, reason=f"no kernels in bfloat16: {reason}")
 
 
 def run_python(*arguments: str | Path, **environment: str) -> str:

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
+import pygraph_nn
+import pygraph_nn.nn
+import zaremba_port
 from tools.imports import APPLICATION, LIBRARY, ROOT
+from tools.site.api import Reference
+from tools.site.checks import problems
+from tools.site.sources import document_pages, relinked
 
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -119,3 +125,42 @@ f
 
 g"""
     assert [part.strip() for part in paragraphs(text) if part.strip()] == ["a", "c", "g"]
+
+
+def test_links_of_the_site_are_checked(tmp_path):
+    (tmp_path / "a.html").write_text(
+        '<h1 id="top"></h1><a href="b.html#here">b</a> <a href="c.html">c</a>'
+        '<a href="b.html#there">b</a> <a href="https://example.org">elsewhere</a>'
+        '<script src="https://example.org/x.js"></script><img src="data:image/png;base64,AA==">'
+    )
+    (tmp_path / "b.html").write_text('<p id="here"></p><a href="a.html#top">a</a>')
+    (tmp_path / "s.css").write_text("@import url(//example.org/font.css);")
+    assert problems(tmp_path) == [
+        "a.html: c.html: there is no such file",
+        "a.html: b.html#there: there is no #there",
+        "a.html: fetches https://example.org/x.js",
+        "s.css: fetches //example.org/font.css",
+    ]
+
+
+def test_links_are_rewritten_for_the_site(tmp_path):
+    pages = document_pages()
+    text = "[a](../CHANGELOG.md#added) [b](speed.md) `[c](x.md)` [d](../examples/lstm_cell.ipynb)"
+    expected = "[a](changelog.md#added) [b](speed.md) `[c](x.md)` [d](lstm_cell.ipynb)"
+    assert relinked(text, "docs", pages, tmp_path) == expected
+    moved = relinked("[`model.py`](../zaremba_port/model.py)", "docs", pages, tmp_path)
+    assert moved == "[`model.py`](files/zaremba_port/model.py)"
+    assert (tmp_path / "files/zaremba_port/model.py").is_file()
+    with pytest.raises(SystemExit, match="leads nowhere"):
+        relinked("[x](missing.md)", "docs", pages, tmp_path)
+
+
+def test_the_reference_has_every_public_name(tmp_path):
+    Reference(tmp_path / "api").write()
+    text = "\n".join(path.read_text("utf-8") for path in (tmp_path / "api").glob("*.rst"))
+    for package in (pygraph_nn, pygraph_nn.nn, zaremba_port):
+        for name in package.__all__:
+            full = re.escape(f"{package.__name__}.{name}")
+            assert re.search(
+                rf"(:: |``){full}$|^``{name}``$|automodule:: {full}|^``{full}``$", text, re.M
+            ), full

@@ -107,6 +107,7 @@ false
 ```lua
 error()
 ```
+<!-- not compared: it is a letter -->
 ```text
 anything
 ```
@@ -220,6 +221,25 @@ def test_python_that_prints_must_show_its_output(tmp_path, after):
     assert code == 1
     assert statuses(report) == [["doc.md:1", "python", "failed"]]
     assert "<!-- output -->" in report
+
+
+@pytest.mark.parametrize("language", ["python", "bash", "console"])
+def test_what_a_block_prints_is_shown_or_excused(tmp_path, language):
+    code = {"python": "print('printed')", "bash": "echo printed", "console": "$ echo printed"}
+    block = f"```{language}\n{code[language]}\n```\n"
+    result, report = run(tmp_path, block)
+    assert result == 1
+    assert "it prints this" in report
+    assert run(tmp_path, f"<!-- printed: a log -->\n{block}")[0] == 0
+    assert run(tmp_path, f"{block}<!-- output -->\n```text\nprinted\n```\n")[0] == 0
+
+
+def test_text_that_nothing_prints_is_an_output_or_excused(tmp_path):
+    text = "```text\nwritten by hand\n```\n"
+    result, report = run(tmp_path, text)
+    assert result == 1
+    assert "nothing here prints this" in report
+    assert run(tmp_path, f"<!-- not compared: a format -->\n{text}")[0] == 0
 
 
 def test_output_without_a_block_before_it_fails(tmp_path):

@@ -19,10 +19,10 @@ from zaremba_port.cli import main as zaremba
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 DIAGRAMS = {
-    "lstm_cell_paper": "cell",
-    "gru_cell": "gru",
-    "network": "network",
-    "unrolled": "unrolled",
+    "lstm_cell_paper": ["cell"],
+    "gru_cell": ["gru"],
+    "network": ["network", "--preset", "medium"],  # with dropout
+    "unrolled": ["unrolled", "--preset", "medium"],
 }
 
 
@@ -55,8 +55,8 @@ def main() -> int:
     draw_graph(*first_graph(), folder / "first_graph.svg")
     draw_graph(*lstm_cell(), folder / "lstm_cell.svg")
     codes = [
-        zaremba(["diagram", diagram, "-o", str(folder / f"{name}.svg")])
-        for name, diagram in DIAGRAMS.items()
+        zaremba(["diagram", *arguments, "-o", str(folder / f"{name}.svg")])
+        for name, arguments in DIAGRAMS.items()
     ]
     return max(codes)
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 PROJECT = Path(__file__).resolve().parent.parent
+TEST_DATA = Path(os.environ.get("ZAREMBA_TEST_DATA") or PROJECT.parent / "shared")
+TREEBANK = TEST_DATA / "data" / "ptb"
 EXAMPLES = PROJECT / "examples"
-# The Penn Treebank, where it is at hand, for the example that compares with Torch7.
-PTB = PROJECT.parent / "shared" / "data" / "ptb"
 
 TERMINAL_COLORS = re.compile(r"\x1b\[[\d;]*m")
 CELL_LIMIT = 1200  # seconds
@@ -123,8 +123,8 @@ def main() -> int:
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
         "ZAREMBA_QUICK": "" if options.keep else "1",
     }
-    if PTB.is_dir():
-        environment["ZAREMBA_PTB_FOLDER"] = str(PTB)
+    if TREEBANK.is_dir():  # for the example that compares with Torch7
+        environment["ZAREMBA_PTB_FOLDER"] = str(TREEBANK)
     failed = False
     for path in map(Path.resolve, examples):
         print(f"{path.name:30}", end=" ", flush=True)

@@ -4,7 +4,8 @@
 
 All ``python`` blocks of a document run in one process; each ``bash``, ``sh`` or ``console`` block
 runs with ``bash -e``. All of them run in one scratch folder, with the project's commands on
-``PATH`` and the project's folder in ``$PROJECT``. Blocks in other languages are not run.
+``PATH``, the project's folder in ``$PROJECT``, and the Penn Treebank, if it is at hand, in
+``$ZAREMBA_PTB_FOLDER``. Blocks in other languages are not run.
 
 A comment before a block marks an exception:
 
@@ -12,8 +13,11 @@ A comment before a block marks an exception:
 ``<!-- run as: command -->``    run this instead, a cheaper version of the block
 ``<!-- output -->``             compare this ``text`` block with what the block before it printed;
                                 ``...`` matches anything
+``<!-- printed: reason -->``    the output of this block is neither shown nor compared
+``<!-- not compared: reason -->``  a ``text`` block that no block here prints
 
-A ``python`` block that prints must be followed by its output.
+A block that prints must be followed by its output, and a ``text`` block must be an output, unless
+a comment has the reason.
 """
 
 from __future__ import annotations
@@ -37,6 +41,8 @@ from pathlib import Path
 from types import ModuleType
 
 PROJECT = Path(__file__).resolve().parent.parent
+TEST_DATA = Path(os.environ.get("ZAREMBA_TEST_DATA") or PROJECT.parent / "shared")
+TREEBANK = TEST_DATA / "data" / "ptb"
 SHELLS = ("bash", "console", "sh")
 # These commands run the README themselves or take minutes; CI runs each of them separately.
 MAKE = re.compile(r"\bmake\s+(demo|test|check|readme|examples)\b")
@@ -150,6 +156,23 @@ def difference(expected: str, printed: str | None) -> str:
     return f"the block before it printed\n\n{textwrap.indent(printed, '    ')}"
 
 
+NOT_SHOWN = (
+    "it prints this: show it in a text block below '<!-- output -->', or say above the block why "
+    "not: '<!-- printed: reason -->'"
+)
+NOT_COMPARED = (
+    "nothing here prints this: write '<!-- output -->' above it, or why it is not compared: "
+    "'<!-- not compared: reason -->'"
+)
+
+
+def is_checked(block: Block) -> bool:
+    """Return whether a block is run or compared; others are only shown."""
+    if block.language == "text":
+        return block.comment("not compared:") is None
+    return block.language in ("python", *SHELLS)
+
+
 def run_document(document: Path, scratch: str) -> bool:
     """Run the blocks up to the first failure, and print a line about each.
 
@@ -160,7 +183,7 @@ def run_document(document: Path, scratch: str) -> bool:
     blocks = list(read_blocks(document.read_text(encoding="utf-8")))
     printed: str | None = None  # by the block right before
     for block, following in zip_longest(blocks, blocks[1:]):
-        if block.language not in ("python", *SHELLS) and not block.is_output:
+        if not is_checked(block):
             printed = None
             continue
         where = f"{document.name}:{block.line}"
@@ -171,14 +194,15 @@ def run_document(document: Path, scratch: str) -> bool:
             printed = None
             continue
         start, output = time.perf_counter(), None
-        if block.is_output:
-            error = difference(block.code, printed)
+        if block.language == "text":
+            error = difference(block.code, printed) if block.is_output else NOT_COMPARED
         elif block.language == "python":
             output, error = run_python(block, substitute or block.code, document, module)
-            if output.strip() and not error and not (following and following.is_output):
-                error = "it prints this: show it in a text block below '<!-- output -->'"
         else:
             output, error = run_shell(substitute or shell_commands(block), scratch)
+        may_print = (following and following.is_output) or block.comment("printed:")
+        if output and output.strip() and not error and not may_print:
+            error = NOT_SHOWN
         printed = output
         status = "failed" if error else "substituted" if substitute else "ok"
         seconds = time.perf_counter() - start
@@ -197,6 +221,7 @@ def main() -> int:
     os.environ["MPLBACKEND"] = "Agg"
     os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
     os.environ["PROJECT"] = str(PROJECT)
+    os.environ["ZAREMBA_PTB_FOLDER"] = str(TREEBANK) if TREEBANK.is_dir() else ""
     sys.path[0] = ""
     with tempfile.TemporaryDirectory() as scratch, open(os.devnull) as sys.stdin:
         os.chdir(scratch)

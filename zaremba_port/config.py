@@ -55,7 +55,7 @@ class Settings:
     cell: str = _setting(
         "lstm",
         "recurrent cell, or one of your own, package.module:function",
-        choices=("lstm", "gru"),
+        choices=("lstm", "gru", "rnn"),
         or_reference="package.module:function",
     )
     vocab_size: int = _setting(10000, "maximum number of different words", at_least=2)

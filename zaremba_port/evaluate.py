@@ -29,7 +29,8 @@ def run_valid(
     """Return the mean loss of a text in nats, read in batches with carried state.
 
     Source: `run_valid` of main.lua. As there, floor(length) sequences are read, and the sum of
-    their losses is divided by the fractional length. The arguments are as in `run_test`.
+    their losses is divided by the fractional length. The arguments are as in `run_test`. Several
+    workers read their columns each; all get the mean.
     """
     model = _loaded(model, state, cell)
     length = (len(state.data) - 1) / model.settings.seq_length
@@ -38,7 +39,7 @@ def run_valid(
         for _ in range(int(length)):
             on_read()
             total += model.fp(state)
-    return total / length
+    return model.workers.total([total / length * model.weight])[0]
 
 
 def run_test(

@@ -21,7 +21,8 @@ from .cells import Cell
 from .config import Settings
 from .errors import RunFailed, UserError
 from .model import zero_state
-from .text import Corpus, replicate, sequential
+from .parallel import ALONE, GradientExchange, Workers
+from .text import Batches, Corpus, replicate, sequential
 
 
 @dataclass
@@ -29,11 +30,11 @@ class TextState:
     """A text and the position of its reader: state_train, state_valid and state_test in Lua.
 
     Attributes:
-        data: word ids, (rows, batch).
+        data: word ids, (rows, batch); of a long text, in a file.
         pos: the next row to read, from 0.
     """
 
-    data: torch.Tensor
+    data: Batches
     pos: int = 0
 
     def ends_within(self, length: int) -> bool:
@@ -46,11 +47,15 @@ class TextState:
 
 
 def text_states(
-    settings: Settings, corpus: Corpus, device: torch.device | None = None
+    settings: Settings,
+    corpus: Corpus,
+    device: torch.device | None = None,
+    columns: slice = slice(None),
 ) -> dict[str, TextState]:
     """Return the texts of `corpus` on `device`, as the network reads them, by name.
 
-    "train" and "valid" are cut into `batch_size` columns; "test" is one column.
+    "train" and "valid" are cut into `batch_size` columns, of which those of `columns` are returned;
+    "test" is one column.
 
     Raises:
         UserError: a text is shorter than one batch of sequences, or the vocabulary too large.
@@ -61,16 +66,17 @@ def text_states(
             f"{settings.vocab_size}: set --vocab_size {len(corpus.vocabulary)} or more"
         )
     rows = {
-        "train": replicate(corpus.train, settings.batch_size),
-        "valid": replicate(corpus.valid, settings.batch_size),
+        "train": replicate(corpus.train, settings.batch_size, columns),
+        "valid": replicate(corpus.valid, settings.batch_size, columns),
         "test": sequential(corpus.test),
     }
     for name, data in rows.items():
         needed = 2 if name == "test" else settings.seq_length + 1
+        batch = 1 if name == "test" else settings.batch_size
         if len(data) < needed:
             raise UserError(
-                f"the {name} text has {data.numel()} words, shorter than one batch of sequences: "
-                f"it takes {needed * data.shape[1]} (batch_size {data.shape[1]}, "
+                f"the {name} text has {len(data) * batch} words, shorter than one batch of "
+                f"sequences: it takes {needed * batch} (batch_size {batch}, "
                 f"seq_length {settings.seq_length})"
             )
     return {name: TextState(data.to(device)) for name, data in rows.items()}
@@ -149,6 +155,7 @@ class LanguageModel(ABC):
     (`copy.deepcopy`, pickle) has a copy of the network, and starts with `fp`.
 
     Attributes:
+        engine: the name of the engine, "fast" or "graph".
         settings, cell: of the network; `cell` is None for ``settings.cell``.
         core_network: the network for one time step.
         rnns: its clones, one for each time step, with shared parameters; empty in the fast engine.
@@ -161,8 +168,11 @@ class LanguageModel(ABC):
         loss: their mean, from the last `fp`.
         norm_dw: the 2-norm of the gradient before clipping, from the last `bp`.
         queue: runs whole training steps on a device; None if `fp` and `bp` run them.
+        workers: the processes that train the network together; see `join`.
+        weight: the factor of this process's losses and gradients in the sums over all workers.
     """
 
+    engine = ""
     queue: StepQueue | None = None
 
     def __init__(
@@ -186,6 +196,26 @@ class LanguageModel(ABC):
         self.err = paramx.new_zeros(settings.seq_length)
         self.loss = 0.0
         self.norm_dw = 0.0
+        self.workers = ALONE
+        self.weight = 1.0
+        self._exchange: GradientExchange | None = None
+
+    def join(self, workers: Workers, batch_size: int, *, early: bool = True) -> None:
+        """Train from now on together with other processes, which read other columns of the batch.
+
+        The parameters become those of the first worker, the losses and gradients of a training step
+        the means over all columns. `fp` still returns the loss of this process alone.
+
+        Args:
+            workers: all processes.
+            batch_size: the number of columns that all of them read together.
+            early: send gradients while the backward pass goes on, where the engine can.
+        """
+        self.workers, self.weight = workers, workers.share(batch_size)
+        if workers.count > 1:
+            self.queue = None
+            self._exchange = GradientExchange(workers, early)
+            workers.share_tensor(self.paramx)
 
     def arguments(self) -> tuple[Any, ...]:
         """Return the arguments to make this model again, around its network."""
@@ -241,6 +271,9 @@ class LanguageModel(ABC):
         start = state.pos - self.settings.seq_length
         self.backward(state.rows(start, self.settings.seq_length))
         self.norm_dw = self.gradient_norm().item()
+        if self.workers.count > 1:
+            norm = self.norm_dw if self.workers.is_first else 0.0
+            self.loss, self.norm_dw = self.workers.total([self.loss * self.weight, norm])
         if has_diverged(self.loss, self.norm_dw):
             self.undo_fp(state, start)
             raise Diverged(self.loss, self.norm_dw)
@@ -267,7 +300,10 @@ class LanguageModel(ABC):
 
     @abstractmethod
     def backward(self, words: torch.Tensor) -> None:
-        """Compute the gradient of the sum of `err` after `forward(words)`, into `paramdx`."""
+        """Compute the gradient of the sum of `err` after `forward(words)`, into `paramdx`.
+
+        With other workers, it is the gradient of the mean over all columns.
+        """
 
     @abstractmethod
     def gradient_norm(self) -> torch.Tensor:
@@ -278,7 +314,7 @@ class LanguageModel(ABC):
         """Subtract `lr` times `shrink` times the gradient from the parameters."""
 
     @abstractmethod
-    def read_words(self, data: torch.Tensor) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
+    def read_words(self, data: Batches) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
         """Read `data`, (rows, batch), from a state of zeros, without learning from it.
 
         Yields:

@@ -91,7 +91,22 @@ def gru(
     return (next_h,)
 
 
-CELLS: dict[str, Cell] = {"lstm": lstm, "gru": gru}
+def rnn(
+    x: nngraph.Node, prev_h: nngraph.Node, *, input_size: int, rnn_size: int
+) -> tuple[nngraph.Node]:
+    """Add one step of a plain recurrent layer to the graph; return the next h.
+
+    The next h is tanh(W x + U prev_h + b), as in char-rnn's RNN.lua. Shapes are as in `lstm`.
+    """
+    i2h = nn.Linear(input_size, rnn_size)(x)
+    h2h = nn.Linear(rnn_size, rnn_size)(prev_h)
+    next_h = nn.Tanh()(nn.CAddTable()([i2h, h2h]))
+
+    nngraph.annotateNodes()
+    return (next_h,)
+
+
+CELLS: dict[str, Cell] = {"lstm": lstm, "gru": gru, "rnn": rnn}
 
 
 def cell_name(cell: Cell) -> str:

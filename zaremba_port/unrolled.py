@@ -15,6 +15,7 @@ from pygraph_nn import nested
 from .cells import Cell
 from .config import Settings
 from .language_model import LanguageModel
+from .text import Batches
 
 
 class Model(LanguageModel):
@@ -28,6 +29,8 @@ class Model(LanguageModel):
         dpred: the gradient of the predictions, if the network outputs them: zeros, (batch,
             vocab_size), allocated by the first `bp`; None before.
     """
+
+    engine = "graph"
 
     def __init__(
         self, core_network: nngraph.gModule, settings: Settings, cell: Cell | None = None
@@ -46,6 +49,7 @@ class Model(LanguageModel):
         """Make the clones for the network as it is now."""
         self.rnns = nngraph.clone_many_times(self.core_network, steps)
         nngraph.share_buffers(self.core_network, self.rnns)
+        self._parts = nngraph.gradient_parts(self.core_network, self.paramdx)
         self._attributes = nngraph.AttributeGuard(self.core_network)
 
     def _follow(self) -> None:
@@ -85,9 +89,15 @@ class Model(LanguageModel):
             x, y = words[i], words[i + 1]
             tmp = rnn.backward([x, y, self.s[i]], self._grad_output(rnn))[2]
             nested.copy(self.ds, tmp)
+        if self._exchange is not None:
+            # A gradient is complete only after the first time step, the last one of this pass.
+            for part in self._parts:
+                self._exchange.send(part)
+            self._exchange.finish()
 
     def _grad_output(self, rnn: nngraph.gModule) -> list[object]:
         """Return the gradients of err, next_s and, if the network outputs them, the predictions."""
+        self._derr.fill_(self.weight)
         outputs = rnn.output
         if len(outputs) == 2:
             return [self._derr, self.ds]
@@ -105,7 +115,7 @@ class Model(LanguageModel):
             self.paramdx.mul_(shrink)
         self.paramx.add_(self.paramdx.mul_(-lr))
 
-    def read_words(self, data: torch.Tensor) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
+    def read_words(self, data: Batches) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
         """Read one row at a time, with the one-step network; see `LanguageModel.read_words`."""
         state = self.zero_state(data.shape[1])
         for i in range(len(data) - 1):

@@ -231,7 +231,10 @@ class gModule(GraphStructure):
         return dot(self, title, fname, **options)
 
     def html(self, fname: str | os.PathLike[str] | None = None, **options: Any) -> str:
-        """Return the HTML page of the graph; `pygraph_nn.html_page` documents the arguments."""
+        """Return the HTML page of the graph; `pygraph_nn.html_page` documents the arguments.
+
+        A notebook shows the result as the page.
+        """
         from ..pictures import html_page
 
         return html_page(self, fname, **options)

@@ -240,7 +240,8 @@ class _Builder:
         if source.parts is not None:
             for i, part in enumerate(source.parts):
                 part = replace(part, via=(*part.via, *source.via))
-                self._wire(part, target, f"{place} · part {i}" if place else f"part {i}", input)
+                name = self._part_name(part, target) or f"part {i}"
+                self._wire(part, target, f"{place} · {name}" if place else name, input)
             return
         label = " → ".join(filter(None, [source.label, place]))
         start, end = self.plumbing.boxes[source.box], self.plumbing.boxes[target]
@@ -252,6 +253,12 @@ class _Builder:
         self.picture.wires.append(
             Wire(source.box, target, label, is_state, source.via, source.output, input)
         )
+
+    def _part_name(self, part: Source, target: str) -> str:
+        """Return the name of a part of the table in the output `target`, if that is a state."""
+        if part.parts is not None or not self.plumbing.boxes[target].is_state:
+            return ""
+        return symbols.state_part(self.plumbing.boxes[part.box])
 
     def _collect_frames(self) -> None:
         frames: dict[tuple[str, ...], None] = {}

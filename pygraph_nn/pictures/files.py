@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import graphviz
 
-from ..errors import GraphError
+from ..errors import GraphError, type_name
 from ..graph import Graph, gModule
-from .build import Values, picture_of
+from .build import Values, outputs_of, picture_of
+from .model import Picture
+from .overview import MOST_BOXES, overview
+from .page import html_page
 from .styles import readable, simple_todot, todot
 from .trace import Trace
+from .unrolled import are_clones, first_other, unroll
 
 FORMATS = ("svg", "png", "pdf")
 # A notebook shows no picture of a graph with more nodes: Graphviz needs too long for it.
@@ -21,20 +25,22 @@ MOST_NODES = 600
 
 
 def dot(
-    graph: gModule | Graph,
+    graph: gModule | Graph | Sequence[gModule],
     title: str | None = None,
     fname: str | os.PathLike[str] | None = None,
     *,
     style: str | None = None,
-    values: Trace | Values | None = None,
+    values: Trace | Values | Sequence[Trace | Values | None] | None = None,
     formats: Sequence[str] | None = None,
+    fold: bool | None = None,
 ) -> graphviz.Source:
     """Return the picture of `graph`, and write it to files if `fname` is given (``graph.dot``).
 
     A notebook shows the returned picture.
 
     Args:
-        graph: a gModule, or one of its graphs, ``g.fg`` and ``g.bg``.
+        graph: a gModule; one of its graphs, ``g.fg`` and ``g.bg``; or a list of clones of one
+            gModule, drawn as a network unrolled in time, as `html_page` does.
         title: a line above the picture.
         fname: without a suffix, ``fname.dot`` and ``fname.svg`` are written; with ``.png``,
             ``.pdf`` or ``.svg`` the .dot file and that file; with ``.dot`` that file alone.
@@ -42,28 +48,59 @@ def dot(
             boxes, plumbing folded into wires. "nngraph", the default for a Graph: every node with
             all its fields, as nngraph drew it.
         values: a run (`trace`), or a dict from nodes to the shapes of their values, or to tensors.
-            The boxes show the shapes.
+            The boxes show the shapes. For a list of clones a list of these, or None.
         formats: several of "svg", "png" and "pdf", in place of the one from `fname`.
+        fold: whether a readable picture shows each group as one box, with the number of its boxes
+            and parameters and the shape of its result. Default: if it has more than 60 boxes; if
+            it still has, the copies of one network become one box, too.
 
     Raises:
-        GraphError: the style or the format is unknown; or the program ``dot`` is not installed
-            (the .dot file is written before).
+        GraphError: the style or the format is unknown; `graph` or `values` is of another type; or
+            the program ``dot`` is not installed (the .dot file is written before).
     """
-    if not isinstance(graph, (gModule, Graph)):
-        raise GraphError(f"dot: expecting a gModule or one of its graphs, got {graph!r}")
-    style = style or ("readable" if isinstance(graph, gModule) else "nngraph")
-    if style == "nngraph":
-        source = todot(graph, title, values=values)
-    elif style == "readable" and isinstance(graph, gModule):
-        source = readable(picture_of(graph, values), title)
-    elif style == "readable":
-        raise GraphError('dot: style="readable" draws a gModule, not one of its graphs')
-    else:
+    clones = list(graph) if isinstance(graph, (list, tuple)) else None
+    if not isinstance(graph, (gModule, Graph)) and not are_clones(clones):
+        got = f"a list with {first_other(clones)}" if clones else type_name(graph)
+        raise GraphError(
+            f"dot: expecting a gModule, one of its graphs or a list of clones of one, got {got}"
+        )
+    style = style or ("nngraph" if isinstance(graph, Graph) else "readable")
+    if style not in ("nngraph", "readable"):
         raise GraphError(f'dot: style {style!r} is unknown: use "readable" or "nngraph"')
+    if style == "readable" and isinstance(graph, Graph):
+        raise GraphError('dot: style="readable" draws a gModule, not one of its graphs')
+    if style == "nngraph" and clones is not None:
+        raise GraphError('dot: style="nngraph" draws one gModule: pass one of the clones')
+    if style == "nngraph":
+        source = todot(graph, title, values=values)  # type: ignore[arg-type]
+    else:
+        picture, runs = _picture(graph, clones, values)
+        many = len(picture.boxes) > MOST_BOXES
+        source = readable(
+            overview(picture, runs) if (many if fold is None else fold) else picture, title
+        )
     drawing = graphviz.Source(source)
     if fname is not None:
         write_files(drawing, fname, formats)
     return drawing
+
+
+def _picture(graph: object, clones: list[gModule] | None, values: object) -> tuple[Picture, Values]:
+    """Return the picture of a gModule or of clones, and the values at all its nodes."""
+    if clones is None:
+        if not (values is None or isinstance(values, (Trace, Mapping))):
+            raise GraphError(
+                "dot: values of a gModule are a Trace or a dict from nodes to shapes, got "
+                f"{type_name(values)}"
+            )
+        assert isinstance(graph, gModule)
+        return picture_of(graph, values), outputs_of(values)
+    if not (values is None or isinstance(values, (list, tuple))):
+        raise GraphError(
+            f"dot: values of {len(clones)} clones are a list with a run, or None, for each, got "
+            f"{type_name(values)}"
+        )
+    return unroll(clones, values), {}
 
 
 def write_files(
@@ -127,9 +164,21 @@ class simple_print:
 
 
 def notebook_bundle(g: gModule) -> dict[str, str]:
-    """Return the representations of `g` for a notebook: its text, and its picture if possible."""
+    """Return the representations of `g` for a notebook: its text, its picture, its page.
+
+    The notebook shows the picture, if Graphviz is installed, and below it the interactive page,
+    folded up. A graph of more than `MOST_NODES` nodes is shown as text.
+    """
     bundle = {"text/plain": repr(g)}
-    if len(g.forwardnodes) <= MOST_NODES:
-        with contextlib.suppress(GraphError, graphviz.CalledProcessError):
-            bundle["image/svg+xml"] = render(dot(g), "svg").decode()
+    if len(g.forwardnodes) > MOST_NODES:
+        return bundle
+    with contextlib.suppress(GraphError, graphviz.CalledProcessError):
+        bundle["image/svg+xml"] = render(dot(g), "svg").decode()
+    picture = bundle.get("image/svg+xml", "").partition("<svg")
+    is_open = "" if picture[1] else " open"
+    bundle["text/html"] = (
+        f"<div>{''.join(picture[1:])}</div><details{is_open}>"
+        "<summary>Interactive page: zoom, fold, walk through</summary>"
+        f"{html_page(g)._repr_html_()}</details>"
+    )
     return bundle

@@ -91,9 +91,11 @@ class Picture:
         boxes: in forward order.
         wires: the wires between them.
         frames: the groups, outer ones first, as the names of all groups from the outside.
+        columns: for a network unrolled in time, the ids of the boxes of each step.
     """
 
     g: GraphStructure
     boxes: list[Box] = field(default_factory=list)
     wires: list[Wire] = field(default_factory=list)
     frames: list[tuple[str, ...]] = field(default_factory=list)
+    columns: list[list[str]] = field(default_factory=list)

@@ -9,11 +9,12 @@ from pathlib import Path
 from ..errors import GraphError, type_name
 from ..graph import gModule
 from .build import picture_of
+from .html_text import HtmlPage
 from .model import Picture
 from .page_data import Run, page_data
 from .page_template import fill_template
 from .trace import Trace, trace
-from .unrolled import unroll
+from .unrolled import are_clones, unroll
 
 Runs = Run | Sequence[Run | None] | None
 """Values for a page: those of one gModule, or a list of them for a list of clones."""
@@ -25,8 +26,10 @@ def html_page(
     *,
     title: str | None = None,
     values: Runs = None,
-) -> str:
+) -> HtmlPage:
     """Return the page of `graph`, and write it to `fname` if given.
+
+    The result is the page's text, a str. A notebook shows it as the page.
 
     The page is one file without links. It zooms and pans, finds nodes by name, folds and unfolds
     groups and nested graphs, shows the details of a node, and walks through the forward and the
@@ -49,14 +52,15 @@ def html_page(
     if isinstance(graph, gModule):
         picture, runs = _single(graph, values)
         default_title = graph.name or "Graph"
-    elif isinstance(graph, (list, tuple)) and graph and all(isinstance(g, gModule) for g in graph):
+    elif isinstance(graph, (list, tuple)) and are_clones(list(graph)):
         picture, runs = _unrolled(graph, values)
         default_title = f"{graph[0].name or 'Graph'}, {len(graph)} steps"
     else:
         raise GraphError(
             f"html_page: expecting a gModule or a list of clones of one, got {type_name(graph)}"
         )
-    page = fill_template(title or default_title, page_data(picture, runs))
+    title = title or default_title
+    page = HtmlPage.titled(fill_template(title, page_data(picture, runs)), title)
     if fname is not None:
         path = Path(fname)
         path = path if path.suffix in (".html", ".htm") else path.with_name(f"{path.name}.html")

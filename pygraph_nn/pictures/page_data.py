@@ -8,6 +8,7 @@ from ..graph import Graph
 from ..node import Node
 from .build import Values, outputs_of
 from .model import Box, Picture, Wire
+from .overview import group_details
 from .statistics import statistics
 from .symbols import shape_text
 from .trace import Trace
@@ -21,7 +22,8 @@ def page_data(picture: Picture, runs: dict[str, Run | None]) -> dict[str, object
     """Return the data of the page of `picture`; ``assets/model/graph.js`` documents their types.
 
     ``items`` are boxes, groups and nested graphs, outer ones first; ``wires`` connect boxes;
-    ``forward`` and ``backward`` are the ids of boxes in the order of the two passes.
+    ``forward`` and ``backward`` are the ids of boxes in the order of the two passes; ``columns``
+    are the ids of the boxes of each step, for a network unrolled in time.
 
     Args:
         runs: values by prefix of box ids: "" for `picture`, ``id/`` for the nested graph in the
@@ -34,6 +36,7 @@ def page_data(picture: Picture, runs: dict[str, Run | None]) -> dict[str, object
         "wires": contents.wires,
         "forward": forward,
         "backward": backward,
+        "columns": picture.columns,
     }
 
 
@@ -51,7 +54,10 @@ class _Contents:
         for frame in picture.frames:
             parent = _group_id(prefix, frame[:-1]) if len(frame) > 1 else holder
             id = _group_id(prefix, frame)
-            self.items.append({"id": id, "in": parent, "kind": "group", "text": frame[-1]})
+            group = {"id": id, "in": parent, "kind": "group", "text": frame[-1]}
+            inside = [box for box in picture.boxes if box.frame[: len(frame)] == frame]
+            lines = group_details(inside, outputs_of(self.runs.get(prefix)))[1:]
+            self.items.append(_without_empty(group | {"details": list(lines)}))
         copies = alike(picture)
         orders: dict[str, tuple[list[str], list[str]]] = {}
         for box in picture.boxes:

@@ -7,6 +7,7 @@ import torch
 from .. import nested, nn
 from ..nested import Nested
 from ..nn.core import Function, unwrapped
+from .model import Box
 
 FOREIGN_SIGNS = {
     "ELU": "elu",
@@ -31,6 +32,8 @@ FUNCTION_SIGNS = {
     "tanh": "tanh",
 }
 """Symbols of functions (`nngraph.function`), by name."""
+
+_DIGITS, _RAISED = "0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 MOST_LINES = 6
 """The largest number of lines about the contents of a container."""
@@ -103,3 +106,16 @@ def shape_text(value: Nested) -> str:
 def is_shape(value: object) -> bool:
     """Return whether `value` is the shape of one tensor: a tuple of integers."""
     return isinstance(value, tuple) and all(type(n) is int for n in value)
+
+
+def state_part(box: Box) -> str:
+    """Return the name of the next state that `box` computes: c¹ for next_c in the group "lstm 1".
+
+    It is empty if the box computes no state, or its group has no number.
+    """
+    layer = box.frame[0].rpartition(" ")[2] if box.frame else ""
+    if box.name.endswith(tuple(_RAISED)):
+        return box.name  # with the index of its layer already
+    if not box.name.startswith("next_") or not layer.isdecimal():
+        return ""
+    return box.name.removeprefix("next_") + layer.translate(str.maketrans(_DIGITS, _RAISED))

@@ -7,11 +7,21 @@ from collections.abc import Hashable, Sequence
 
 import torch
 
-from ..errors import GraphError
+from ..errors import GraphError, type_name
 from ..graph import gModule
 from .build import Values, picture_of
 from .model import Box, Picture, Wire
 from .trace import Trace
+
+
+def are_clones(value: object) -> bool:
+    """Return whether `value` is a list of gModules, with at least one."""
+    return isinstance(value, list) and bool(value) and first_other(value) == ""
+
+
+def first_other(values: Sequence[object]) -> str:
+    """Return the type of the first of `values` that is no gModule; empty if all are."""
+    return next((type_name(g) for g in values if not isinstance(g, gModule)), "")
 
 
 def unroll(clones: Sequence[gModule], values: Sequence[Trace | Values | None] | None) -> Picture:
@@ -31,25 +41,41 @@ def unroll(clones: Sequence[gModule], values: Sequence[Trace | Values | None] | 
         raise GraphError(f"got {len(values)} runs for {len(clones)} clones: pass one for each")
     picture = Picture(clones[0])
     states: dict[str, _Output] = {}
-    for t, clone in enumerate(clones):
-        inner = picture_of(clone, None if values is None else values[t], f"t{t}/")
+    inners = [
+        picture_of(clone, None if values is None else values[t], f"t{t}/")
+        for t, clone in enumerate(clones)
+    ]
+    own_names = _own_names(inners) if len(inners) > 1 else set()
+    for t, (clone, inner) in enumerate(zip(clones, inners, strict=True)):
         step = Box(f"t{t}", "graph", f"step {t}", module=clone, inner=inner)
-        _add_inputs(picture, step, t, states)
+        before = len(picture.boxes)
+        _add_inputs(picture, step, t, states, own_names)
         picture.boxes.append(step)
-        _add_outputs(picture, step, t, states, is_last=t == len(clones) - 1)
+        is_last = t == len(clones) - 1
+        _add_outputs(picture, step, t, states, own_names, is_last=is_last)
+        picture.columns.append([box.id for box in picture.boxes[before:] if not box.is_state])
     return picture
 
 
+_ENDS = ("input", "output")
 _Output = tuple[str, int]
 """The id of a step, and the index of the output at which it returns a state."""
 
 
-def _add_inputs(picture: Picture, step: Box, t: int, states: dict[str, _Output]) -> None:
+def _own_names(inners: list[Picture]) -> set[str]:
+    """Return the names of inputs and outputs that occur in one clone alone, and need no number."""
+    names = [box.text for inner in inners for box in inner.boxes if box.kind in _ENDS]
+    return {name for name in names if names.count(name) == 1}
+
+
+def _add_inputs(
+    picture: Picture, step: Box, t: int, states: dict[str, _Output], own_names: set[str]
+) -> None:
     """Add wires into `step`: from `states`, or else from new input boxes."""
     for i, box in enumerate(_ends(step, "input")):
         output = states.get(_state_name(box)) if box.is_state else None
         if output is None:
-            end = _end(f"t{t}in{i}", box, t)
+            end = _end(f"t{t}in{i}", box, t, own_names)
             picture.boxes.append(end)
             output = end.id, 0
         source, index = output
@@ -57,7 +83,13 @@ def _add_inputs(picture: Picture, step: Box, t: int, states: dict[str, _Output])
 
 
 def _add_outputs(
-    picture: Picture, step: Box, t: int, states: dict[str, _Output], *, is_last: bool
+    picture: Picture,
+    step: Box,
+    t: int,
+    states: dict[str, _Output],
+    own_names: set[str],
+    *,
+    is_last: bool,
 ) -> None:
     """Put the outputs of `step` that the next step takes into `states`; add boxes for the others.
 
@@ -68,7 +100,7 @@ def _add_outputs(
         if box.is_state and _state_name(box) in carried and not is_last:
             states[_state_name(box)] = step.id, i
         else:
-            end = _end(f"t{t}out{i}", box, t)
+            end = _end(f"t{t}out{i}", box, t, own_names)
             picture.boxes.append(end)
             picture.wires.append(Wire(step.id, end.id, is_state=box.is_state, output=i))
 
@@ -78,9 +110,10 @@ def _ends(step: Box, kind: str) -> list[Box]:
     return [] if step.inner is None else [box for box in step.inner.boxes if box.kind == kind]
 
 
-def _end(id: str, box: Box, t: int) -> Box:
+def _end(id: str, box: Box, t: int, own_names: set[str]) -> Box:
     """Return a box of the unrolled network for `box`, an input or output of step `t`."""
-    text = box.text if box.is_state else f"{box.text} {t}"
+    plain = box.is_state or box.text in own_names
+    text = box.text if plain else f"{box.text} {t}"
     return Box(id, box.kind, text, details=box.details, is_state=box.is_state)
 
 
@@ -120,11 +153,16 @@ def alike(picture: Picture) -> dict[str, str]:
 def _identity(inner: Picture) -> Hashable:
     """Return a key that is equal for two pictures if they are copies of one network."""
     boxes = tuple(
-        (box.kind, box.text, box.caption, box.frame, *map(id, _parameters(box.module)))
+        (box.kind, _operation(box), box.frame, *map(id, _parameters(box.module)))
         for box in inner.boxes
     )
     wires = tuple((_local_id(wire.source), _local_id(wire.target)) for wire in inner.wires)
     return boxes, wires
+
+
+def _operation(box: Box) -> str:
+    """Return what a box computes; names, which may count the steps, do not matter."""
+    return "" if box.kind in _ENDS else box.text
 
 
 def _local_id(id: str) -> str:

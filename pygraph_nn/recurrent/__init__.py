@@ -8,7 +8,8 @@ runs step by step.
 
 from .cuda_graph import Captured
 from .executor import Recurrent, recurrent
-from .native import kernels_status, kernels_unavailable
+from .gradient_parts import GradientPart, gradient_parts
+from .native import bfloat16_unavailable, kernels_status, kernels_unavailable
 from .plan import Plan, make_plan
 from .sgd import FlatSGD
 from .stages import Stage
@@ -17,11 +18,14 @@ from .workspace import Slot, Workspace
 __all__ = [
     "Captured",
     "FlatSGD",
+    "GradientPart",
     "Plan",
     "Recurrent",
     "Slot",
     "Stage",
     "Workspace",
+    "bfloat16_unavailable",
+    "gradient_parts",
     "kernels_status",
     "kernels_unavailable",
     "make_plan",

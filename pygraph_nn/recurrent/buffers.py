@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from .native import RightFactor
 from .workspace import BufferKey, Slot, Workspace
 
 Tensor = torch.Tensor
@@ -56,13 +57,15 @@ class BufferedWorkspace(Workspace):
         buffer = self._buffers[place] = like.new_empty(place[1])
         return buffer, True
 
-    def product(self, a: Tensor, b: Tensor, out: Tensor, beta: int = 0) -> Tensor:
+    def product(self, a: Tensor, b: RightFactor, out: Tensor, beta: int = 0) -> Tensor:
         if self.exact:
-            return torch.addmm(out, a, b, beta=beta, out=out)
+            return super().product(a, b, out, beta)
+        assert isinstance(b, Tensor)
         product = a.bfloat16() @ b.bfloat16()
         return out.add_(product) if beta else out.copy_(product)
 
-    def product_plus(self, c: Tensor, a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    def product_plus(self, c: Tensor, a: Tensor, b: RightFactor, out: Tensor) -> Tensor:
         if self.exact:
-            return torch.addmm(c, a, b, out=out)
+            return super().product_plus(c, a, b, out)
+        assert isinstance(b, Tensor)
         return torch.add(c, a.bfloat16() @ b.bfloat16(), out=out)

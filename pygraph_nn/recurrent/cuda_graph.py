@@ -36,15 +36,21 @@ class Captured:
                 with torch.cuda.device(device):
                     self._graph = self._capture(device)
             except RuntimeError as error:
+                reason = _first_cause(error)
+                if isinstance(reason, torch.OutOfMemoryError):
+                    raise reason from None  # a call without a graph needs as much
                 self._refused = True
-                warnings.warn(f"no CUDA graph, which would be faster: {error}", stacklevel=2)
+                warnings.warn(f"no CUDA graph, which would be faster: {reason}", stacklevel=2)
         if self._graph is None:
             self._call()
         else:
             self._graph.replay()
 
     def _capture(self, device: torch.device) -> torch.cuda.CUDAGraph:
+        """Return the graph of a call; leave the values of `changed` as they were."""
         values = [tensor.clone() for tensor in self._changed]
+        # One stream for the trial calls and the capture: autograd waits for the stream on which it
+        # first met a parameter, and a capture may wait for its own stream only.
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
         graph = torch.cuda.CUDAGraph()
@@ -52,11 +58,30 @@ class Captured:
             with torch.random.fork_rng([device]), torch.cuda.stream(stream):
                 for _ in range(_WARM_UP_CALLS):  # libraries choose algorithms and allocate
                     self._call()
-            torch.cuda.current_stream(device).wait_stream(stream)
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, stream=stream):
                 self._call()
+        except BaseException:
+            _end_capture_of_random_numbers(device)
+            raise
         finally:
+            torch.cuda.current_stream(device).wait_stream(stream)
             with torch.no_grad():
                 for tensor, value in zip(self._changed, values, strict=True):
                     tensor.copy_(value)
         return graph
+
+
+def _end_capture_of_random_numbers(device: torch.device) -> None:
+    """Let the generator of `device` draw again after a capture that failed.
+
+    PyTorch leaves it in the state of a capture, in which it refuses to draw.
+    """
+    generator = torch.cuda.default_generators[device.index or 0]
+    generator.graphsafe_set_state(generator.clone_state())
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """Return the error that `error` followed; an invalid capture raises one more at its end."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error

@@ -14,6 +14,8 @@ from .. import nn
 from ..nested import Nested
 from ..nn.core import in_reference_mode
 from . import native as kernels
+from .bfloat16 import Bfloat16Workspace
+from .bfloat16_loss import Bfloat16SoftmaxLoss
 from .forward_pass import ForwardPass
 from .functions import Affine, Dropout, Lookup, SoftmaxLoss, TargetOutOfRange, in_range
 from .gru import GruSteps
@@ -54,7 +56,9 @@ def fused_loss(
         return None
     average, gradient = criterion.sizeAverage, torch.is_grad_enabled()
     try:
-        losses: Tensor = SoftmaxLoss.apply(
+        in_bfloat16 = gradient and isinstance(workspace, Bfloat16Workspace)
+        function = Bfloat16SoftmaxLoss if in_bfloat16 else SoftmaxLoss
+        losses: Tensor = function.apply(
             workspace, chain.loss, slot, x, target.long(), slot.values, average, gradient
         )
     except TargetOutOfRange:
@@ -85,7 +89,8 @@ def _lstm_steps(
 ) -> type[CudaLstmSteps | NativeLstmSteps | LstmSteps]:
     if tensors[0].device.type in ("cuda", "meta"):  # on meta, these kernels compute shapes
         return CudaLstmSteps
-    if workspace.exact and kernels.kernels_accept(*tensors):
+    compiled = workspace.exact or isinstance(workspace, Bfloat16Workspace)
+    if compiled and kernels.kernels_accept(*tensors):
         return NativeLstmSteps
     return LstmSteps
 

@@ -140,9 +140,9 @@ class Affine(torch.autograd.Function):
         ctx: _AffineContext, workspace: Workspace, key: int, slot: Slot, x: Tensor, block: Tensor
     ) -> Tensor:
         ctx.workspace, ctx.key, ctx.slot = workspace, key, slot
-        ctx.rows = _rows_with_ones(workspace, key, x, block)
+        ctx.rows = rows_with_ones(workspace, key, x, block)
         out = workspace.empty((key, "out"), (len(ctx.rows), block.shape[1]), block)
-        return workspace.product(ctx.rows, block, out).view(*x.shape[:-1], block.shape[1])
+        return workspace.affine(ctx.rows, block, out).view(*x.shape[:-1], block.shape[1])
 
     @staticmethod
     def backward(
@@ -161,7 +161,7 @@ class Affine(torch.autograd.Function):
         return None, None, None, dx, d_block
 
 
-def _rows_with_ones(workspace: Workspace, key: int, x: Tensor, block: Tensor) -> Tensor:
+def rows_with_ones(workspace: Workspace, key: int, x: Tensor, block: Tensor) -> Tensor:
     """Return `x` as rows with a column of ones, (rows, inputs + 1), as a block takes them."""
     rows = x.numel() // x.shape[-1]
     inputs = workspace.with_ones((key, "in"), (rows, len(block)), block)
@@ -222,9 +222,9 @@ class SoftmaxLoss(torch.autograd.Function):
         if not in_range(target, block.shape[1]):
             raise TargetOutOfRange  # the compiled function below would read beyond a row
         ctx.workspace, ctx.key, ctx.slot = workspace, key, slot
-        ctx.rows = _rows_with_ones(workspace, key, x, block)
+        ctx.rows = rows_with_ones(workspace, key, x, block)
         scores = workspace.empty((key, "classes"), (len(ctx.rows), block.shape[1]), block)
-        workspace.product(ctx.rows, block, scores)
+        workspace.affine(ctx.rows, block, scores)
         classes = target.reshape(-1).contiguous()
         if kernels.kernels_accept(scores):
             losses, factor = kernels.softmax_loss(scores, classes, gradient)

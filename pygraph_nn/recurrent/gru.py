@@ -75,11 +75,13 @@ class GruSteps(torch.autograd.Function):
         )
         gated_rows, gated_steps = map(torch.unbind, (gated_h, gated_h[:, :, :-1]))
         z_steps, r_steps, n_steps = map(torch.unbind, (z, r, n))
+        gates_factor = workspace.block_factor((key, "gates factor"), gates)
+        candidate_factor = workspace.block_factor((key, "candidate factor"), candidate)
         for t in range(steps):
-            workspace.product(h_rows[t], gates, zr_steps[t], beta=1)
+            workspace.affine(h_rows[t], gates_factor, zr_steps[t], beta=1)
             zr_steps[t].sigmoid_()
             torch.mul(r_steps[t], h_steps[t], out=gated_steps[t])
-            workspace.product(gated_rows[t], candidate, n_steps[t], beta=1)
+            workspace.affine(gated_rows[t], candidate_factor, n_steps[t], beta=1)
             n_steps[t].mul_(two).sigmoid_()
             torch.add(minus_one, n_steps[t], alpha=2, out=n_steps[t])  # tanh
             torch.lerp(h_steps[t], n_steps[t], z_steps[t], out=h_steps[t + 1])
@@ -98,6 +100,8 @@ class GruSteps(torch.autograd.Function):
         w_gates.copy_(gates_slot.values[:-1].t())
         w_candidate = workspace.empty((key, "w cand"), (size, size), n)
         w_candidate.copy_(candidate_slot.values[:-1].t())
+        gates_factor = workspace.factor((key, "gates factor"), w_gates)
+        candidate_factor = workspace.factor((key, "candidate factor"), w_candidate)
         dh = workspace.zeros((key, "dh"), (batch, size), n)
         d_gated = workspace.empty((key, "d gated"), (batch, size), n)
         dz_steps, dr_steps, dn_steps = torch.unbind(dz), torch.unbind(dr), torch.unbind(dn)
@@ -110,10 +114,10 @@ class GruSteps(torch.autograd.Function):
             dh.add_(grad[t])
             dz_steps[t].mul_(dh)
             dn_steps[t].mul_(dh)
-            workspace.product(dn_steps[t], w_candidate, d_gated)
+            workspace.product(dn_steps[t], candidate_factor, d_gated)
             dr_steps[t].mul_(d_gated)
             dh.mul_(keep_steps[t]).addcmul_(d_gated, r_steps[t])
-            workspace.product(d_zr_steps[t], w_gates, dh, beta=1)
+            workspace.product(d_zr_steps[t], gates_factor, dh, beta=1)
         needs = ctx.needs_input_grad
         d_gates = d_candidate = None
         if needs[5]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from ..errors import GraphError
+from .native import bfloat16_unavailable
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
@@ -60,3 +61,15 @@ def matmul_precision(setting: str) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def slow_bfloat16(parameters: torch.Tensor) -> str | None:
+    """Return why products in bfloat16 may be slower than in float32; None if they are not.
+
+    On the CPU only the compiled kernels are faster. On other devices the device decides.
+    """
+    if not parameters.is_cpu:
+        return None
+    if parameters.dtype is not torch.float32:
+        return f"the parameters are {parameters.dtype}, the compiled kernels take float32"
+    return bfloat16_unavailable()

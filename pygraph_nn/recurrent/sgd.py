@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,10 +11,18 @@ import torch
 from .. import nested
 from ..nested import Nested
 from ..nn.core import blocked_norm, refuse_own_updates
+from .bfloat16 import Bfloat16Workspace
 from .buffers import BufferedWorkspace
 from .executor import Recurrent
 from .flat_layout import FlatLayout
-from .precision import PRECISIONS, check_precision, library_precision, matmul_precision
+from .gradient_parts import GradientPart, PartsInBackward
+from .precision import (
+    PRECISIONS,
+    check_precision,
+    library_precision,
+    matmul_precision,
+    slow_bfloat16,
+)
 from .workspace import Slot
 
 Tensor = torch.Tensor
@@ -53,11 +62,14 @@ class FlatSGD:
         self.net = net
         self._layout = FlatLayout(net.core)
         self.parameters, self.gradients = self._layout.parameters, self._layout.gradients
-        self._workspace = BufferedWorkspace(self._layout.slots)
         self._slots = list(self._layout.slots.values())
         self._precision = "float32"
+        self._workspace = self._new_workspace()
         self._library_precision = "highest"
         self._gradients_version = -1  # of `gradients` when this object last wrote them
+        self._on_ready: Callable[[GradientPart], None] | None = None
+        self._parts: PartsInBackward | None = None
+        self._reports_early = True
 
     def __getstate__(self) -> dict[str, Any]:
         # Buffers and flat tensors are made anew, for the parameters of the copy.
@@ -75,9 +87,10 @@ class FlatSGD:
         """
         if not self._layout.follow():
             return False
-        self._workspace = BufferedWorkspace(self._layout.slots)
         self._slots = list(self._layout.slots.values())
         self.use_precision(self._precision)
+        if self._on_ready is not None:
+            self.report_gradients(self._on_ready, early=self._reports_early)
         return True
 
     def forward(self, input: Nested) -> Nested:
@@ -111,11 +124,43 @@ class FlatSGD:
             outputs: tensors that the last `forward` returned.
             grads: the gradients of the objective with respect to them, of the same shapes.
         """
+        if self._parts is not None:
+            self._parts.begin()
         with matmul_precision(self._library_precision):
             torch.autograd.backward(list(outputs), list(grads))
         for slot in self._slots:
             if not slot.written:
                 slot.zero_rows()
+        if self._parts is not None:
+            self._parts.end()
+        self.accept_gradients()
+
+    def report_gradients(
+        self, on_ready: Callable[[GradientPart], None], *, early: bool = True
+    ) -> list[GradientPart]:
+        """Call `on_ready` once for every part of the gradients in each `backward` from now on.
+
+        A part is reported as soon as it is complete, while `backward` goes on: its gradients may be
+        sent elsewhere meanwhile. Nothing else uses them before `backward` ends. Who writes them
+        after that calls `accept_gradients`.
+
+        Args:
+            on_ready: receives a part.
+            early: report parts while `backward` goes on; otherwise all of them at its end.
+
+        Returns:
+            All parts. After a change of the network, there are others.
+
+        Raises:
+            GraphError: see `forward`.
+        """
+        self.follow_changes()
+        self._on_ready, self._reports_early = on_ready, early
+        self._parts = PartsInBackward(self._layout, on_ready, early)
+        return self._parts.parts
+
+    def accept_gradients(self) -> None:
+        """Take the gradients as they are now, after a change of them, for `norm` and `update`."""
         self._gradients_version = self.gradients._version
 
     def norm(self) -> Tensor:
@@ -156,12 +201,30 @@ class FlatSGD:
 
         Args:
             precision: "float32", by the fastest library here that keeps this precision; "tf32", 10
-                bits of each factor, on CUDA devices; or "bfloat16", 7 bits.
+                bits of each factor, on CUDA devices; or "bfloat16", 7 bits of each factor, with
+                sums in float32.
 
         Raises:
             GraphError: the precision is unknown.
+
+        Warns:
+            UserWarning: the CPU has no kernels for bfloat16, see `nngraph.bfloat16_unavailable`:
+                PyTorch's operations compute the products, which may be slower than float32.
         """
         check_precision(precision)
         self._precision = precision
-        self._workspace.exact = precision != "bfloat16"
+        self._workspace = self._new_workspace()
         self._library_precision = library_precision(precision, self.parameters)
+
+    def _new_workspace(self) -> BufferedWorkspace:
+        workspace = BufferedWorkspace(self._layout.slots)
+        if self._precision != "bfloat16":
+            return workspace
+        reason = slow_bfloat16(self.parameters)
+        if reason is None and self.parameters.is_cpu:
+            return Bfloat16Workspace(self._layout.slots)
+        if reason is not None:
+            message = f"products in bfloat16 may be slower than in float32 here: {reason}"
+            warnings.warn(message, stacklevel=3)
+        workspace.exact = False
+        return workspace

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import torch
 
 from .. import nn
+from .native import Panels, RightFactor
 
 Tensor = torch.Tensor
 
@@ -68,6 +69,19 @@ class Slot:
         self.grads.index_add_(0, index, grad)
 
 
+@dataclass(frozen=True)
+class BlockFactor:
+    """A block as the factor of several products; see `Workspace.affine`.
+
+    Attributes:
+        weight: the block without its last row, (inputs, outputs).
+        bias: its last row, (outputs,).
+    """
+
+    weight: RightFactor
+    bias: Tensor
+
+
 class Workspace:
     """The plain workspace: allocates every buffer anew and leaves gradients to autograd.
 
@@ -114,13 +128,39 @@ class Workspace:
         """Return a buffer of zeros."""
         return self.empty(key, shape, like).zero_()
 
-    def product(self, a: Tensor, b: Tensor, out: Tensor, beta: int = 0) -> Tensor:
+    def factor(self, key: BufferKey, b: Tensor) -> Tensor | Panels:
+        """Return `b` in the form in which several products take it as their right factor.
+
+        It must not change while they are computed.
+        """
+        return b
+
+    def block_factor(self, key: BufferKey, block: Tensor) -> Tensor | BlockFactor:
+        """Return a block in the form in which several calls of `affine` take it."""
+        return block
+
+    def product(self, a: Tensor, b: RightFactor, out: Tensor, beta: int = 0) -> Tensor:
         """Write ``a @ b + beta * out`` into `out` and return it; `beta` is 0 or 1."""
+        assert isinstance(b, Tensor)
         return torch.addmm(out, a, b, beta=beta, out=out)
 
-    def product_plus(self, c: Tensor, a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    def product_plus(self, c: Tensor, a: Tensor, b: RightFactor, out: Tensor) -> Tensor:
         """Write ``a @ b + c`` into `out` and return it."""
+        assert isinstance(b, Tensor)
         return torch.addmm(c, a, b, out=out)
+
+    def affine(
+        self, rows: Tensor, block: Tensor | BlockFactor, out: Tensor, beta: int = 0
+    ) -> Tensor:
+        """Write the outputs of a linear layer, plus ``beta * out``, into `out` and return it.
+
+        Args:
+            rows: (rows, inputs + 1), the last column ones.
+            block: (inputs + 1, outputs); see `Slot` and `block_factor`.
+            out: (rows, outputs).
+        """
+        assert isinstance(block, Tensor)
+        return self.product(rows, block, out, beta)
 
     def block_gradient(
         self, slot: Slot, inputs: Tensor, grad: Tensor, scale: Tensor | None = None

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib.metadata
+import io
 import json
 import math
+import platform
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import fields
@@ -66,7 +71,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["--embedding_size", "-3"], "embedding_size is -3, it must be at least 1"),
         (["--dropout", "1"], "dropout is 1.0, it must be at least 0 and below 1"),
         (["--dropout", "-0.1"], "dropout is -0.1, it must be at least 0 and below 1"),
-        (["--cell", "rnn"], "cell is 'rnn', it must be one of lstm, gru"),
+        (["--cell", "elman"], "cell is 'elman', it must be one of lstm, gru, rnn"),
         (["--dtype", "int8"], "dtype is 'int8', it must be one of float32, float64"),
         (["--max-steps", "0"], "--max-steps is 0, it must be at least 1"),
         (["--device", "teapot"], "device 'teapot' cannot be used"),
@@ -257,7 +262,7 @@ def test_help_and_typing_errors_load_nothing_heavy(arguments: list[str], exit_co
 
 @pytest.mark.parametrize("command", [module.__name__.split(".")[-1] for module in COMMANDS])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    name = command.replace("_", "-")
+    name = command.rstrip("_").replace("_", "-")  # import_, as import is a keyword
     with pytest.raises(SystemExit) as end:
         main([name, "--help"])
     assert end.value.code == 0
@@ -330,6 +335,66 @@ def test_the_presets_of_the_course_report(name: str, baseline: str, new_run: Any
 def test_settings_are_frozen() -> None:
     with pytest.raises(AttributeError):
         Settings().lr = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "no command is called 'trian'; did you mean 'train'?"),
+        (["data", "chras"], "no command is called 'chras'; did you mean 'chars'?"),
+        (["evaluate", "run", "--split", "vlaid"], "'vlaid'; did you mean 'valid'?"),
+    ],
+)
+def test_the_nearest_word_is_named(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in refused(capsys, *arguments)
+
+
+def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        main(["--version"])
+    assert not ending.value.code
+    own, python = importlib.metadata.version("zaremba-port"), platform.python_version()
+    expected = f"zaremba {own} (torch {torch.__version__}, Python {python})\n"
+    assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "completions"),
+    [
+        (["tr"], {"train"}),
+        (["evaluate", "run", "--split", "v"], {"valid"}),
+        (["train", "--data", "pydoc-"], {"pydoc-live"}),
+        (["train", "--data", "fol"], {"folder"}),
+        (["complete", "fol"], {"folder"}),
+        (["complete", "run", "--file", "quer"], {"queries.txt"}),
+    ],
+)
+def test_bash_completes(
+    typed: list[str], completions: set[str], completion_script: str, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "queries.txt").touch()
+    words = shlex.join(["zaremba", *typed])
+    commands = f"COMP_WORDS=({words}); COMP_CWORD={len(typed)}; _shtab_zaremba"
+    process = subprocess.run(
+        ["bash", "-c", f'{completion_script}\n{commands}\nprintf "%s\\n" "${{COMPREPLY[@]}}"'],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(process.stdout.split()) == completions
+
+
+@pytest.fixture(scope="module")
+def completion_script() -> str:
+    pytest.importorskip("shtab")
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        assert main(["completion", "bash"]) == 0
+    return output.getvalue()
 
 
 def test_as_a_module_and_without_a_command() -> None:

@@ -60,9 +60,9 @@ def test_a_folder_is_found_with_a_slash_behind_and_a_home_in_front(tmp_path, mon
 
 def test_a_folder_called_like_a_keyword(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"no data 'ptb/': .*; the nearest is 'ptb'"):
+    with pytest.raises(UserError, match=r"no TEXT is called 'ptb/': .*; the nearest is 'ptb'"):
         load_corpus("ptb/", log=silent)
-    for name in ("ptb", "pydoc"):
+    for name in ("ptb", "pydoc", "pydoc-live"):
         write_folder(tmp_path / name)
         for typed in (f"./{name}", f"{name}/"):
             corpus = load_corpus(typed, log=silent)
@@ -156,12 +156,12 @@ def test_data_that_is_neither_a_keyword_nor_a_folder(tmp_path, monkeypatch):
             load_corpus(name, log=silent)
         return one_line(error)
 
-    choices = "the choices are ptb, pydoc, or an existing folder"
-    assert refused("ptbb") == f"no data 'ptbb': {choices}; the nearest is 'ptb'"
-    assert refused("PyDocs") == f"no data 'PyDocs': {choices}; the nearest is 'pydoc'"
-    assert refused("mytext") == f"no data 'mytext': {choices}; the nearest is 'mytexts'"
+    choices = "the choices are ptb, pydoc, pydoc-live, or a folder"
+    assert refused("ptbb") == f"no TEXT is called 'ptbb': {choices}; the nearest is 'ptb'"
+    assert refused("PyDocs") == f"no TEXT is called 'PyDocs': {choices}; the nearest is 'pydoc'"
+    assert refused("mytext") == f"no TEXT is called 'mytext': {choices}; the nearest is 'mytexts'"
     path = Path("mytexts", "train.txt")
-    assert refused(str(path)) == f"{path} is a file: --data takes the folder that holds it"
+    assert refused(str(path)) == f"{path} is a file: a TEXT is the folder that holds it"
 
 
 # Penn Treebank

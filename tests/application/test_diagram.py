@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import os
 import re
@@ -64,7 +65,7 @@ def read(source: str) -> Drawing:
     objects = {thing["_gvid"]: thing for thing in graph["objects"]}
     nodes = {thing["name"]: thing for thing in objects.values() if "shape" in thing}
     return Drawing(
-        {id: plain(node["label"]) for id, node in nodes.items()},
+        {id: text for id, node in nodes.items() if (text := plain(node["label"]))},
         [
             (objects[edge["tail"]]["name"], objects[edge["head"]]["name"], edge)
             for edge in graph["edges"]
@@ -88,29 +89,36 @@ DASHED, STATE = {"style": "dashed"}, {"penwidth": "3"}
 
 # The cell
 
+LEGEND = (
+    "affine map gate, n units memory cell element by element ━━ state, passed on from step to step"
+)
+
 
 def test_the_cell_has_the_paper_s_equations():
     # A name with indices reads: letter, above, below.
+    f, i, o = (f"{name} gate {name[0]} = σ" for name in ("forget", "input", "output"))
+    g, split = "input modulation g = tanh", "f : n i : n g : n o : n"
     assert draw("cell").by_text() == sorted(
         [
-            ("h l−1 t", "T n,4n"),
-            ("h l t−1", "T n,4n"),
-            ("T n,4n", "+"),
-            ("T n,4n", "+"),
-            ("+", "i σ"),
-            ("+", "f σ"),
-            ("+", "o σ"),
-            ("+", "g tanh"),
-            ("f σ", "×"),
+            ("h l−1 t", "W n → 4n"),
+            ("h l t−1", "U n → 4n"),
+            ("W n → 4n", "+"),
+            ("U n → 4n", "+"),
+            ("+", split),
+            (split, i),
+            (split, f),
+            (split, o),
+            (split, g),
+            (f, "×"),
             ("c l t−1", "×"),
-            ("i σ", "×"),
-            ("g tanh", "×"),
+            (i, "×"),
+            (g, "×"),
             ("×", "+"),
             ("×", "+"),
             ("+", "c l t"),
             ("+", "tanh"),
             ("tanh", "×"),
-            ("o σ", "×"),
+            (o, "×"),
             ("×", "h l t"),
         ]
     )
@@ -120,22 +128,27 @@ def test_the_cell_in_the_code_s_names():
     texts = draw("cell", notation="code").texts
     gates = ["in_gate σ", "forget_gate σ", "out_gate σ", "in_transform tanh"]
     ends = ["x", "prev_h", "prev_c", "next_h", "next_c"]
-    maps = ["i2h Linear 4 → 16", "h2h Linear 4 → 16"]
-    assert texts == Counter([*gates, *ends, *maps, "+ gates", "+", "×", "×", "×", "tanh"])
+    maps, split = ["i2h 4 → 16", "h2h 4 → 16"], "part 2 part 0 part 1 part 3"
+    signs = ["+ gates", "+", "×", "×", "×", "tanh"]
+    frame = ["LSTM cell", "memory cell", LEGEND.replace(", n units", "")]
+    assert texts == Counter([*gates, *ends, *maps, split, *signs, *frame])
 
 
 def test_the_gru():
     drawn = draw("gru", SETTINGS.with_changes({"cell": "gru"}))
-    maps = ["T n,3n", "T n,2n", "T n,n"]
+    maps = ["W n → 3n", "U n → 2n", "V n → n"]
+    splits = ["z : n r : n", "r : n z : n h̃ : n"]
     ends = ["h l−1 t", "h l t−1", "h l t"]
     signs = ["+"] * 4 + ["×"] * 3 + ["1−"]
-    assert drawn.texts == Counter([*maps, *ends, *signs, "z σ", "r σ", "h̃ tanh"])
-    assert ("z σ", "1−") in drawn.by_text()
+    gates = ["update gate z = σ", "reset gate r = σ", "candidate h̃ = tanh"]
+    frame = ["GRU cell", LEGEND.replace("memory cell ", "")]
+    assert drawn.texts == Counter([*maps, *splits, *ends, *signs, *gates, *frame])
+    assert (gates[0], "1−") in drawn.by_text()
 
 
 def test_maps_tell_their_sizes():
     texts = draw("cell", SETTINGS.with_changes({"embedding_size": 6})).texts
-    assert texts["T 6,4n"] == texts["T n,4n"] == 1
+    assert texts["W 6 → 4n"] == texts["U n → 4n"] == 1
 
 
 def peephole(x, prev_c, prev_h, *, input_size, rnn_size):
@@ -158,9 +171,10 @@ def test_another_cell_gives_another_picture(monkeypatch):
     monkeypatch.setitem(model.CELLS, "lstm", peephole)
     after = draw("cell")
     assert after.source != before.source
-    unchanged = {"h l−1 t", "h l t−1", "c l t−1", "h l t", "c l t", "+", "×", "i σ", "tanh"}
-    assert set(after.texts) == unchanged | {"T n,n", "CMul", "f 1−", "relu"}
-    assert {("c l t−1", "CMul"), ("CMul", "+"), ("i σ", "f 1−")} <= set(after.by_text())
+    unchanged = {"h l−1 t", "h l t−1", "c l t−1", "h l t", "c l t", "+", "×", "tanh"}
+    i, f = "input gate i = σ", "forget gate f = 1−"
+    assert set(after.texts) == unchanged | {"W n → n", "U n → n", "CMul", i, f, "relu"}
+    assert {("c l t−1", "CMul"), ("CMul", "+"), (i, f)} <= set(after.by_text())
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -170,7 +184,10 @@ def test_a_path_leads_through_the_picture_where_one_leads_through_the_graph(cell
     after = {id: {b for a, b, _ in drawn.edges if a == id} for id in drawn.nodes}
     for _ in drawn.nodes:
         after = {id: next | {b for a in next for b in after[a]} for id, next in after.items()}
-    gates = {text for text in drawn.texts if text.endswith(("σ", "tanh")) and " " in text}
+    gates = {text for text in drawn.texts if re.search("= (σ|tanh)$", text)}
+    frame = {text for text in drawn.texts if text.endswith((" cell", "to step"))}
+    for id in [id for id, text in drawn.nodes.items() if text in frame]:
+        del drawn.nodes[id]
     ends = [id for id, text in drawn.nodes.items() if re.fullmatch(r"[hc] l t", text)]
     inputs = [id for id, text in drawn.nodes.items() if "−1" in text]
     assert len(gates) == (4 if cell == "lstm" else 3)
@@ -178,6 +195,46 @@ def test_a_path_leads_through_the_picture_where_one_leads_through_the_graph(cell
     assert all(
         any(id in after[start] for start in inputs) for id in drawn.nodes if id not in inputs
     )
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_the_built_in_cells_are_laid_out_by_hand(cell):
+    """Every wire starts and ends in the middle of a side, and has horizontal or vertical parts."""
+    source = diagram_source("cell", SETTINGS.with_changes({"cell": cell}))
+    graph = json.loads(graphviz.Source(source).pipe(format="json", quiet=True))
+    names = {thing["_gvid"]: thing for thing in graph["objects"]}
+    for edge in graph["edges"]:
+        drawing = [op["points"] for op in edge["_draw_"] if op["op"] in "bB"]
+        points = [tuple(point) for spline in drawing for point in spline]
+        assert all(a[0] == b[0] or a[1] == b[1] for a, b in itertools.pairwise(points))
+        tip = tuple(map(float, edge["pos"].split()[0].removeprefix("e,").split(",")))
+        box = names[edge["head"]]
+        x, y = map(float, box["pos"].split(","))
+        assert tip[0] == pytest.approx(x) or tip[1] == pytest.approx(y)
+
+
+def reordered(x, prev_c, prev_h, *, input_size, rnn_size):
+    """The built-in LSTM, its gates in another order."""
+    i2h, h2h = nn.Linear(input_size, 4 * rnn_size)(x), nn.Linear(rnn_size, 4 * rnn_size)(prev_h)
+    gates = nn.CAddTable()([i2h, h2h])
+    parts = nn.SplitTable(1)(nn.Reshape(4, rnn_size)(gates))
+    forget_gate = nn.Sigmoid()(nn.SelectTable(0)(parts))
+    out_gate = nn.Sigmoid()(nn.SelectTable(1)(parts))
+    in_gate = nn.Sigmoid()(nn.SelectTable(2)(parts))
+    in_transform = nn.Tanh()(nn.SelectTable(3)(parts))
+    next_c = nn.CAddTable()([
+        nn.CMulTable()([forget_gate, prev_c]), nn.CMulTable()([in_gate, in_transform])
+    ])  # fmt: skip
+    next_h = nn.CMulTable()([out_gate, nn.Tanh()(next_c)])
+    nngraph.annotateNodes()
+    return next_c, next_h
+
+
+def test_an_lstm_with_another_order_of_gates_has_its_own_slices(monkeypatch):
+    monkeypatch.setitem(model.CELLS, "lstm", reordered)
+    texts = draw("cell", notation="code").texts
+    # From above: forget gate, input gate, input modulation, output gate.
+    assert texts["part 0 part 2 part 3 part 1"] == 1
 
 
 # Layers
@@ -189,7 +246,7 @@ def test_the_network_at_one_step(layers):
     assert sum(text.startswith("LSTM") for text in drawn.nodes.values()) == layers
     assert len(drawn.by_text(**DASHED)) == layers + 1
     assert len(drawn.by_text(**STATE)) == 2 * layers
-    assert drawn.texts["x t"] == drawn.texts["y t"] == drawn.texts["err"] == 1
+    assert drawn.texts["x t"] == drawn.texts["y t"] == drawn.texts["loss t"] == 1
     for layer in range(1, layers + 1):
         assert drawn.texts[f"h {layer} t−1 c {layer} t−1"] == 1
         assert drawn.texts[f"h {layer} t c {layer} t"] == 1
@@ -219,7 +276,10 @@ def test_unrolled(layers, steps):
     assert not set(drawn.by_text(**STATE)) & set(dashed)
     assert len(drawn.by_text(**STATE)) == layers * (steps + 1)
     assert [drawn.texts[f"x[{t}]"] for t in range(steps)] == [1] * steps
-    assert [drawn.texts[f"pred[{t}]"] for t in range(steps)] == [1] * steps
+    assert [drawn.texts[f"y[{t}]"] for t in range(steps)] == [1] * steps
+    assert [drawn.texts[f"err[{t}]"] for t in range(steps)] == [1] * steps
+    pairs = drawn.by_text()
+    assert pairs.count(("h2y pred", "err")) == pairs.count(("err", "err[0]")) * steps == steps
 
 
 def test_the_paper_counts_steps_from_the_middle():
@@ -270,6 +330,7 @@ def fills(drawn: Drawing) -> dict[str, set[str]]:
 def test_the_same_weights_have_the_same_colour():
     drawn = draw_unrolled(notation="code")
     colours = fills(drawn)
+    assert colours.pop("err") == {"#ffffff"}  # it has no weights
     assert set(colours) == {"embedding", "lstm 1", "lstm 2", "h2y pred"}
     assert all(len(of_row) == 1 for of_row in colours.values())
     assert len(set.union(*colours.values())) == 4
@@ -372,7 +433,7 @@ def test_a_process_draws_the_cell(tmp_path):
     )
     texts = Counter(svg_texts(tmp_path / "diagram-cell.svg"))
     assert (texts["σ"], texts["tanh"], texts["+"], texts["×"]) == (3, 2, 2, 3)
-    assert all(texts[letter] == 1 for letter in "ifog")
+    assert all(texts[letter] == 2 for letter in "ifog")  # a gate and its slice
 
 
 def test_a_process_draws_a_cell_of_its_own(tmp_path):
@@ -437,6 +498,9 @@ def test_pages_in_both_notations(kind):
     assert "σ" in paper
     assert '"out_gate"' not in paper
     assert ("hₜ₋₁ˡ" if kind == "cell" else "hₜ₋₁²") in paper
+    if kind == "unrolled":
+        assert all(f'"text":"{name}"' in paper for name in ("xₜ₋₁", "xₜ", "yₜ", "lossₜ₋₁"))
+        assert "xₜ 1" not in paper
     assert paper.count('"state":true') == code.count('"state":true') > 0
     assert paper.count('"copyOf"') == code.count('"copyOf"')
 
@@ -446,6 +510,7 @@ def test_pages_in_both_notations(kind):
     [
         (["cel"], "no diagram is called 'cel'; did you mean 'cell'?"),
         (["zzz"], "there are cell, network, unrolled, gru"),
+        (["runs/zzz"], "runs/zzz is neither a run folder nor a diagram, which are cell, network"),
         (["cell", "-o", "cell.svgg"], "did you mean 'svg'?"),
         (["cell", "-o", "cell"], "the ending must be one of .svg, .png, .pdf, .html"),
         (["cell", "-o", "nowhere/cell.svg"], "there is no folder nowhere"),

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import PTB, needs_ptb
+from helpers import PTB, needs_bfloat16, needs_ptb
 
 import pygraph_nn as nngraph
 from pygraph_nn import nested, nn
 from zaremba_port import Corpus, RunFolder, Settings, UserError, create_network, train
 from zaremba_port.cli.main import main
 from zaremba_port.config import ENGINES
-from zaremba_port.engines import FastModel, fast, make_model, start_generators
+from zaremba_port.engines import FastModel, check_precision, fast, make_model, start_generators
 from zaremba_port.engines.device_queue import DeviceQueue
 from zaremba_port.evaluate import run_test, run_valid
 from zaremba_port.language_model import (
@@ -364,6 +364,7 @@ def test_a_queue_has_a_capacity(tiny: Settings, corpus: Corpus, queued: None) ->
     assert len(list(queue.run(text, 0.1, at_most=1000))) == queue.capacity
 
 
+@needs_bfloat16()
 def test_precisions(tiny: Settings, corpus: Corpus) -> None:
     settings = tiny.with_changes({"rnn_size": 32})
     norms = {}
@@ -384,3 +385,15 @@ def test_precisions(tiny: Settings, corpus: Corpus) -> None:
     ):
         with pytest.raises(UserError, match=message):
             make_model(engine, create_network(settings), settings, precision=precision)
+
+
+def test_bfloat16_on_a_processor_without_it(
+    tiny: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused with the reason, instead of training more slowly than in float32."""
+    reason = "this processor has no AVX512-BF16"
+    monkeypatch.setattr(nngraph, "bfloat16_unavailable", lambda: reason)
+    with pytest.raises(UserError, match=rf"or a CUDA device: {reason}\. Use --precision float32"):
+        make_model("fast", create_network(tiny), tiny, precision="bfloat16")
+    on_device = torch.device("cuda")
+    check_precision("bfloat16", "fast", tiny.with_changes({"dtype": "float32"}), on_device)

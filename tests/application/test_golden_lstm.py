@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import assert_close, golden, golden_names, needs_golden, value
+from helpers import assert_close, golden, golden_names, value
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn, torch7_random
@@ -14,8 +14,6 @@ from zaremba_port.config import Settings
 from zaremba_port.language_model import TextState
 from zaremba_port.model import create_network
 from zaremba_port.unrolled import Model
-
-pytestmark = needs_golden
 
 # Torch7 fails on a one-element zero gradient; that case shows no training.
 NAMES = [name for name in golden_names("lstm") if "one_element_zero" not in name]

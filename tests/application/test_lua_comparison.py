@@ -6,6 +6,7 @@ import hashlib
 import html.parser
 import json
 import math
+import re
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -290,8 +291,8 @@ def test_the_command_writes_the_page(program: Path, tmp_path: Path, capsys: Any)
         (["{}/none"], "no such folder: {}/none"),
         (["{}/program/main.lua"], "is a file: give the folder"),
         (["{}"], "holds none of main.lua, base.lua, data.lua"),
-        ([], "give either DIR"),
-        (["{}/program", "--fetch"], "give either DIR"),
+        ([], "give either FOLDER"),
+        (["{}/program", "--fetch"], "give either FOLDER"),
         (["{}/program", "-o", "{}/none/page.html"], "there is no folder {}/none"),
         (["{}/program", "-o", "{}"], "cannot write {}: "),
     ],
@@ -402,6 +403,39 @@ def test_pointing_at_a_line_lights_its_partner(shown: Any) -> None:
         assert len(shown.find_elements("css selector", "#lstm path.lit")) == 1
     ActionChains(shown).move_to_element(shown.find_element("css selector", "h3")).perform()
     assert lit(shown) == []
+
+
+def test_matching_lines_are_level_and_no_curves_cross(shown: Any) -> None:
+    tops = shown.execute_script(
+        "return [...document.querySelectorAll('#lstm .row[data-group]')].map((row) =>"
+        " [row.dataset.group, row.closest('figure').className, row.getBoundingClientRect().top])"
+    )
+    lua = {group: top for group, side, top in tops if side == "lua"}
+    python = {group: top for group, side, top in tops if side == "python"}
+    assert len(lua) == len(python) > 3
+    assert all(abs(lua[group] - python[group]) < 1 for group in lua)
+    drawn = shown.execute_script(
+        "return [...document.querySelectorAll('.pair')].map((pair) =>"
+        " [...pair.querySelectorAll('.wires path:not(.crossing)')].map((path) => {"
+        "  const at = (s) => path.getPointAtLength(s).y;"
+        "  return [at(0), at(path.getTotalLength())]; }))"
+    )
+    for curves in drawn:
+        assert not any((a - c) * (b - d) < -1e-6 for a, b in curves for c, d in curves)
+    assert not shown.find_elements("css selector", "details.doc[open]")
+    assert shown.find_elements("css selector", "#lstm details.doc")
+
+
+def test_the_page_opens_with_the_network_and_ends_with_helpers(program: Path) -> None:
+    sections = re.findall(r'<section class="pair" id="([^"]*)"', html_page(compare(program)))
+    assert sections[0] == "lstm"
+    assert sections.index("create_network") < sections.index("fp") < sections.index("outside-main")
+    assert sections[-1].startswith("g_")
+    page = html_page(compare(program))
+    start = page.index('id="outside-main"')
+    beside = page[start : page.index("</section>", start)]
+    assert "PRESETS" in beside
+    assert "did_you_mean" not in beside  # of a method
 
 
 def test_the_keyboard_goes_from_match_to_match(shown: Any) -> None:

@@ -419,7 +419,7 @@ def forgetful(x: Any, prev_h: Any, *, input_size: int, rnn_size: int) -> Any:
         (lambda x, prev_h: (prev_h,), "does not fit: got an unexpected keyword argument"),
         (print, "takes no previous state"),
         (3, "expecting a function, got 3"),
-        ("rnn", "no cell is called 'rnn' (there are lstm, gru, package.module:function)"),
+        ("xyz", "no cell is called 'xyz' (there are lstm, gru, rnn, package.module:function)"),
         ("cells/my.py:cell", "write cells.my:cell"),
         ("no_such_module:cell", "no_such_module cannot be imported (ModuleNotFoundError"),
         ("my_cells:elmann", "my_cells has no elmann; did you mean 'elman'?"),
@@ -439,7 +439,7 @@ def test_what_is_no_cell_is_refused(
 
 @pytest.mark.parametrize("name", ["a:", ":b", "a b", "a\n:b", "", 3, None])
 def test_what_is_no_name_of_a_cell_is_refused(name: Any) -> None:
-    with pytest.raises(UserError, match=r"one of lstm, gru, or package\.module:function"):
+    with pytest.raises(UserError, match=r"one of lstm, gru, rnn, or package\.module:function"):
         Settings(cell=name)
 
 
@@ -542,7 +542,7 @@ def test_the_command_line(text_folder: Path, tmp_path: Path) -> None:
         ("broken2:cell", "zaremba: cell broken2:cell: broken2 cannot be imported (SystemExit: 3)"),
         ("my_cells:nothing", "zaremba: cell my_cells:nothing: my_cells has no nothing"),
         ("os:system", "zaremba: cell posix:system takes no previous state"),
-        ("elman", "zaremba: cell is 'elman', it must be one of lstm, gru, or package.module"),
+        ("elman", "zaremba: cell is 'elman', it must be one of lstm, gru, rnn, or package.module"),
     ],
 )
 def test_a_wrong_cell_makes_no_folder(
@@ -572,8 +572,8 @@ def test_a_wrong_cell_makes_no_folder(
     ("arguments", "message"),
     [
         (["--run", "nowhere"], "nowhere is not a run folder"),
-        (["--run", "run", "--rnn_size", "3"], "--run RUN takes the sizes from RUN"),
-        (["--run", "run", "--preset", "small"], "--run RUN takes the sizes from RUN"),
+        (["--run", "run", "--rnn_size", "3"], "the sizes are those of the run"),
+        (["--run", "run", "--preset", "small"], "the sizes are those of the run"),
         (["gru", "--run", "run"], "gru is the GRU cell, the cell of run is lstm"),
     ],
 )

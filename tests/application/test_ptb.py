@@ -73,7 +73,7 @@ def refused_fetch(cache: Path) -> str:
     text = str(error.value)
     assert "\n" not in text
     assert text.endswith(
-        "; check the network, or put the three files into a folder and use --data DIR"
+        "; check the network, or put the three files into a folder and name it as the TEXT"
     )
     return text
 

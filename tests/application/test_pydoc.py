@@ -1,6 +1,8 @@
 """The text made from the standard library: its size, its quality, and its cache."""
 
+import hashlib
 import os
+import platform
 import subprocess
 import sys
 import sysconfig
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from zaremba_port.errors import UserError
-from zaremba_port.text import UNK, load_corpus, pydoc_texts
+from zaremba_port.text import FROZEN_PYTHON, UNK, frozen_texts, load_corpus, pydoc_texts
 from zaremba_port.text import pydoc as pydoc_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +80,7 @@ def test_a_folder_without_sources(tmp_path):
         pydoc_texts(tmp_path, tmp_path / "cache")
     assert str(error.value) == (
         f"no sources of Python's standard library in {tmp_path}: "
-        "the text 'pydoc' is made from them; use --data ptb or --data DIR"
+        "the text 'pydoc-live' is made from them; use the text pydoc"
     )
 
 
@@ -151,12 +153,30 @@ def test_the_vocabulary_keeps_the_most_frequent_words(library, tmp_path, monkeyp
 def test_the_corpus_of_this_name(library, tmp_path, monkeypatch):
     monkeypatch.setattr(sysconfig, "get_paths", lambda: {"stdlib": str(library)})
     lines: list[str] = []
-    corpus = load_corpus("pydoc", cache=tmp_path / "cache", log=lines.append)
+    corpus = load_corpus("pydoc-live", cache=tmp_path / "cache", log=lines.append)
     train = tokens(pydoc_texts(library, tmp_path / "cache")[0])
     assert corpus.vocabulary.decode(corpus.train) == train
-    assert corpus.name == "pydoc"
-    assert corpus.sources["test"] == f"pydoc.test ({library})"
-    assert lines[0] == f"Loading pydoc.train ({library}), size of data = {len(train)}"
+    assert corpus.name == "pydoc-live"
+    assert corpus.sources["test"] == f"pydoc-live.test ({library})"
+    assert lines[0] == f"Loading pydoc-live.train ({library}), size of data = {len(train)}"
+
+
+def test_the_text_of_the_package_is_the_same_everywhere(tmp_path):
+    texts = frozen_texts()
+    digest = hashlib.sha256("\f".join(texts).encode()).hexdigest()
+    assert digest == "bf2a81a4926b1fd7a1f7800f72826b17324f521d4b4df0551aa0461dd5edee44"
+    lines: list[str] = []
+    corpus = load_corpus("pydoc", cache=tmp_path / "cache", log=lines.append)
+    assert corpus.vocabulary.decode(corpus.test) == tokens(texts[2])
+    assert lines[0] == f"Loading pydoc.train (Python {FROZEN_PYTHON}), size of data = 332662"
+    assert not (tmp_path / "cache").exists()  # it needs neither a network nor a cache
+
+
+@pytest.mark.skipif(
+    platform.python_version() != FROZEN_PYTHON, reason=f"the text is of Python {FROZEN_PYTHON}"
+)
+def test_the_text_of_the_package_is_made_from_the_library(texts):
+    assert frozen_texts() == texts
 
 
 def test_the_text_is_built_once_for_a_library(library, tmp_path, monkeypatch):

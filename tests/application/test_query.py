@@ -277,8 +277,14 @@ def test_a_file_of_queries(
         f"{queries}, line 4: Start with a number",
         f"zaremba: {queries}: 2 of its queries failed",
     ]
-    queries.write_text("2 the\n")
-    assert main(["complete", str(run.path), "--file", str(queries)]) == 0
+    queries.write_text("2 the\n1 a\n")
+    assert main(["complete", str(run.path), "--file", str(queries), "--show"]) == 0
+    out, err = capsys.readouterr()
+    assert [len(line.split()) for line in out.splitlines()] == [3, 2]
+    assert [line.split(":")[0] for line in err.splitlines()] == [
+        *[f"{queries}, line 1"] * 2,
+        f"{queries}, line 2",
+    ]
 
 
 def test_from_the_command_line(

@@ -370,7 +370,7 @@ def test_progress_is_told(new_run: NewRun, corpus: Corpus) -> None:
     told: list[tuple[int, int]] = []
     train(
         new_run("r"), corpus, log=quiet, max_steps=7,
-        on_step=lambda step, total: told.append((step, total)),
+        on_step=lambda training, total: told.append((training.progress.step, total)),
     )  # fmt: skip
     assert told == [(step, 7) for step in range(1, 8)]
 

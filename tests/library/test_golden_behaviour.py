@@ -13,12 +13,10 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import assert_close, default_dtype, golden, golden_names, needs_golden, value
+from helpers import assert_close, default_dtype, golden, golden_names, value
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
-
-pytestmark = needs_golden
 
 FACT: dict[str, Any] = {
     fact["name"]: fact["value"]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from helpers import chromium
+from helpers import Reader
 
 import pygraph_nn as nngraph
 from pygraph_nn import nn
@@ -152,63 +153,22 @@ def test_values_that_do_not_fit_the_graph_are_refused() -> None:
         nngraph.html_page(nngraph.clone_many_times(g, 2), values=traced(g))
 
 
+def test_a_prompt_shows_one_line_and_a_notebook_the_page() -> None:
+    g = two_layers()
+    page = g.html(title="Two layers")
+    assert isinstance(page, str)
+    assert page.startswith("<!DOCTYPE html>")
+    assert repr(page).startswith('<page "Two layers", ')
+    assert len(repr(page)) < 100
+    frame = re.search('<iframe title="Two layers" srcdoc="(.*?)"', page._repr_html_(), re.S)  # type: ignore[attr-defined]
+    assert frame is not None
+    assert html.unescape(frame[1]) == page
+    shown = g._repr_mimebundle_()["text/html"]
+    assert "srcdoc=" in shown
+    assert "<summary>Interactive page" in shown
+
+
 # The page in a browser
-
-
-class Reader:
-    """A reader of the page, who uses it by pointer and keyboard."""
-
-    def __init__(self, driver: Any) -> None:
-        self.driver = driver
-
-    def open(self, path: Path) -> None:
-        self.driver.get(path.as_uri())
-
-    def all(self, selector: str) -> list[Any]:
-        return self.driver.find_elements("css selector", selector)
-
-    def one(self, selector: str) -> Any:
-        return self.driver.find_element("css selector", selector)
-
-    def text(self, selector: str) -> str:
-        return self.one(selector).text
-
-    def box(self, name: str) -> Any:
-        """Return the box whose name for screen readers starts with `name`."""
-        return self.one(f'.box[aria-label="{name}"], .box[aria-label^="{name},"]')
-
-    def names(self) -> list[str]:
-        return self.js("return [...document.querySelectorAll('.box')].map(b => b.ariaLabel)")
-
-    def js(self, script: str, *arguments: Any) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    def press(self, *keys: str) -> None:
-        """Press keys; the focused element receives them."""
-        from selenium.webdriver.common.action_chains import ActionChains
-
-        ActionChains(self.driver).send_keys(*keys).perform()
-
-    def focused(self) -> str:
-        return self.js("const e = document.activeElement; return e.ariaLabel || e.id")
-
-    def walk_to(self, step: int) -> None:
-        self.js(
-            "const s = document.getElementById('step'); s.value = arguments[0];"
-            "s.dispatchEvent(new Event('input', {bubbles: true}))",
-            step,
-        )
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    yield from chromium(tmp_path_factory.mktemp("browser"), "1400,850")
-
-
-@pytest.fixture
-def reader(browser: Any) -> Iterator[Reader]:
-    yield Reader(browser)
-    assert browser.get_log("browser") == [], "the console is not empty"
 
 
 @pytest.fixture(scope="module")
@@ -269,13 +229,13 @@ def test_groups_close_and_open(reader: Reader, pages: Any) -> None:
     reader.one('.box[aria-label="lstm 1, group"] .toggle').click()
     closed = reader.names()
     assert len(closed) < len(everything)
-    assert closed.count("i2h, Linear 4 → 16, module, 80 parameters, 2 × 16") == 1
+    assert closed.count("i2h, Linear 4 → 16, 80 parameters, 2 × 16, module") == 1
     assert reader.box("lstm 1").get_attribute("aria-expanded") == "false"
     assert reader.all("#picture .wire")
     reader.one("#toggle").click()
     assert reader.names() == everything
     reader.one("#collapse").click()
-    assert reader.one('.box[aria-label="lstm 2, group"]').get_attribute("aria-expanded") == "false"
+    assert reader.box("lstm 2").get_attribute("aria-expanded") == "false"
     reader.one("#expand").click()
     assert reader.names() == everything
 
@@ -334,9 +294,79 @@ def test_finding(reader: Reader, pages: Any) -> None:
     assert len(reader.all(".box.match")) == 2
     reader.press("\ue007")
     assert reader.text("#found") == "2 of 2"
-    reader.press("\ue00c")
+    reader.press("\ue014")  # arrow right, from what was found
+    assert reader.focused().startswith("remembered")
+    reader.press("/", "forget", "\ue007", "\ue00c")
     assert reader.all(".box.match") == []
     assert reader.one("#query").get_attribute("value") == ""
+    assert reader.focused().startswith("forget_gate")
+    assert reader.text("#about h2") == "forget_gate"
+    reader.press("\ue00c")
+    assert reader.text("#about") == ""
+
+
+def test_arrows_work_at_once(reader: Reader, pages: Any) -> None:
+    reader.open(pages("two_layers"))
+    reader.press("\ue014")
+    assert reader.focused().startswith("x,")
+    reader.press("\ue014")
+    assert reader.focused().startswith("i2h")
+
+
+def test_the_walk_tells_of_every_node(reader: Reader, pages: Any) -> None:
+    reader.open(pages("two_layers"))
+    data = data_of(pages("two_layers").read_text(encoding="utf-8"))
+    items = {item["id"]: item for item in data["items"]}
+    walk = [*data["forward"], *data["backward"]]
+    for step in range(1, len(walk) + 1):
+        reader.walk_to(step)
+        item, about = items[walk[step - 1]], reader.text("#about")
+        assert about.startswith(item.get("caption") or item["text"])
+        assert item["shape"].split(" of ")[-1] in about
+        back = step > len(data["forward"])
+        assert ("Gradient" in about) == (back and "gradient" in item)
+        assert "Value" in about
+    reader.open(pages("by_hand"))
+    reader.walk_to(3)
+    assert "No run is recorded" in reader.text("#about")
+
+
+def test_the_footer_lists_what_works(reader: Reader, pages: Any, tmp_path: Path) -> None:
+    reader.open(pages("two_layers"))
+    assert "open, close" in reader.text("#keys")
+    x = nn.Identity()()
+    nngraph.gModule([x], [nn.Tanh()(x)]).html(tmp_path / "plain.html")
+    reader.open(tmp_path / "plain.html")
+    assert "open, close" not in reader.text("#keys")
+    assert reader.text("#folding") == ""
+
+
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed (npm ci)")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(reader: Reader, pages: Any, scheme: str) -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    reader.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    for name in ("two_layers", "by_hand"):
+        reader.open(pages(name))
+        reader.press("\ue014")
+        reader.js(AXE.read_text(encoding="utf-8"))
+        found = reader.driver.execute_async_script(
+            "const done = arguments[0];"
+            "axe.run().then((r) => done(r.violations.map((v) => `${v.id}: ${v.nodes[0].html}`)))"
+        )
+        assert found == []
+    reader.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_a_screen_reader_hears_the_wires(reader: Reader, pages: Any) -> None:
+    reader.open(pages("two_layers"))
+    relations = reader.box("gates").get_attribute("aria-description")
+    source, _, targets = relations.partition("; to ")
+    assert source == "from i2h, h2h"
+    assert set(targets.split(", ")) == {"in_gate", "in_transform", "forget_gate", "out_gate"}
 
 
 def test_the_keyboard_is_enough(reader: Reader, pages: Any) -> None:
@@ -359,7 +389,7 @@ def test_the_keyboard_is_enough(reader: Reader, pages: Any) -> None:
     reader.press("\ue015")  # arrow down
     assert reader.focused().startswith("h2h")
     reader.one('.box[aria-label="lstm 1, group"] .toggle').click()
-    assert reader.focused() == "lstm 1, group"
+    assert reader.focused() == "lstm 1, 160 parameters, 2 × 4, 12 nodes, group"
     reader.press("\ue007")
     assert reader.box("lstm 1").get_attribute("aria-expanded") == "true"
     reader.press(" ")
@@ -401,7 +431,7 @@ def test_an_unrolled_network_folds_its_copies(reader: Reader, pages: Any) -> Non
     reader.open(pages("unrolled"))
     assert {mark.text for mark in reader.all(".times")} == {"×20"}
     folded = reader.names()
-    assert "step, nested graph, 20 copies" in " ".join(folded)
+    assert "step, 30 nodes, ×20 copies, nested graph" in " ".join(folded)
     assert len(folded) == 5  # x, prev_s, step, output and next_s
     reader.one("#expand").click()
     one_step = len(reader.all(".box"))
@@ -416,6 +446,7 @@ def test_an_unrolled_network_folds_its_copies(reader: Reader, pages: Any) -> Non
     names = reader.names()
     assert sum(name.startswith("step ") for name in names) == 20
     # One instance opens, the others stay closed.
+    reader.press("/", "step 7", "\ue007")  # brings it into view
     reader.one('.box[aria-label^="step 7,"] .toggle').click()
     assert len(reader.all('.box[aria-label^="step "][aria-expanded="true"]')) == 1
     reader.one("#copies").click()

@@ -1,7 +1,7 @@
 """The compiled softmax and loss, and the checks of what is passed to the kernels.
 
-test_lstm_loops.py tests the LSTM's kernels, test_native_build.py and
-test_native_cache.py how they are compiled and kept.
+test_lstm_loops.py tests the LSTM's kernels, test_bfloat16.py those in bfloat16,
+test_native_build.py and test_native_cache.py how they are compiled and kept.
 """
 
 from __future__ import annotations
@@ -233,8 +233,8 @@ def lstm_with(change: Callable[[list[Any]], object]) -> type[ctypes.Structure]:
         (lambda fields: fields.pop(2), "member h"),
         (lambda fields: fields.append(("more", ctypes.c_int)), "member more"),
         (lambda fields: fields.insert(0, ("more", ctypes.c_void_p)), "member more"),
-        (lambda fields: fields.__setitem__(11, ("steps", ctypes.c_int64)), "member steps"),
-        (lambda fields: fields.__setitem__(10, ("slice", ctypes.c_int * 3)), "member slice"),
+        (lambda fields: fields.__setitem__(13, ("steps", ctypes.c_int64)), "member steps"),
+        (lambda fields: fields.__setitem__(12, ("slice", ctypes.c_int * 3)), "member slice"),
         (lambda fields: fields.__setitem__(3, ("H", ctypes.c_void_p)), "member H"),
     ],
 )
@@ -252,9 +252,12 @@ def test_a_struct_that_is_not_that_of_c(
 def test_every_function_and_struct_is_declared() -> None:
     """Against the C sources: what they export, and the tables of all members."""
     sources = "".join(file.read_text() for file in build.SOURCES.glob("*.c"))
+    functions = structs.FUNCTIONS | structs.BFLOAT16_FUNCTIONS
+    all_structs = structs.STRUCTS | structs.BFLOAT16_STRUCTS
     exported = re.findall(r"(?m)^(?!static|INLINE)\w+ (\w+)\(", sources)
-    assert sorted(exported) == sorted(structs.FUNCTIONS)
-    for name, struct in structs.STRUCTS.items():
+    assert sorted(exported) == sorted(functions)
+    sources += (build.SOURCES / "lstm.h").read_text()
+    for name, struct in all_structs.items():
         body = re.search(rf"struct {name} {{(.*?)\n}};", sources, re.DOTALL)
         assert body is not None
         declarations = re.sub(r"/\*.*?\*/", "", body[1], flags=re.DOTALL).split(";")
@@ -265,4 +268,4 @@ def test_every_function_and_struct_is_declared() -> None:
             if member.strip()
         ]
         assert members == [field[0] for field in struct._fields_]
-    assert set(re.findall(r"struct (\w+) \{", sources)) == set(structs.STRUCTS)
+    assert set(re.findall(r"struct (\w+) \{", sources)) == set(all_structs)

@@ -46,9 +46,9 @@ def reason_now(
         ("gcc '-O2", "CC=gcc '-O2 is not a valid command: No closing quotation"),
         ('gcc "', 'CC=gcc " is not a valid command: No closing quotation'),
         ("gcc \\", "CC=gcc \\ is not a valid command: No escaped character"),
-        ("false", "false cannot compile lstm_steps.c: exit status 1"),
-        ("cat", "cat cannot compile lstm_steps.c: "),
-        ("env gcc -no-such-option", "env gcc -no-such-option cannot compile lstm_steps.c: "),
+        ("false", "false cannot compile bfloat16_product.c: exit status 1"),
+        ("cat", "cat cannot compile bfloat16_product.c: "),
+        ("env gcc -no-such-option", "env gcc -no-such-option cannot compile bfloat16_product.c: "),
         (os.fsdecode(b"no-\xff-compiler"), "no compiler was found: 'no-\\udcff-compiler'"),
     ],
 )

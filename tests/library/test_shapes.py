@@ -14,7 +14,6 @@ from helpers import (
     exists,
     golden,
     golden_names,
-    needs_golden,
     run_lua,
     value,
 )
@@ -51,7 +50,6 @@ def lookup_net(vocabulary: int = 10, **more: Any) -> nngraph.gModule:
     return nngraph.gModule([words, state], [nn.Linear(4, 3)(total), total], **more)
 
 
-@needs_golden
 @pytest.mark.parametrize("name", NAMES)
 def test_like_a_run(name: str) -> None:
     case = golden("graphs", f"{name}.json")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import assert_close, golden, golden_names, needs_golden, value
+from helpers import assert_close, golden, golden_names, value
 
 from pygraph_nn import nn
 from pygraph_nn import torch7_random as rng
@@ -148,7 +148,6 @@ def drawers(seed: int) -> dict[str, Callable[[], Any]]:
 LEFT_OUT = {"multinomial_alias"}
 
 
-@needs_golden
 @pytest.mark.parametrize("name", golden_names("rng"))
 def test_sequences_bit_for_bit(name: str, float64_default: None) -> None:
     data = golden("rng", f"{name}.json")

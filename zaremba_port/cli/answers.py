@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..errors import UserError, check_choice
-from .options import as_utf8
+from .options import as_utf8, check_folder_of
 from .parser import Commands
 
 if TYPE_CHECKING:
@@ -31,6 +31,13 @@ def add(commands: Commands) -> None:
         "names", nargs="*", metavar="QUESTION", help=f"{', '.join(QUESTIONS)}; default all"
     )
     parser.add_argument("--markdown", action="store_true", help="write Markdown")
+    parser.add_argument("--short", action="store_true", help="one sentence for each question")
+    parser.add_argument(
+        "--student",
+        action="store_true",
+        help="write a notebook for a class: the questions, empty cells, and checks; default "
+        "answers.ipynb",
+    )
     parser.add_argument("--html", action="store_true", help="write one HTML page, with pictures")
     parser.add_argument(
         "-o",
@@ -60,18 +67,41 @@ def run(options: argparse.Namespace) -> None:
         check_choice("answer", name, QUESTIONS)
     if options.markdown and options.html:
         raise UserError("--markdown and --html: choose one")
+    if options.student:
+        _write_notebook(options, names)
+        return
     arguments = {"q1": _sizes(options, names)}
     output = Path(options.output) if options.output else None
     answers = ((name, _compute(name, arguments.get(name, {}))) for name in names)
     try:
         if output is None:
-            _print(_format(options, output), answers)
+            _print(_format(options, output), answers, options.short)
         else:
-            _write(_format(options, output), answers, output)
+            _write(_format(options, output), answers, output, options.short)
     except OSError as error:
         if output is None:
             raise
         raise UserError(f"cannot write {error.filename or output}: {error.strerror}") from error
+
+
+def _write_notebook(options: argparse.Namespace, names: list[str]) -> None:
+    """Write the notebook of `--student`."""
+    given = {name for name in ("markdown", "html", "short", "sizes") if getattr(options, name)}
+    if given:
+        raise UserError(f"--student writes a notebook: leave --{', --'.join(sorted(given))} out")
+    output = Path(options.output or "answers.ipynb")
+    if output.suffix != ".ipynb":
+        raise UserError(f"{output}: the notebook of --student ends in .ipynb")
+
+    from ..assignment.answers import student_notebook
+
+    text = student_notebook({name: _compute(name, {}) for name in names})
+    check_folder_of(output)
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {output}: {error.strerror}") from error
+    print(f"{len(names)} question{'s' * (len(names) > 1)} in {output}")
 
 
 def _sizes(options: argparse.Namespace, names: list[str]) -> dict[str, int]:
@@ -109,24 +139,26 @@ def _compute(name: str, arguments: dict[str, int]) -> Answer:
         raise ClaimFailed(f"{name}: {failure}") from failure
 
 
-def _print(format: str, answers: Iterator[tuple[str, Answer]]) -> None:
+def _print(format: str, answers: Iterator[tuple[str, Answer]], short: bool) -> None:
     from rich.console import Console
 
-    from ..assignment.answers import html_page, markdown, print_answer
+    from ..assignment.answers import html_page, markdown, print_answer, short_markdown
 
     stream = as_utf8(sys.stdout)
     if format == "text":
         console = Console(highlight=False)
         for _, answer in answers:
-            print_answer(answer, console)
+            print_answer(answer, console, short=short)
+    elif format == "html":
+        stream.write(html_page(dict(answers), short=short))
     else:
-        stream.write(markdown(dict(answers)) if format == "markdown" else html_page(dict(answers)))
+        stream.write((short_markdown if short else markdown)(dict(answers)))
 
 
-def _write(format: str, answers: Iterator[tuple[str, Answer]], output: Path) -> None:
+def _write(format: str, answers: Iterator[tuple[str, Answer]], output: Path, short: bool) -> None:
     from rich.console import Console
 
-    from ..assignment.answers import html_page, markdown, print_answer
+    from ..assignment.answers import html_page, markdown, print_answer, short_markdown
 
     if output.is_dir():
         raise UserError(f"{output} is a folder, not a file")
@@ -142,8 +174,11 @@ def _write(format: str, answers: Iterator[tuple[str, Answer]], output: Path) -> 
     if format == "text":
         with output.open("w", encoding="utf-8") as file:
             for answer in by_name.values():
-                print_answer(answer, Console(file=file, highlight=False))
+                print_answer(answer, Console(file=file, highlight=False), short=short)
     else:
-        text = markdown(by_name, save) if format == "markdown" else html_page(by_name)
+        if format == "html":
+            text = html_page(by_name, short=short)
+        else:
+            text = short_markdown(by_name) if short else markdown(by_name, save)
         output.write_text(text, encoding="utf-8")
     print(f"{len(by_name)} answer{'s' * (len(by_name) > 1)} in {output}")

@@ -14,7 +14,9 @@ def add(commands: Commands) -> None:
     """Add the command and its options."""
     parser = commands.add("complete", run, "complete sentences with a saved run")
     add_run(parser)
-    parser.add_argument("--file", metavar="FILE", help="answer the queries of a file, one a line")
+    parser.add_argument(
+        "--file", metavar="FILE", help="answer the queries of a file, one line for each"
+    )
     parser.add_argument(
         "--total-length", action="store_true", help="the number includes the words of the query"
     )
@@ -36,7 +38,9 @@ def add(commands: Commands) -> None:
         "--beam", type=int, metavar="N", help="search for the likeliest completion with a beam of N"
     )
     parser.add_argument(
-        "--show", action="store_true", help="print the five likeliest words at each step"
+        "--show",
+        action="store_true",
+        help="print the five likeliest words at each step; with --file on standard error",
     )
 
 
@@ -52,13 +56,13 @@ def run(options: argparse.Namespace) -> None:
     if options.seed is not None and options.seed < 0:
         raise UserError(f"--seed is {options.seed}, it must be at least 0")
 
-    from ..completing import Predictor, Queries, Sampling
+    from ..completing import Queries, Sampling, load_predictor
 
     find_cells_here(options)
     temperature = 1.0 if options.temperature is None else options.temperature
     sampling = Sampling(options.argmax, temperature, options.top_k, options.no_unk)
     queries = Queries(
-        Predictor(options.run, options.which, options.device, options.cell),
+        load_predictor(options.run, options.which, options.device, options.cell),
         sampling,
         options.beam,
         options.seed,

@@ -35,9 +35,14 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "kind",
         nargs="?",
-        default="cell",
         metavar="|".join(KINDS),
-        help="; ".join(map(": ".join, KINDS.items())) + "; default cell",
+        help="; ".join(map(": ".join, KINDS.items())) + "; default cell, or network of a RUN",
+    )
+    parser.add_argument(
+        "from_run",
+        nargs="?",
+        metavar="RUN",
+        help="draw the network of this run; --cell names its cell if that is not built in",
     )
     parser.add_argument(
         "-o",
@@ -52,11 +57,14 @@ def add(commands: Commands) -> None:
         help="names as in Zaremba et al. 2014 or as in the code; default code for html, else paper",
     )
     parser.add_argument("--steps", type=int, metavar="N", help="time steps of unrolled; default 3")
-    parser.add_argument("--preset", help=f"{', '.join(PRESETS)}; default medium")
+    parser.add_argument("--preset", help=f"{', '.join(PRESETS)}; default small, as of train")
+    parser.add_argument("--run", metavar="RUN", help="the same as RUN")
     parser.add_argument(
-        "--run",
-        metavar="RUN",
-        help="draw the network of this run; --cell names its cell if that is not built in",
+        "--trace",
+        nargs="+",
+        metavar=("RUN", "TEXT"),
+        help="with unrolled: a page on the trained network RUN while it reads TEXT: predictions, "
+        "each gate over the words, values and gradients to walk through",
     )
     for setting in fields(Settings):
         if setting.name in SETTINGS:
@@ -70,13 +78,18 @@ def run(options: argparse.Namespace) -> None:
         UserError: an unknown kind, notation, preset or ending; an option that the kind has no use
             for; the file cannot be written; the program dot is missing.
     """
+    if options.trace:
+        _trace(options)
+        return
+    options.kind = options.kind or "cell"
+    _find_run(options)
     check_choice("diagram", options.kind, KINDS)
     path = Path(options.output or f"diagram-{options.kind}.svg")
     ending = _checked_ending(path)
     notation = options.notation or ("code" if ending == "html" else "paper")
     check_choice("notation", notation, NOTATIONS)
     changes, steps = _changes(options), _steps(options)
-    settings = preset(options.preset or "medium").with_changes(changes)
+    settings = preset(options.preset or "small").with_changes(changes)
     find_cells_here(options)
 
     from ..assignment.diagrams import diagram_page, diagram_source, render_diagram
@@ -95,11 +108,57 @@ def run(options: argparse.Namespace) -> None:
         content = diagram_page(*drawn).encode()
     else:
         content = render_diagram(diagram_source(*drawn), ending)
+    _write(path, content)
+
+
+def _write(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     print(f"the diagram is {path}")
+
+
+def _trace(options: argparse.Namespace) -> None:
+    """Write the page of `--trace`.
+
+    Raises:
+        UserError: another kind than unrolled, an option without meaning here, or no text.
+    """
+    name, *words = options.trace
+    words = [word for text in words for word in text.split()]
+    if options.kind not in (None, "unrolled"):
+        raise UserError(f"--trace is for unrolled, not for {options.kind}")
+    given = {"RUN": options.from_run, "--run": options.run, "--preset": options.preset}
+    given |= {"--steps": options.steps, "--notation": options.notation}
+    changes = changed_settings(options).keys() - {"cell"}
+    given |= {f"--{name.replace('_', '-')}": name for name in changes}
+    if others := [option for option, value in given.items() if value is not None]:
+        raise UserError(f"--trace shows its own run and text: leave {', '.join(others)} out")
+    if not words:
+        raise UserError('--trace takes a run and a text: --trace RUN "the company said"')
+    path = Path(options.output or "diagram-unrolled.html")
+    if (ending := _checked_ending(path)) != "html":
+        raise UserError(f"--trace makes a page: -o {path.with_suffix('.html')}, not .{ending}")
+    find_cells_here(options)
+
+    from ..assignment.diagrams import trace_sentence, walk_page
+    from ..runs import RunFolder
+
+    trace = trace_sentence(RunFolder.open(name), words, options.cell)
+    _write(path, walk_page(trace).encode())
+
+
+def _find_run(options: argparse.Namespace) -> None:
+    """Set `options.run` and `options.kind` from the arguments: KIND, RUN or both."""
+    if options.from_run is None and options.kind not in KINDS and Path(options.kind).is_dir():
+        options.from_run, options.kind = options.kind, "network"
+    elif options.kind not in KINDS and Path(options.kind).name != options.kind:
+        names = ", ".join(KINDS)
+        raise UserError(f"{options.kind} is neither a run folder nor a diagram, which are {names}")
+    if options.from_run and options.run:
+        raise UserError(f"two runs are given, {options.from_run} and --run {options.run}: take one")
+    options.run = options.from_run or options.run
 
 
 def _checked_ending(path: Path) -> str:
@@ -122,7 +181,7 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
     """
     changes = changed_settings(options)
     if options.run and (options.preset or changes.keys() - {"cell"}):
-        raise UserError("--run RUN takes the sizes from RUN: leave --preset and settings out")
+        raise UserError("the sizes are those of the run: leave --preset and settings out")
     for name in NETWORK_SETTINGS if options.kind in CELL_KINDS else ():
         if name in changes:
             option = name.replace("_", "-")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..language_model import TextState
     from ..runs import RunFolder
+    from ..text import Batches
 
 SPLIT_NAMES = {"train": "Training", "valid": "Validation", "test": "Test"}
 
@@ -102,7 +103,7 @@ def _words(options: argparse.Namespace, folder: RunFolder) -> Sequence[str]:
     return [word if word in folder.vocabulary else UNK for word in words]
 
 
-def _text_state(data: torch.Tensor, rows: int, device: torch.device) -> TextState:
+def _text_state(data: Batches, rows: int, device: torch.device) -> TextState:
     """Check that `data`, (rows, batch), has at least `rows` rows, and put it on the device."""
     from ..language_model import TextState
 

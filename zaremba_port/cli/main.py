@@ -13,17 +13,27 @@ from . import (
     answers,
     compare,
     complete,
+    completion,
     data,
     diagram,
+    ensemble,
     evaluate,
     experiments,
+    export,
     grade,
+    import_,
+    lua,
     predict_chars,
     presets,
+    report,
     reproduce,
+    runs,
+    sample,
+    t7,
     train,
 )
 from .parser import Commands, Parser
+from .version import ShowVersion
 
 
 class Command(Protocol):
@@ -38,14 +48,23 @@ COMMANDS: tuple[Command, ...] = (
     evaluate,
     reproduce,
     experiments,
+    ensemble,
+    runs,
+    report,
     presets,
     complete,
     predict_chars,
     grade,
     data,
+    import_,
+    export,
+    sample,
+    t7,
     answers,
     compare,
+    lua,
     diagram,
+    completion,
 )
 """The commands in the order in which `zaremba --help` lists them."""
 
@@ -82,7 +101,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         if message is None:
             raise
         with contextlib.suppress(OSError):  # standard error may be closed as well
-            print(f"zaremba: {message}", file=sys.stderr)
+            print(f"zaremba{_worker()}: {message}", file=sys.stderr)
         _end_output()
         return code
     return 0
@@ -123,11 +142,18 @@ def make_parser() -> Parser:
         description="The LSTM language model of Zaremba et al. 2014.",
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action=ShowVersion, help="show the versions and exit")
     commands = Commands(parser)
     parser.set_defaults(command=lambda options: parser.print_help())
     for command in COMMANDS:
         command.add(commands)
     return parser
+
+
+def _worker() -> str:
+    """Return which worker of several this process is, for messages."""
+    rank = os.environ.get("RANK", "") if "WORLD_SIZE" in os.environ else ""
+    return f" (worker {rank})" if rank not in ("", "0") else ""
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

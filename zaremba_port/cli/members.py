@@ -51,7 +51,7 @@ def train_members(
 
     from rich.console import Console
 
-    from ..engines import check_engine, check_precision, pick_device
+    from ..engines import check_engine, check_memory, check_precision, pick_device
     from ..errors import RunFailed
     from ..language_model import text_states
 
@@ -59,6 +59,7 @@ def train_members(
     for member in experiment.members:
         check_engine(options.engine, member.settings)
         check_precision(options.precision, options.engine, member.settings, device)
+        check_memory(member.settings, device)
     text_states(experiment.members[0].settings, experiment.corpus)  # raises if it is too short
     console = Console(highlight=False, soft_wrap=True)
 

@@ -13,7 +13,10 @@ from ..cells import is_reference
 from ..config import ENGINES, PRECISIONS, Settings
 from ..errors import UserError
 
-DATA_HELP = "ptb (fetched once), pydoc (Python's own documentation), or a folder of texts"
+DATA_HELP = (
+    "ptb (fetched once), pydoc (Python's documentation, the same everywhere), pydoc-live (that of "
+    "the Python that runs), or a folder of texts"
+)
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +40,8 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=PRECISIONS,
         default="float32",
-        help="precision of matrix products in the fast engine; tf32 is for CUDA; default float32",
+        help="precision of matrix products in the fast engine; bfloat16 is for CUDA and CPUs with "
+        "AVX512-BF16, tf32 for CUDA; default float32",
     )
 
 
@@ -59,7 +63,8 @@ def find_cells_here(options: argparse.Namespace) -> None:
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add the run folder and what a command that reads one word at a time needs to load it."""
-    parser.add_argument("run", metavar="RUN", help="run folder")
+    help = "run folder, or a folder of runs, whose predictions are averaged"
+    parser.add_argument("run", metavar="RUN", help=help)
     add_which(parser)
     add_cell(parser)
     # A single step of batch size 1 takes longer on a GPU.

@@ -28,6 +28,17 @@ class Parser(argparse.ArgumentParser):
         """Raise `UserError` instead of ending the process."""
         raise UserError(f"{message} (see {self.prog} --help)")
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Name the nearest choice where argparse only lists all of them."""
+        if action.choices is None or value in action.choices:
+            return
+        choices = list(map(str, action.choices))
+        hint, listed = did_you_mean(str(value), choices), ", ".join(choices)
+        if isinstance(action, argparse._SubParsersAction):
+            self.error(f"no command is called {value!r}{hint} (there are {listed})")
+        message = f"invalid choice: {value!r}{hint} (choose from {listed})"
+        raise argparse.ArgumentError(action, message)
+
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse `args`, by default those of the process.
 
@@ -43,7 +54,9 @@ class Parser(argparse.ArgumentParser):
             word = unknown[0].split("=")[0]
             if not word.startswith("-"):
                 self.error(f"unexpected argument {word!r}")
-            names = [name for parser in _parsers(self) for name in parser._option_string_actions]
+            names = [
+                name for parser in with_commands(self) for name in parser._option_string_actions
+            ]
             self.error(f"no option is called {word}{did_you_mean(word, names)}")
         return options
 
@@ -68,10 +81,14 @@ class Parser(argparse.ArgumentParser):
 
 
 class Commands:
-    """Add commands to a parser."""
+    """Add commands to a parser.
+
+    Attributes:
+        parser: the parser of the whole command line.
+    """
 
     def __init__(self, parser: Parser) -> None:
-        self._parser = parser
+        self.parser = parser
         self._subparsers = parser.add_subparsers(
             title="commands", metavar="COMMAND", parser_class=Parser
         )
@@ -87,17 +104,17 @@ class Commands:
         )
         parser.set_defaults(command=run)
         if takes_program:
-            self._parser.takes_program.add(name)
+            self.parser.takes_program.add(name)
             parser.usage = "%(prog)s [options] -- COMMAND [ARGUMENT ...]"
             parser.set_defaults(program=[])
         return parser
 
 
-def _parsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+def with_commands(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
     """Return `parser` and the parsers of its commands, and of theirs."""
     parsers = [parser]
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
-                parsers += _parsers(command)
+                parsers += with_commands(command)
     return parsers

@@ -21,8 +21,8 @@ def run(options: argparse.Namespace) -> None:
         UserError: there is no such run, or it was trained on words.
     """
     from ..assignment.characters import serve
-    from ..completing import Predictor
+    from ..completing import load_predictor
 
     find_cells_here(options)
-    predictor = Predictor(options.run, options.which, options.device, options.cell)
+    predictor = load_predictor(options.run, options.which, options.device, options.cell)
     serve(predictor, as_utf8(sys.stdin), as_utf8(sys.stdout), as_utf8(sys.stderr))

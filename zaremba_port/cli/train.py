@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,12 @@ from .options import (
     find_cells_here,
 )
 from .parser import Commands
+from .training_bar import training_bar
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..parallel import Workers
     from ..runs import RunFolder
     from ..text import Corpus, Log
 
@@ -51,6 +53,16 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--max-steps", "--max_steps", type=int, metavar="N", help="end after step N"
     )
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=3,
+        metavar="N",
+        help="complete N sentences after every epoch, for zaremba report; default 3",
+    )
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write TensorBoard's event files into RUN, too"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite the run in the folder")
     add_device(parser)
     add_engine(parser)
@@ -70,6 +82,9 @@ def run(options: argparse.Namespace) -> None:
     changes = changed_settings(options)
     if options.max_steps is not None and options.max_steps < 1:
         raise UserError(f"--max-steps is {options.max_steps}, it must be at least 1")
+    if options.samples < 0:
+        raise UserError(f"--samples is {options.samples}, it must be at least 0")
+    settings: Settings | None = None
     if options.resume is not None:
         _check_resume(options)
     elif options.from_:
@@ -77,6 +92,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         settings = preset(options.preset or "small").with_changes(changes)
 
+    from ..parallel import workers_started
     from ..runs import SaveEvery
     from ..train import train
 
@@ -87,26 +103,32 @@ def run(options: argparse.Namespace) -> None:
         console.print(line, markup=False)
 
     find_cells_here(options)
-    if options.resume:
-        folder, corpus = _resumed_run(options, changes, log)
-    else:
-        folder, corpus = _new_run(options, settings, log)
-    try:
-        with _progress_bar(console) as on_step:
-            train(
-                folder, corpus, device=options.device, max_steps=options.max_steps,
-                resume=bool(options.resume), new_lr=changes.get("lr"), cell=options.cell,
-                engine=options.engine, precision=options.precision, log=log, on_step=on_step,
-                save_every=save_every,
-            )  # fmt: skip
-    except BaseException:
-        with contextlib.suppress(Exception):  # it must not hide the error
-            if options.resume or folder.has_last():
-                _draw_curves(folder, log)
-            else:  # the training has not begun: leave nothing half-made
-                folder.remove()
-        raise
-    _draw_curves(folder, log)
+    with workers_started(options.device) as (workers, device):
+        options.device = device
+        if not workers.is_first:
+            log = _ignore
+        folder, corpus = _opened_run(options, changes, settings, workers, log)
+        try:
+            with (
+                training_bar(console, is_hidden=not workers.is_first) as on_step,
+                _event_files(options, folder, workers),
+            ):
+                train(
+                    folder, corpus, device=device, max_steps=options.max_steps,
+                    resume=bool(options.resume), new_lr=changes.get("lr"), cell=options.cell,
+                    engine=options.engine, precision=options.precision, log=log, on_step=on_step,
+                    save_every=save_every, samples=options.samples, workers=workers,
+                )  # fmt: skip
+        except BaseException:
+            if workers.count == 1:  # torchrun ends the others soon
+                with contextlib.suppress(Exception):  # it must not hide the error
+                    if options.resume or folder.has_last():
+                        _draw_curves(folder, log)
+                    else:  # the training has not begun: leave nothing half-made
+                        folder.remove()
+            raise
+        if workers.is_first:
+            _draw_curves(folder, log)
 
 
 def _console() -> Console:
@@ -120,6 +142,73 @@ def _console() -> Console:
     return Output(highlight=False, soft_wrap=True)
 
 
+def _event_files(
+    options: argparse.Namespace, folder: RunFolder, workers: Workers
+) -> contextlib.AbstractContextManager[None]:
+    from ..runs import writing_events
+
+    if options.tensorboard and workers.is_first:
+        return writing_events(folder, resume=bool(options.resume))
+    return contextlib.nullcontext()
+
+
+def _ignore(line: str) -> None:
+    """Log nothing: the first worker logs for all."""
+
+
+def _opened_run(
+    options: argparse.Namespace,
+    changes: Mapping[str, Any],
+    settings: Settings | None,
+    workers: Workers,
+    log: Log,
+) -> tuple[RunFolder, Corpus]:
+    """Return the run to train and its text; `settings` are those of a new run, else None.
+
+    Of several workers, the first creates or checks the run, and reads a long text into the cache,
+    before the others open both. Workers that torchrun has started anew continue what they began.
+    """
+    if settings is not None and _was_begun_by_this_torchrun(options, settings):
+        options.resume, settings = options.run or _default_folder(options), None
+    if workers.is_first:
+        if settings is None:
+            result = _resumed_run(options, changes, log)
+        else:
+            result = _new_run(options, settings, log)
+        workers.wait()
+        return result
+    workers.wait()
+    if settings is not None:
+        options.resume = options.run or _default_folder(options)
+    result = _resumed_run(options, changes, log)
+    if settings is not None:
+        options.resume = None
+    return result
+
+
+def _default_folder(options: argparse.Namespace) -> str:
+    return f"runs/{options.preset or 'small'}"
+
+
+def _was_begun_by_this_torchrun(options: argparse.Namespace, settings: Settings) -> bool:
+    """Return whether this is a restart by torchrun of workers that had made the run already."""
+    from ..parallel import launcher, started_by_torchrun
+    from ..runs import RunFolder
+
+    place = started_by_torchrun()
+    path = Path(options.run or _default_folder(options))
+    if place is None or not place.restarts or not path.is_dir():
+        return False
+    try:
+        run = RunFolder.open(path)
+    except UserError:
+        return False
+    starts = [event for event in run.events() if "launcher" in event]
+    if starts:
+        return bool(starts[-1]["launcher"] == launcher())
+    return not run.has_last() and run.settings == settings
+
+
 def _check_resume(options: argparse.Namespace) -> None:
     if options.run or options.preset or options.data or options.force:
         raise UserError("--resume RUN takes run, preset and text from RUN: leave the others out")
@@ -130,16 +219,16 @@ def _new_run(options: argparse.Namespace, settings: Settings, log: Log) -> tuple
     from ..language_model import text_states
     from ..model import cell_of
     from ..runs import RunFolder, check_free, describe_cell
-    from ..text import load_corpus
+    from ..text import KEYWORDS, load_corpus
 
     _check_engine(options, settings)
     if settings.has_own_cell:
         describe_cell(settings, cell_of(settings, options.cell))  # raises if it is no cell
-    path = Path(options.run or f"runs/{options.preset or 'small'}")
+    path = Path(options.run or _default_folder(options))
     check_free(path, force=options.force)
     corpus = load_corpus(options.data or "pydoc", vocab_size=settings.vocab_size, log=log)
     text_states(settings, corpus)  # raises before a folder is made, or another overwritten
-    source = corpus.name if corpus.name in ("ptb", "pydoc") else str(Path(corpus.name).resolve())
+    source = corpus.name if corpus.name in KEYWORDS else str(Path(corpus.name).resolve())
     folder = RunFolder.create(path, settings, corpus.vocabulary, source, force=options.force)
     return folder, corpus
 
@@ -163,7 +252,8 @@ def _resumed_run(
             )
     folder.settings = folder.settings.with_changes(changes)
     _check_engine(options, folder.settings)
-    corpus = load_corpus(folder.data, log=log)
+    own = folder.vocabulary if folder.fixed_vocabulary else None
+    corpus = load_corpus(folder.data, vocabulary=own, log=log)
     if corpus.vocabulary.words != folder.vocabulary.words:
         raise UserError(f"{folder.path}: the words of {folder.data} are no longer those of the run")
     return folder, corpus
@@ -176,29 +266,6 @@ def _check_engine(options: argparse.Namespace, settings: Settings) -> None:
     device = pick_device(options.device)
     check_memory(settings, device)
     check_precision(options.precision, options.engine, settings, device)
-
-
-@contextlib.contextmanager
-def _progress_bar(console: Console) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on a terminal; yield the function that takes (step, total)."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("step"),
-        MofNCompleteColumn(),
-        BarColumn(bar_width=None),
-        TimeRemainingColumn(),
-    )
-    is_hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=is_hidden) as bar:
-        task = bar.add_task("training", total=None)
-        yield lambda step, total: bar.update(task, completed=step, total=total)
 
 
 def _draw_curves(folder: RunFolder, log: Log) -> None:

@@ -14,6 +14,7 @@ from ..cells import Cell
 from ..errors import UserError
 from ..runs import RunFolder
 from ..text import EOS, UNK, quoted
+from .ensemble import load_predictor
 from .predict import Predictor
 from .sampling import Sampling
 from .search import beam_search
@@ -42,13 +43,13 @@ def complete(
     random: a beam search of that width finds the likeliest completion, and only `no_unk` of
     `sampling` counts. Calls with the same `seed` return the same words; a generator continues its
     sequence. `map_unknown` reads unknown words as <unk>. A run that was trained with a cell of its
-    own takes it as `cell`; see `Predictor`.
+    own takes it as `cell`; see `Predictor`. `run` may also be a folder of runs, an ensemble.
 
     Raises:
         UserError: a word is not in the vocabulary, `length` is negative, `beam` is below 1, or
             `cell` is not the cell of the run.
     """
-    predictor = run if isinstance(run, Predictor) else Predictor(run, cell=cell)
+    predictor = run if isinstance(run, Predictor) else load_predictor(run, cell=cell)
     if run is predictor and cell is not None:
         raise UserError("complete: a Predictor has its cell already, leave cell= out")
     return list(

@@ -9,8 +9,9 @@ import torch
 
 from ..cells import Cell
 from ..engines import pick_device
+from ..language_model import LanguageModel
 from ..model import create_network, zero_state
-from ..runs import RunFolder, checked_cell
+from ..runs import RunFolder, checked_cell, copy_tensors, tensors_of
 from ..text import EOS, Vocabulary
 
 
@@ -41,15 +42,31 @@ class Predictor:
         cell: Cell | str | None = None,
     ) -> None:
         run = run if isinstance(run, RunFolder) else RunFolder.open(run)
+        self._begin(run, pick_device(device), checked_cell(run, cell))
+        run.load_parameters(self.network, which)
+        self._ready()
+
+    def _begin(self, run: RunFolder, device: torch.device, cell: Cell | str | None) -> None:
+        """Make the network, with parameters still to be loaded."""
         self.run = run
         self.vocabulary: Vocabulary = run.vocabulary
-        self.device = pick_device(device)
-        self._cell = checked_cell(run, cell)
-        self.network = create_network(run.settings, predictions=True, cell=self._cell)
-        run.load_parameters(self.network, which)
+        self.device = device
+        self._cell = cell
+        self.network = create_network(run.settings, predictions=True, cell=cell)
+
+    def _ready(self) -> None:
         self.network.to(self.device).evaluate()
         self._parameter = next(self.network.parameters()).detach()
         self.reset()
+
+    @classmethod
+    def of_model(cls, model: LanguageModel, run: RunFolder) -> Predictor:
+        """Return a predictor, on the CPU, with the present parameters of a model of `run`."""
+        predictor = cls.__new__(cls)
+        predictor._begin(run, torch.device("cpu"), model.cell)
+        copy_tensors(predictor.network, tensors_of(model.core_network), run.path)
+        predictor._ready()
+        return predictor
 
     def reset(self) -> None:
         """Set the recurrent state to zeros, as before the first word."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -83,16 +83,18 @@ class Queries:
     def answer_all(self, name: str, lines: TextIO, out: TextIO, err: TextIO) -> int:
         """Answer every line of `lines` that is not blank, and return the number of failures.
 
-        A failed query gets an empty line, so that answers stay beside their queries, and its
-        reason goes to `err`, as does a note on an answer. `name` is the name of the file there.
+        Every query gets one line in `out`, a failed one an empty line, so that answers stay beside
+        their queries. What `show` adds, notes, and the reasons of failures go to `err`, where
+        `name` is the name of the file.
         """
         failures = 0
         for number, line in enumerate(iter(lambda: _read_line(lines), ""), 1):
             if not split_words(line):
                 continue
             try:
-                self._write(line, out)
-                for note in self._notes:
+                steps: list[str] = []
+                self._write(line, out, steps.append)
+                for note in [*steps, *self._notes]:
                     print(f"{name}, line {number}: {note}", file=err, flush=True)
             except UserError as error:
                 failures += 1
@@ -112,8 +114,13 @@ class Queries:
         self._write(line, out)
         return out.getvalue().splitlines()
 
-    def _write(self, line: str, out: TextIO) -> None:
-        """Write the lines that answer one query to `out`, each word as soon as it is chosen."""
+    def _write(
+        self, line: str, out: TextIO, show_step: Callable[[str], None] | None = None
+    ) -> None:
+        """Write the lines that answer one query to `out`, each word as soon as it is chosen.
+
+        What `show` adds goes to `show_step`, a line at a time, or to `out` too.
+        """
         first, *words = split_words(line) or [""]
         length = self._length(first, len(words))
         if not self.map_unknown:
@@ -142,7 +149,10 @@ class Queries:
             flush=True,
         )
         for step in self._steps(completed, len(words)) if self.show else ():
-            print(step, file=out, flush=True)
+            if show_step is None:
+                print(step, file=out, flush=True)
+            else:
+                show_step(step)
 
     def _length(self, token: str, prompt_length: int) -> int:
         """Return the number of words to generate."""

@@ -5,12 +5,14 @@ epochs, files or reports. The graph engine is `unrolled.Model`, beside the Lua p
 """
 
 from .choice import check_engine, check_precision, make_model
+from .column_check import check_columns
 from .device import pick_device, start_generators
 from .fast import FastModel
 from .memory import check_memory, total_memory
 
 __all__ = [
     "FastModel",
+    "check_columns",
     "check_engine",
     "check_memory",
     "check_precision",

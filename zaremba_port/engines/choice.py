@@ -37,6 +37,13 @@ def check_precision(
         raise UserError(f"--precision {precision} needs the fast engine and dtype float32")
     if precision == "tf32" and device.type != "cuda":
         raise UserError(f"--precision tf32 needs a CUDA device, this one is {device}")
+    if precision == "bfloat16" and device.type == "cpu":
+        reason = nngraph.bfloat16_unavailable()
+        if reason is not None:
+            raise UserError(
+                "--precision bfloat16 needs compiled kernels for a CPU with AVX512-BF16, or a CUDA "
+                f"device: {reason}. Use --precision float32, which is faster here"
+            )
 
 
 def make_model(

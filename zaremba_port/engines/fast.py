@@ -13,6 +13,8 @@ from pygraph_nn import nested
 from ..cells import Cell
 from ..config import Settings
 from ..language_model import LanguageModel
+from ..parallel import Workers
+from ..text import Batches
 from .device_queue import DeviceQueue
 
 
@@ -27,6 +29,8 @@ class FastModel(LanguageModel):
         precision: "float32", "tf32" or "bfloat16", the precision of products of float32; see
             `use_precision` of the SGD.
     """
+
+    engine = "fast"
 
     def __init__(
         self,
@@ -51,9 +55,19 @@ class FastModel(LanguageModel):
         self._losses = self._read(words, self.s[0], self.start_s)
         self.err = self._losses.detach()[:, 0]
 
+    def join(self, workers: Workers, batch_size: int, *, early: bool = True) -> None:
+        super().join(workers, batch_size, early=early)
+        if self._exchange is not None:
+            self._sgd.report_gradients(self._exchange.send, early=early)
+
     def backward(self, words: torch.Tensor) -> None:
         """Backpropagate through the last `forward`; see `LanguageModel.backward`."""
-        self._sgd.backward([self._losses], [torch.ones_like(self._losses)])
+        self._sgd.backward([self._losses], [torch.full_like(self._losses, self.weight)])
+        if self._exchange is not None:
+            self._exchange.finish()
+            self._sgd.accept_gradients()
+        # Without its graph: autograd would remember the CUDA stream of this step in the next.
+        self._losses = self._losses.detach()
 
     def gradient_norm(self) -> torch.Tensor:
         """Return the 2-norm of the gradients; see `LanguageModel.gradient_norm`."""
@@ -63,7 +77,7 @@ class FastModel(LanguageModel):
         """Step against the gradient; leave `paramdx` unchanged."""
         self._sgd.update(lr * shrink)
 
-    def read_words(self, data: torch.Tensor) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
+    def read_words(self, data: Batches) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
         """Read as many words at once as a training step does in all its columns.
 
         See `LanguageModel.read_words`.

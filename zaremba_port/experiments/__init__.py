@@ -5,15 +5,29 @@ pictures are made from the run folders alone. The room may use everything below 
 `zaremba train` as a program.
 """
 
+from .ensembles import (
+    PAPER_ENSEMBLE,
+    EnsembleRow,
+    draw_ensemble,
+    ensemble_table,
+    evaluate_ensemble,
+)
 from .experiment import Experiment
 from .members import AXES, Member, grid, repetitions
 from .pages import write_grid_pages, write_reproduction_pages
-from .published import PUBLISHED, Published
+from .published import PAPER, PTB_SIZES, PUBLISHED, Published
 from .results import Result, Spread, read_result
 from .texts import prepare_text
 
 __all__ = [
     "AXES",
+    "PAPER",
+    "PAPER_ENSEMBLE",
+    "EnsembleRow",
+    "draw_ensemble",
+    "ensemble_table",
+    "evaluate_ensemble",
+    "PTB_SIZES",
     "PUBLISHED",
     "Experiment",
     "Member",

@@ -30,6 +30,8 @@ class Experiment:
         free: settings in which other runs in the folder may differ from the members'.
         corpus: what they read.
         arguments: further arguments of ``zaremba train`` for all of them, such as ``--device cpu``.
+        share: (i, n): train only every n-th of the members that are left, from the i-th on; the
+            others are trained by other processes at the same time.
     """
 
     folder: Path
@@ -38,6 +40,7 @@ class Experiment:
     free: Sequence[str]
     corpus: Corpus
     arguments: Sequence[str]
+    share: tuple[int, int] = (0, 1)
 
     def tasks(self, log: Log) -> list[Task]:
         """Return what is left to train.
@@ -102,11 +105,15 @@ class Experiment:
 
         self.folder.mkdir(parents=True, exist_ok=True)
         tasks = self.tasks(log)
+        rank, count = self.share
         done = len(self.members) - len(tasks)
         log(f"{self.folder}: {len(self.members)} trainings, {done} of them done before.")
         if not tasks:
             return
-        trainings = Trainings(self.folder, jobs, log)
+        # By the number of the member: the other processes may see others as done by now.
+        numbers = {member.name: number for number, member in enumerate(self.members)}
+        tasks = [task for task in tasks if numbers[task.name] % count == rank]
+        trainings = Trainings(self.folder, jobs, log, f".lock{rank or ''}")
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
         is_hidden = not console.is_terminal
         with Progress(

@@ -22,6 +22,7 @@ from types import FrameType
 from typing import IO
 
 from ..errors import RunFailed, UserError
+from ..parallel import without_torchrun
 from ..text import Log
 
 try:
@@ -64,12 +65,14 @@ class Trainings:
         folder: of the experiment. The output of a training goes to ``logs/NAME.log`` inside.
         jobs: how many to train at once.
         log: receives a line when a training begins, ends or fails.
+        lock: the name of the file that keeps other processes from training the same members.
     """
 
-    def __init__(self, folder: Path, jobs: int, log: Log) -> None:
+    def __init__(self, folder: Path, jobs: int, log: Log, lock: str = ".lock") -> None:
         self.folder = folder
         self.jobs = jobs
         self.log = log
+        self.lock = lock
         self.running: dict[str, tuple[Task, subprocess.Popen[bytes]]] = {}
         self.failures: list[str] = []
 
@@ -82,7 +85,7 @@ class Trainings:
         """
         waiting, finished = list(tasks), 0
         try:
-            with locked(self.folder) as lock, interrupting():
+            with locked(self.folder, self.lock) as lock, interrupting():
                 while waiting or self.running:
                     while waiting and len(self.running) < self.jobs:
                         self._start(waiting.pop(0), lock)
@@ -106,7 +109,7 @@ class Trainings:
         logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)
         package = str(Path(__file__).resolve().parents[2])
-        environment = dict(os.environ)
+        environment = without_torchrun(os.environ)  # a member trains alone
         environment["PYTHONPATH"] = os.pathsep.join(
             filter(None, [package, os.environ.get("PYTHONPATH")])
         )
@@ -170,13 +173,15 @@ def threads_each(jobs: int) -> int:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[IO[str]]:
+def locked(folder: Path, name: str = ".lock") -> Iterator[IO[str]]:
     """Keep other processes from training in `folder`, as long as this one or a child of it lives.
+
+    Those that share out the members of an experiment have locks of different names.
 
     Raises:
         UserError: another one does.
     """
-    with (folder / ".lock").open("a", encoding="utf-8") as lock:
+    with (folder / name).open("a", encoding="utf-8") as lock:
         if fcntl:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

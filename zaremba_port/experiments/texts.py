@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from ..config import Settings
 from ..errors import RunFailed, UserError
 from ..runs import RunFolder
@@ -23,6 +21,7 @@ from ..text import (
     encode_text,
     join_tokens,
     load_corpus,
+    same_ids,
     to_characters,
     unit_of,
 )
@@ -87,8 +86,7 @@ def same_text(run: RunFolder, corpus: Corpus, log: Log) -> bool:
     except UserError:
         log(f"{run.path}: its text {run.data} is not here; only its vocabulary was compared.")
         return True
-    pairs = ((getattr(other, split), getattr(corpus, split)) for split in SPLITS)
-    return all(torch.equal(theirs, ours) for theirs, ours in pairs)
+    return all(same_ids(getattr(other, split), getattr(corpus, split)) for split in SPLITS)
 
 
 def origin_of(corpus: Corpus) -> tuple[str, int | None] | None:

@@ -6,11 +6,13 @@ knows no engine.
 
 from .cell_description import describe_cell
 from .cell_record import checked_cell, record_cell
-from .checkpoint import Progress, Saved, tensors_of
+from .checkpoint import Progress, Saved, copy_tensors, tensors_of
 from .curves import draw_curves
 from .folder import RunFolder, check_free
+from .following import FollowedRun
 from .report import report, report_evaluation, write_step
 from .schedule import SaveEvery, Schedule
+from .session import describe_session
 from .stopping import (
     Stop,
     StopRequested,
@@ -19,9 +21,11 @@ from .stopping import (
     stop_interrupted,
     undone_if_stopped,
 )
+from .tensorboard import writing_events
 from .training import Training, restore, save
 
 __all__ = [
+    "FollowedRun",
     "Progress",
     "RunFolder",
     "SaveEvery",
@@ -33,7 +37,9 @@ __all__ = [
     "after_divergence",
     "check_free",
     "checked_cell",
+    "copy_tensors",
     "describe_cell",
+    "describe_session",
     "draw_curves",
     "interruptible",
     "record_cell",
@@ -45,4 +51,5 @@ __all__ = [
     "tensors_of",
     "undone_if_stopped",
     "write_step",
+    "writing_events",
 ]

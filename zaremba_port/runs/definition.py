@@ -22,10 +22,15 @@ _RECORD: dict[str, Any] = {"digest": str, "graph": list, "values": (list, type(N
 
 
 def definition(
-    settings: Settings, vocabulary: Vocabulary, data: str, unit: str
+    settings: Settings,
+    vocabulary: Vocabulary,
+    data: str,
+    unit: str,
+    fixed_vocabulary: bool = False,
 ) -> dict[str, bytes]:
     """Return the contents of the files that define a run, by name, ``cell.json`` apart."""
-    source = json.dumps({"data": data, "unit": unit}) + "\n"
+    fixed = {"fixed_vocabulary": True} if fixed_vocabulary else {}
+    source = json.dumps({"data": data, "unit": unit, **fixed}) + "\n"
     return {
         "settings.json": settings.to_json().encode(),
         "source.json": source.encode(),

@@ -26,7 +26,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,14 @@ class RunFolder(Saves, Records):
         settings, vocabulary: of the network.
         data: the name or folder of the text trained on, as `--data` takes it.
         unit: the unit of the text's tokens, "words" or "characters".
+        fixed_vocabulary: whether the vocabulary is not that of the text, in its order, but comes
+            from elsewhere; training takes any text of its words.
         from_previous: whether `load_last` takes the save before the last one.
 
     Its saves are described in `Saves`, its metrics, log and events in `Records`.
     """
+
+    fixed_vocabulary = False
 
     def __init__(
         self,
@@ -87,6 +91,7 @@ class RunFolder(Saves, Records):
         self.vocabulary = vocabulary
         self.data = data
         self.unit = unit or unit_of(vocabulary)
+        self.on_metrics: list[Callable[[dict[str, Any]], None]] = []
 
     @classmethod
     def create(
@@ -132,7 +137,12 @@ class RunFolder(Saves, Records):
         with reporting_failures(path):
             part = Path(tempfile.mkdtemp(prefix=".run-", suffix=".part", dir=path.parent))
         try:
-            write_definition(part, definition(self.settings, self.vocabulary, self.data, self.unit))
+            write_definition(
+                part,
+                definition(
+                    self.settings, self.vocabulary, self.data, self.unit, self.fixed_vocabulary
+                ),
+            )
             with reporting_failures(path):
                 part.chmod(0o777 & ~_umask())
                 os.replace(part, path)
@@ -147,7 +157,8 @@ class RunFolder(Saves, Records):
     def save_definition(self) -> None:
         """Write settings, vocabulary, the name of the text and its unit, if they have changed."""
         write_definition(
-            self.path, definition(self.settings, self.vocabulary, self.data, self.unit)
+            self.path,
+            definition(self.settings, self.vocabulary, self.data, self.unit, self.fixed_vocabulary),
         )
 
     @classmethod
@@ -186,6 +197,7 @@ class RunFolder(Saves, Records):
         if unit not in (WORDS, CHARACTERS, None):
             raise UserError(f"{path / 'source.json'}: unit is {unit!r}, not words or characters")
         run = cls(path, settings, vocabulary, data, unit)
+        run.fixed_vocabulary = source.get("fixed_vocabulary") is True
         run.from_previous = from_previous
         return run
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -137,9 +138,11 @@ class Records:
 
     Attributes:
         path: the folder.
+        on_metrics: functions that are called with every line of metrics that is written.
     """
 
     path: Path
+    on_metrics: list[Callable[[Line], None]]
 
     def delete_records(self) -> None:
         """Delete metrics and log, before a training starts at its first step."""
@@ -150,6 +153,8 @@ class Records:
     def add_metrics(self, **values: Any) -> None:
         """Append one line of JSON to ``metrics.jsonl``; floats keep all their digits."""
         append_line(self.path / METRICS, json.dumps(values))
+        for listener in self.on_metrics:
+            listener(values)
 
     def metrics(self) -> list[Line]:
         """Return the lines that `add_metrics` wrote; damaged and foreign lines are left out."""

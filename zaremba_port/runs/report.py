@@ -22,7 +22,7 @@ def report(training: Training) -> None:
     progress, settings = training.progress, training.model.settings
     seconds = time.monotonic() - training.beginning_time
     train_perplexity = perplexity(training.perps.mean().item(), training.run.unit)
-    words_per_step = settings.seq_length * settings.batch_size
+    words_per_step = settings.seq_length * training.run.settings.batch_size
     wps = math.floor(progress.step * words_per_step / seconds)
     training.log(
         f"epoch = {training.epoch:.3f}, train perp. = {train_perplexity:.3f}, wps = {wps}, "

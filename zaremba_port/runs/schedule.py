@@ -69,7 +69,7 @@ class Schedule:
                 save(training)
             return
         begin = time.monotonic()
-        if begin - self._last < self._wait:
+        if not training.model.workers.any(begin - self._last >= self._wait):
             return
         save(training)
         self._last = time.monotonic()

@@ -12,6 +12,7 @@ from types import FrameType
 
 from ..errors import RunFailed
 from ..language_model import Diverged, LanguageModel
+from ..parallel import Workers
 from ..text import Log
 from .training import Training, restore, save
 
@@ -42,6 +43,12 @@ class Stop:
     def check(self) -> None:
         """Raise `StopRequested` if the training is to stop."""
         if self.reason is not None:
+            raise StopRequested
+
+    def check_all(self, workers: Workers) -> None:
+        """Raise `StopRequested` in all workers if the training of one of them is to stop."""
+        if workers.any(self.reason is not None):
+            self.request("stopped like another worker")
             raise StopRequested
 
     def handle(self, number: int, frame: FrameType | None) -> None:

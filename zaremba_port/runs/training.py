@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -28,6 +29,7 @@ class Training:
         log: receives the lines of the log, and writes them to the folder.
         announce: receives what a training says when it starts; a resumed one does not repeat it in
             the folder's log.
+        prompts: beginnings of sentences that the network completes after every epoch.
         perps: the losses of the last steps, (epoch_size,), in nats per word: the loss of step n is
             at n % epoch_size. The first loss fills them all, as in Lua.
         norms: the norms of the gradients of the last steps, likewise; NaN where unknown.
@@ -43,6 +45,7 @@ class Training:
     text: TextState
     log: Log
     announce: Log
+    prompts: Sequence[Sequence[str]] = ()
     perps: torch.Tensor = field(init=False)
     norms: torch.Tensor = field(init=False)
     progress: Progress = field(init=False)
@@ -84,23 +87,28 @@ def save(training: Training, *, ends_epoch: bool = False) -> None:
         RunFailed: a file could not be written; what was saved before is kept.
     """
     model, progress = training.model, training.progress
-    state = progress.step, progress.lr, progress.validated, progress.test, progress.rollbacks
-    if state == training.saved_state:
+    saved_state = progress.step, progress.lr, progress.validated, progress.test, progress.rollbacks
+    if saved_state == training.saved_state:
         return
     progress.pos = training.text.pos
     progress.seconds = time.monotonic() - training.beginning_time
-    buffers = {f"start_s.{d}": start for d, start in enumerate(model.start_s)}
+    workers = model.workers  # each has its columns of the state, and its random generator
+    gathered = [torch.cat(workers.gather(start)) for start in model.start_s]
+    buffers = {f"start_s.{d}": start for d, start in enumerate(gathered)}
     buffers["perps"], buffers["norms"] = training.perps, training.norms
-    buffers["torch_rng"] = torch.get_rng_state()
+    states = {"torch_rng": torch.get_rng_state()}
     if model.paramx.is_cuda:
-        buffers["cuda_rng"] = torch.cuda.get_rng_state(model.paramx.device)
+        states["cuda_rng"] = torch.cuda.get_rng_state(model.paramx.device)
+    for name, state in states.items():
+        for rank, own in enumerate(workers.gather(state)):
+            buffers[_of_worker(name, rank)] = own
     generator = torch7_random.getRNGState().to_bytes()
     buffers["torch7_rng"] = torch.frombuffer(bytearray(generator), dtype=torch.uint8)
     parameters = dict(model.core_network.named_parameters())
     saved = Saved(parameters, buffers, progress, buffers_of(model.core_network))
     keep_epoch_end = model.settings.on_nan == "rollback"
     training.run.save_last(saved, ends_epoch=ends_epoch, keep_epoch_end=keep_epoch_end)
-    training.saved_state = state
+    training.saved_state = saved_state
 
 
 def restore(
@@ -133,19 +141,31 @@ def restore(
         training.perps.copy_(perps)
         if "norms" in saved.buffers:  # runs of version 0.1.0 did not save them
             training.norms.copy_(saved.buffers["norms"])
+        columns = model.workers.columns(run.settings.batch_size)
         for d, start in enumerate(model.start_s):
-            start.copy_(saved.buffers[f"start_s.{d}"])
-        torch.set_rng_state(saved.buffers["torch_rng"])
-        if model.paramx.is_cuda and "cuda_rng" in saved.buffers:
-            torch.cuda.set_rng_state(saved.buffers["cuda_rng"], model.paramx.device)
+            start.copy_(saved.buffers[f"start_s.{d}"][columns])
+        # A worker that was not there when the run was saved goes on with the generator it has.
+        rank = model.workers.rank
+        state = saved.buffers.get(_of_worker("torch_rng", rank))
+        if state is not None or rank == 0:
+            torch.set_rng_state(saved.buffers[_of_worker("torch_rng", rank)])
+        state = saved.buffers.get(_of_worker("cuda_rng", rank))
+        if model.paramx.is_cuda and state is not None:
+            torch.cuda.set_rng_state(state, model.paramx.device)
         generator = bytes(saved.buffers["torch7_rng"].tolist())
         torch7_random.setRNGState(torch7_random.RNGState.from_bytes(generator))
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         # Only a save of format 1 can be damaged and get here: the others have checksums.
         raise UserError(f"{run.path}: its save cannot be used: {error!r}") from None
+    model.workers.wait()  # until all have read what the first one now changes
     run.roll_back(save, training.announce)
     training.progress = saved.progress
     training.progress.lr = new_lr or saved.progress.lr
     training.text.pos = saved.progress.pos
     training.beginning_time = time.monotonic() - saved.progress.seconds
     training.saved_state = ()
+
+
+def _of_worker(name: str, rank: int) -> str:
+    """Return the name in a save of what belongs to one worker; the first one's is as without."""
+    return f"{name}.{rank}" if rank else name

@@ -1,10 +1,11 @@
 """Texts as token ids: corpora, vocabularies, characters, and downloads.
 
-This room reads files, fetches them into the user's cache, and makes tensors of ids. It knows
-neither the network nor its training, and imports only the application's errors.
+This room reads files, fetches them into the user's cache, and makes tensors of ids. Long texts
+stay in files, mapped into memory. The room knows neither the network nor its training, and
+imports only the application's errors.
 """
 
-from .batches import replicate, sequential
+from .batches import Batches, Columns, replicate, sequential
 from .characters import (
     CHARACTERS,
     COURSE_FACTOR,
@@ -23,6 +24,8 @@ from .characters import (
 )
 from .corpus import KEYWORDS, SPLITS, Corpus, Log, load_corpus, load_split
 from .fetch import cache_folder, fetch_file
+from .frozen import FROZEN_PYTHON, frozen_texts
+from .mapped import Ids, MappedIds, id_blocks, same_ids
 from .ptb import PTB_URL, fetch_ptb
 from .pydoc import pydoc_texts
 from .statistics import PartStatistics, TextStatistics
@@ -58,6 +61,8 @@ __all__ = [
     "tokenize",
     "visible",
     "Vocabulary",
+    "Batches",
+    "Columns",
     "replicate",
     "sequential",
     "CHARACTERS",
@@ -74,11 +79,17 @@ __all__ = [
     "to_characters",
     "unit_of",
     "write_characters",
+    "Ids",
+    "MappedIds",
+    "id_blocks",
+    "same_ids",
     "PTB_URL",
     "cache_folder",
     "fetch_file",
     "fetch_ptb",
     "pydoc_texts",
+    "FROZEN_PYTHON",
+    "frozen_texts",
     "PartStatistics",
     "TextStatistics",
 ]

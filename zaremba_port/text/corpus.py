@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from ..errors import UserError
 from .fetch import cache_folder
+from .frozen import FROZEN_PYTHON, frozen_texts
+from .id_cache import mapped_texts
+from .mapped import Ids
 from .ptb import fetch_ptb
 from .pydoc import pydoc_texts
 from .tokens import read_tokens, tokenize
@@ -24,8 +25,11 @@ from .vocabulary import Vocabulary
 SPLITS = ("train", "valid", "test")
 """Names of a corpus's parts, in the order in which they are read."""
 
-KEYWORDS = ("ptb", "pydoc")
+KEYWORDS = ("ptb", "pydoc", "pydoc-live")
 """Names of the corpora that come without a folder."""
+
+STREAM_FROM = 64 << 20
+"""Bytes of text from which a corpus is read from files instead of memory."""
 
 Log = Callable[[str], None]
 """Receives the lines of a log, one at a time."""
@@ -37,14 +41,14 @@ class Corpus:
 
     Attributes:
         name: the keyword or folder that the corpus was loaded by.
-        train, valid, test: the parts, (n,) int64 each.
+        train, valid, test: the parts, (n,) int64 each; of a long text, in a file: see `MappedIds`.
         sources: the file or other origin of each part, by "train", "valid" and "test".
     """
 
     name: str
-    train: torch.Tensor
-    valid: torch.Tensor
-    test: torch.Tensor
+    train: Ids
+    valid: Ids
+    test: Ids
     vocabulary: Vocabulary
     sources: dict[str, str]
 
@@ -59,33 +63,46 @@ def load_corpus(
     *,
     cache: Path | None = None,
     vocab_size: int | None = None,
+    vocabulary: Vocabulary | None = None,
     progress: bool = True,
     log: Log = print,
+    stream_from: int = STREAM_FROM,
 ) -> Corpus:
-    """Load a corpus: "ptb", "pydoc", or the folder of three texts at the path `data`.
+    """Load a corpus: "ptb", "pydoc", "pydoc-live", or the folder of three texts at the path `data`.
 
-    "ptb" is the Penn Treebank, fetched once into `cache`; see `fetch_ptb`. "pydoc" is built from
-    the running Python's standard library, and kept in `cache` too. The default of `cache` is
+    "ptb" is the Penn Treebank, fetched once into `cache`; see `fetch_ptb`. "pydoc" is
+    the documentation of one version of Python, which comes with the package. "pydoc-live" is built
+    from the running Python's standard library, and kept in `cache` too. The default of `cache` is
     the user's cache folder. A folder holds train.txt, valid.txt and test.txt, or the same names
     after "ptb.". A folder that is itself called "ptb" is written "./ptb" or "ptb/". A leading "~"
     is the user's home.
 
-    Ids follow the order of first appearance over train, then valid, then test. `log` gets one line
-    for each part. `progress` shows a bar while fetching, on a terminal only.
+    Ids follow the order of first appearance over train, then valid, then test. With `vocabulary`,
+    the first ids are those of its words. `log` gets one line for each part. `progress` shows a bar
+    while fetching or reading, on a terminal only.
+
+    A folder with `stream_from` bytes of text or more is never in memory as a whole: its ids are
+    kept in `cache` and read from there; see `mapped_texts`. With `vocabulary` it is read whole.
 
     Raises:
         UserError: a text is missing or unreadable, the download fails, or the corpus has more
             than `vocab_size` different words.
+        RunFailed: the cache cannot be written.
     """
-    data = os.path.expanduser(data)
-    parts = _read_parts(data, cache or cache_folder(), progress)
-    vocabulary = Vocabulary()
-    ids: dict[str, torch.Tensor] = {}
+    data, cache = os.path.expanduser(data), cache or cache_folder()
+    ids: dict[str, Ids] = {}
     sources: dict[str, str] = {}
-    for split, (source, tokens) in zip(SPLITS, parts, strict=True):
-        log(f"Loading {source}, size of data = {len(tokens)}")
-        ids[split] = vocabulary.encode(tokens, grow=True)
-        sources[split] = source
+    files = _long_files(data, stream_from) if vocabulary is None else None
+    if files is not None:
+        mapped, vocabulary = mapped_texts(files, cache / "texts", progress=progress)
+        for split, file, of_split in zip(SPLITS, files, mapped, strict=True):
+            log(f"Loading {file}, size of data = {len(of_split)}")
+            ids[split], sources[split] = of_split, str(file)
+    else:
+        vocabulary = Vocabulary(vocabulary.words if vocabulary is not None else ())
+        for split, (source, tokens) in zip(SPLITS, _read_parts(data, cache, progress), strict=True):
+            log(f"Loading {source}, size of data = {len(tokens)}")
+            ids[split], sources[split] = vocabulary.encode(tokens, grow=True), source
     if vocab_size is not None and len(vocabulary) > vocab_size:
         raise UserError(
             f"{data} has {len(vocabulary)} different words, more than the network's {vocab_size}: "
@@ -120,10 +137,14 @@ def _read_parts(
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield the source and the tokens of each of `splits`, reading one part at a time."""
     if data == "pydoc":
+        for split, text in zip(SPLITS, frozen_texts(), strict=True):
+            if split in splits:
+                yield f"pydoc.{split} (Python {FROZEN_PYTHON})", tokenize(text)
+    elif data == "pydoc-live":
         library = Path(sysconfig.get_paths()["stdlib"])
         texts = dict(zip(SPLITS, pydoc_texts(library, cache), strict=True))
         for split in splits:
-            yield f"pydoc.{split} ({library})", tokenize(texts[split])
+            yield f"pydoc-live.{split} ({library})", tokenize(texts[split])
     elif data == "ptb":
         paths = dict(zip(SPLITS, fetch_ptb(cache, progress=progress), strict=True))
         for split in splits:
@@ -131,6 +152,18 @@ def _read_parts(
     else:
         for path in _files_in(data, splits):
             yield str(path), read_tokens(path)
+
+
+def _long_files(data: str, stream_from: int) -> list[Path] | None:
+    """Return the files of a folder that hold `stream_from` bytes or more in all; else None."""
+    if data in KEYWORDS:
+        return None
+    files = _files_in(data, SPLITS)
+    try:
+        size = sum(file.stat().st_size for file in files)
+    except OSError:  # reading them will say why
+        return None
+    return files if size >= stream_from else None
 
 
 def _files_in(data: str, splits: Sequence[str]) -> list[Path]:
@@ -169,8 +202,8 @@ def _names_in(folder: Path) -> set[str]:
 def _no_such_data(data: str) -> UserError:
     path = Path(data)
     if path.exists():
-        return UserError(f"{path} is a file: --data takes the folder that holds it")
-    message = f"no data {data!r}: the choices are ptb, pydoc, or an existing folder"
+        return UserError(f"{path} is a file: a TEXT is the folder that holds it")
+    message = f"no TEXT is called {data!r}: the choices are {', '.join(KEYWORDS)}, or a folder"
     siblings = [path.parent / n for n in _names_in(path.parent)] if path.parent.is_dir() else []
     choices = {*KEYWORDS, *(str(folder) for folder in siblings if folder.is_dir())}
     nearest = difflib.get_close_matches(data, sorted(choices), n=1, cutoff=0.0)

@@ -33,7 +33,7 @@ def fetch_ptb(cache: Path, *, progress: bool = True) -> list[Path]:
             f"{base}/ptb.{split}.txt",
             f"md5:{md5}",
             cache,
-            instead="put the three files into a folder and use --data DIR",
+            instead="put the three files into a folder and name it as the TEXT",
             progress=progress,
         )
         for split, md5 in PTB_MD5.items()

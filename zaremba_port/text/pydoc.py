@@ -1,4 +1,4 @@
-"""The text "pydoc", which needs no network: the prose in the sources of Python's library.
+"""The text "pydoc-live", which needs no network: the prose in the sources of Python's library.
 
 The text keeps the sentences that read as prose. A sentence with code, tables, markup or addresses
 is dropped whole, since no rule turns it into English.
@@ -62,7 +62,7 @@ def pydoc_texts(library: Path, cache: Path) -> list[str]:
         if len(passages) < 20:
             raise UserError(
                 f"no sources of Python's standard library in {library}: "
-                "the text 'pydoc' is made from them; use --data ptb or --data DIR"
+                "the text 'pydoc-live' is made from them; use the text pydoc"
             )
         texts = _split(passages)
         _write_cached(cache_file, texts)

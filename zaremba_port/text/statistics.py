@@ -11,6 +11,7 @@ import torch
 
 from .characters import CHARACTERS, count_words, unit_of
 from .corpus import SPLITS, Corpus
+from .mapped import Ids, id_blocks
 from .tokens import EOS, UNK
 
 
@@ -51,7 +52,7 @@ class TextStatistics:
         self._corpus = corpus
         size = len(corpus.vocabulary)
         self.counts: Mapping[str, torch.Tensor] = {
-            split: torch.bincount(getattr(corpus, split), minlength=size) for split in SPLITS
+            split: _counts(getattr(corpus, split), size) for split in SPLITS
         }
         self.parts = {split: self._part(split) for split in SPLITS}
 
@@ -89,7 +90,8 @@ class TextStatistics:
         ends = count(EOS)
         ends_open = bool(len(ids)) and vocabulary.words[int(ids[-1])] != EOS
         if self.unit == CHARACTERS:
-            words = count_words(vocabulary.decode(ids)) - ends
+            decoded = (vocabulary.decode(block) for block in id_blocks(ids))
+            words = count_words(itertools.chain.from_iterable(decoded)) - ends
             characters = len(ids)
         else:
             words = len(ids) - ends
@@ -105,10 +107,21 @@ class TextStatistics:
             unknown=count(UNK),
         )
 
-    def _lines_with_words(self, ids: torch.Tensor) -> int:
+    def _lines_with_words(self, ids: Ids) -> int:
         """Count the lines that hold a word: a word begins the text, or follows `<eos>`."""
         if EOS not in self._corpus.vocabulary:
             return 1
-        is_word = ids != self._corpus.vocabulary.index[EOS]
-        after_end = torch.cat([torch.tensor([True]), ~is_word[:-1]])
-        return int((is_word & after_end).sum())
+        lines, end = 0, torch.tensor([True])
+        for block in id_blocks(ids):
+            is_end = torch.cat([end, block == self._corpus.vocabulary.index[EOS]])
+            lines += int((~is_end[1:] & is_end[:-1]).sum())
+            end = is_end[-1:]
+        return lines
+
+
+def _counts(ids: Ids, size: int) -> torch.Tensor:
+    """Return how often each of `size` ids occurs."""
+    counts = torch.zeros(size, dtype=torch.int64)
+    for block in id_blocks(ids):
+        counts += torch.bincount(block, minlength=size)
+    return counts

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from ..errors import UserError
+from .mapped import Ids, MappedIds
 from .tokens import EOS, UNK, encode_text, quoted, read_text, split_words, visible
 
 NUMBER = "N"
@@ -58,12 +59,14 @@ class Vocabulary:
                 raise self._unknown_word(tokens) from None
         return torch.tensor(ids, dtype=torch.int64)
 
-    def decode(self, ids: Iterable[int] | torch.Tensor) -> list[str]:
-        """Return the words of `ids`, a 1-D tensor or integers.
+    def decode(self, ids: Iterable[int] | Ids) -> list[str]:
+        """Return the words of `ids`: a 1-D tensor, the ids of a file, or integers.
 
         Raises:
             UserError: no word has one of the ids.
         """
+        if isinstance(ids, MappedIds):
+            return [word for block in ids.blocks() for word in self.decode(block)]
         numbers = ids.tolist() if isinstance(ids, torch.Tensor) else list(ids)
         for number in numbers:
             if not 0 <= number < len(self):

@@ -11,6 +11,7 @@ from .additions import add_class, added_classes
 from .backward_failures import explain_failures_with
 from .calling import calls_are_watched
 from .change_guard import AttributeGuard, ChangeGuard, FlatGuard
+from .counting import WHOLE, CountsFromOne, data_count_from_one, data_from_lua, data_to_lua
 from .criterion import Criterion, CriterionTable, ModuleFromCriterion
 from .flat_classes import home_of
 from .flat_parameters import blocked_norm
@@ -18,27 +19,35 @@ from .flat_tensors import FlatTensors
 from .foreign import Function, as_layer, function, module, unwrapped
 from .inplace import writable
 from .module import Module, check_overrides, run_module, warn_of_ignored_backward
-from .overrides import refuse_own_updates
+from .overrides import OVERRIDABLE, refuse_own_updates
 from .protocol import differentiable, input_gradients
 from .recording import cut_off, detached, is_recording, keep_values
 from .reference import in_reference_mode, reference_mode
 from .routes import Element, Route, Slice, Whole, Wrapped
 from .rows import elementwise
+from .torch7_form import Has, Opposite, SizeOf, Torch7Form
 from .wrong_input import explained
 
 __all__ = [
     "AttributeGuard",
     "ChangeGuard",
+    "CountsFromOne",
     "Criterion",
     "CriterionTable",
     "Element",
     "FlatGuard",
     "FlatTensors",
     "Function",
+    "Has",
     "Module",
+    "OVERRIDABLE",
     "ModuleFromCriterion",
+    "Opposite",
     "Route",
+    "SizeOf",
     "Slice",
+    "Torch7Form",
+    "WHOLE",
     "Whole",
     "Wrapped",
     "add_class",
@@ -48,6 +57,9 @@ __all__ = [
     "calls_are_watched",
     "check_overrides",
     "cut_off",
+    "data_count_from_one",
+    "data_from_lua",
+    "data_to_lua",
     "detached",
     "differentiable",
     "elementwise",

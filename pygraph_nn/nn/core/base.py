@@ -12,7 +12,9 @@ import torch
 from ...errors import GraphError, type_name
 from . import assignment, fields, flat_parameters, flat_tensors, overrides, sharing
 from .change_guard import FlatGuard, watch
+from .counting import NOTHING
 from .flat_classes import home_of, set_grad
+from .torch7_form import PLAIN
 
 
 class Base(torch.nn.Module):
@@ -24,6 +26,8 @@ class Base(torch.nn.Module):
     """
 
     torch7_parameters: frozenset[str] = frozenset()  # the fields that Torch7 trains
+    counts_from_one = NOTHING  # in Torch7, and from 0 here
+    torch7_form = PLAIN  # how the fields of its Torch7 object are called
     is_of_a_user = False  # whether the class is defined outside of this library
 
     _root: type[Any]  # Module or Criterion

@@ -214,7 +214,8 @@ class Module(Passes, root=True):
         _, has_arguments, arguments = first.partition("(")
         if not has_arguments or not first.startswith(("nn.", "nngraph.")):
             return kind
-        return f"{kind} {arguments.removesuffix(')').replace('->', '→')}"
+        inside, _, after = arguments.rpartition(")")  # as in nn.Linear(2 -> 3) without bias
+        return f"{kind} {inside}{after}".replace("->", "→")
 
     def __repr__(self) -> str:
         return self.torch7_name()

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from ...errors import GraphError
+from ..core.counting import CountsFromOne, counted, first_index
 from ..core.criterion import Criterion
 from .common import Averaged, Weighted
 
@@ -29,6 +30,10 @@ class ClassNLLCriterion(Weighted):
         GraphError: At run time, if a target is out of range or shapes do not fit.
     """
 
+    counts_from_one = CountsFromOne(
+        arguments=("ignoreIndex",), fields=("ignoreIndex",), target=True, zero={"ignoreIndex": -1}
+    )
+
     def __init__(
         self,
         weights: torch.Tensor | None = None,
@@ -39,7 +44,7 @@ class ClassNLLCriterion(Weighted):
         self.ignoreIndex = _IGNORE_NOTHING if ignoreIndex is None else ignoreIndex
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
-        target = torch.as_tensor(target, device=input.device).long()
+        target = counted(torch.as_tensor(target, device=input.device).long())
         target = target.reshape(()) if input.dim() == 1 else target.reshape(-1)
         if input.dim() not in (1, 2) or (input.dim() == 2 and len(target) != len(input)):
             raise GraphError(
@@ -68,10 +73,11 @@ class ClassNLLCriterion(Weighted):
         except (IndexError, RuntimeError) as error:
             if "out of bounds" not in str(error):
                 raise
-            classes = input.shape[-1 if input.dim() < 3 else 1]
+            classes, first = input.shape[-1 if input.dim() < 3 else 1], first_index()
             raise GraphError(
-                f"{self}: a target is out of range: targets are {target.min().item()}.."
-                f"{target.max().item()}, but classes are 0..{classes - 1} (they count from 0)"
+                f"{self}: a target is out of range: targets are {target.min().item() + first}.."
+                f"{target.max().item() + first}, but classes are {first}..{classes - 1 + first} "
+                f"(they count from {first})"
             ) from error
         if by_torch or not self.sizeAverage:
             return loss
@@ -89,13 +95,15 @@ class SpatialClassNLLCriterion(ClassNLLCriterion):
     `input` is (batch, classes, height, width), `target` (batch, height, width).
     """
 
+    counts_from_one = ClassNLLCriterion.counts_from_one._replace(arguments=())
+
     def __init__(
         self, weights: torch.Tensor | None = None, sizeAverage: bool | None = True
     ) -> None:
         super().__init__(weights, sizeAverage)
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
-        target = torch.as_tensor(target, device=input.device).long()
+        target = counted(torch.as_tensor(target, device=input.device).long())
         if input.dim() != 4 or target.shape != (input.shape[0], *input.shape[2:]):
             raise GraphError(
                 f"{self}: input of shape {tuple(input.shape)} with targets of shape "
@@ -111,6 +119,8 @@ class CrossEntropyCriterion(Criterion):
     It combines `LogSoftMax` and `ClassNLLCriterion`. As in Torch7, dimensions of size 1 of `input`
     are dropped.
     """
+
+    counts_from_one = CountsFromOne(target=True)
 
     def __init__(
         self, weights: torch.Tensor | None = None, sizeAverage: bool | None = True
@@ -169,6 +179,8 @@ class MultiMarginCriterion(Weighted):
         GraphError: If `p` is neither 1 nor 2, or at run time if shapes do not fit.
     """
 
+    counts_from_one = CountsFromOne(target=True)
+
     def __init__(
         self,
         p: int | None = 1,
@@ -182,7 +194,7 @@ class MultiMarginCriterion(Weighted):
         self.margin = 1.0 if margin is None else margin
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
-        target = torch.as_tensor(target, device=input.device).long()
+        target = counted(torch.as_tensor(target, device=input.device).long())
         input, target = _as_batch(self, input, target, 1)
         score = input.gather(1, target.unsqueeze(1))  # (batch, 1)
         others = torch.arange(input.shape[1], device=input.device) != target.unsqueeze(1)
@@ -203,11 +215,13 @@ class MultiLabelMarginCriterion(Averaged):
         GraphError: At run time, if shapes do not fit.
     """
 
+    counts_from_one = CountsFromOne(target=True)
+
     def __init__(self) -> None:
         super().__init__()
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
-        target = torch.as_tensor(target, device=input.device).long()
+        target = counted(torch.as_tensor(target, device=input.device).long())
         input, target = _as_batch(self, input, target, 2)
         listed = (target >= 0).cumprod(1)  # (batch, listed): 1 up to the first -1
         classes = target * listed
@@ -229,6 +243,7 @@ class ClassSimplexCriterion(Averaged):
         GraphError: If there are fewer than two classes, or at run time if shapes do not fit.
     """
 
+    counts_from_one = CountsFromOne(target=True)
     simplex: torch.Tensor
 
     def __init__(self, nClasses: int) -> None:
@@ -239,7 +254,7 @@ class ClassSimplexCriterion(Averaged):
         self.register_buffer("simplex", _simplex(nClasses))
 
     def updateOutput(self, input: torch.Tensor, target: Any) -> torch.Tensor:
-        target = torch.as_tensor(target, device=input.device).long()
+        target = counted(torch.as_tensor(target, device=input.device).long())
         input, target = _as_batch(self, input, target, 1)
         corners = self.simplex[target]  # (batch, nClasses)
         if corners.shape != input.shape:

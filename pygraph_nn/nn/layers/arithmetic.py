@@ -13,6 +13,7 @@ from ..core.inplace import inplace_flag, writable
 from ..core.module import Module
 from ..core.rows import elementwise
 from ..core.shapes import expect_pair, expect_table, needs_floats
+from ..core.torch7_form import Torch7Form
 
 
 def _like_first(layer: Module, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -36,6 +37,7 @@ class CAddTable(Module):
     With `inplace` the sum overwrites the first tensor.
     """
 
+    torch7_form = Torch7Form(has_table_input=True)
     takes_table = True
     sign = "+"
     commutative = True
@@ -60,6 +62,7 @@ class CAddTable(Module):
 class CMulTable(Module):
     """Multiplies a table of tensors of one shape, element by element (``nn.CMulTable``)."""
 
+    torch7_form = Torch7Form(has_table_input=True)
     takes_table = True
     sign = "×"
     commutative = True
@@ -76,6 +79,15 @@ class CMaxTable(Module):
     Of equal values the first gets the gradient.
     """
 
+    torch7_form = Torch7Form(
+        has_table_input=True,
+        scratch={
+            "maxIdx": "Tensor",
+            "mask": "Tensor",
+            "maxVals": "Tensor",
+            "gradMaxVals": "Tensor",
+        },
+    )
     takes_table = True
     sign = "max"
     commutative = True
@@ -94,6 +106,15 @@ class CMinTable(Module):
     Of equal values the first gets the gradient.
     """
 
+    torch7_form = Torch7Form(
+        has_table_input=True,
+        scratch={
+            "minIdx": "Tensor",
+            "mask": "Tensor",
+            "minVals": "Tensor",
+            "gradMaxVals": "Tensor",
+        },
+    )
     takes_table = True
     sign = "min"
     commutative = True
@@ -109,6 +130,7 @@ class CMinTable(Module):
 class CSubTable(Module):
     """Subtracts the second of two tensors of one shape from the first (``nn.CSubTable``)."""
 
+    torch7_form = Torch7Form(has_table_input=True)
     takes_table = True
     sign = "−"
     row_wise = elementwise
@@ -121,6 +143,7 @@ class CSubTable(Module):
 class CDivTable(Module):
     """Divides the first of two tensors of one shape by the second (``nn.CDivTable``)."""
 
+    torch7_form = Torch7Form(has_table_input=True)
     takes_table = True
     sign = "÷"
     row_wise = elementwise
@@ -136,6 +159,7 @@ class CAddTensorTable(Module):
     All tensors have one shape.
     """
 
+    torch7_form = Torch7Form(has_table_input=True)
     takes_table = True
 
     def updateOutput(self, input: Any) -> list[torch.Tensor]:

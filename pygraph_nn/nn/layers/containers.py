@@ -10,14 +10,19 @@ import torch
 import torch.nn.functional as F
 
 from ...errors import GraphError, type_name
+from ..core.counting import CountsFromOne
 from ..core.module import Module, replaced, run_module, takes_table, warn_of_ignored_backward
 from ..core.recording import keep_values
 from ..core.shapes import expect_table, sample_dimension
+from ..core.torch7_form import Torch7Form
 
 
 class Container(Module):
     """Base of modules that hold an ordered list of modules, counted from 0 (``nn.Container``)."""
 
+    counts_from_one = CountsFromOne(
+        methods={"get": ("index",), "insert": ("index",), "remove": ("index",)}
+    )
     _calls_backward = True  # of its members, rather than their two halves, as in Torch7
 
     def add(self, module: torch.nn.Module) -> Any:
@@ -189,6 +194,8 @@ class _OfOneInput(_Branches):
 class ConcatTable(_OfOneInput):
     """Applies all modules to the same input and returns a table of outputs (``nn.ConcatTable``)."""
 
+    torch7_form = Torch7Form(has_table_output=True)
+
     def updateOutput(self, input: Any) -> list[Any]:
         return self.run_members(itertools.repeat(input))
 
@@ -202,6 +209,7 @@ class ParallelTable(_Branches):
         GraphError: At run time, if there are fewer elements than modules.
     """
 
+    torch7_form = Torch7Form(has_table_output=True, has_table_input=True)
     takes_table = True
 
     _calls_backward = False
@@ -219,6 +227,11 @@ class Concat(_OfOneInput):
     Raises:
         GraphError: At run time, if there are no modules.
     """
+
+    torch7_form = Torch7Form(scratch={"outputSize": "LongStorage"})
+    counts_from_one = Container.counts_from_one._replace(
+        arguments=("dimension",), fields=("dimension",)
+    )
 
     def __init__(self, dimension: int, *modules: torch.nn.Module) -> None:
         super().__init__(*modules)
@@ -265,6 +278,10 @@ class Parallel(_Branches):
         GraphError: At run time, if there are more slices than modules.
     """
 
+    counts_from_one = Container.counts_from_one._replace(
+        arguments=("inputDimension", "outputDimension"),
+        fields=("inputDimension", "outputDimension"),
+    )
     _calls_backward = False
 
     def __init__(

@@ -11,6 +11,7 @@ from ...errors import GraphError
 from ..core.module import run_module, takes_table
 from ..core.recording import keep_values
 from ..core.shapes import expect_table
+from ..core.torch7_form import Torch7Form
 from .containers import Container
 
 
@@ -78,6 +79,7 @@ class MapTable(Container):
         GraphError: If a second module is added, or at run time if there is no module.
     """
 
+    torch7_form = Torch7Form(has_table_output=True, has_table_input=True)
     takes_table = True
 
     _calls_backward = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ..core.counting import CountsFromOne
 from ..core.module import Module
 from ..core.shapes import sample_dimension
 
@@ -14,6 +15,8 @@ class AlongDimension(Module):
     With `nInputDims`, an input with one more dimension is a batch, whose first dimension is not
     counted.
     """
+
+    counts_from_one = CountsFromOne(arguments=("dimension",), fields=("dimension",))
 
     def __init__(self, dimension: int, nInputDims: int | None = None) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from ..core.noise import NoiseLayer
 from ..core.reference import in_reference_mode
 from ..core.rows import elementwise
 from ..core.shapes import expect_image
+from ..core.torch7_form import Opposite, Torch7Form
 
 
 def bernoulli(p: float, shape: torch.Size, like: torch.Tensor) -> torch.Tensor:
@@ -43,6 +44,10 @@ class Dropout(NoiseLayer):
         GraphError: If `p` is not in [0, 1).
     """
 
+    torch7_form = Torch7Form(
+        arguments={"v1": Opposite("v2"), "stochasticInference": "stochastic_inference"},
+        scratch={"noise": "Tensor"},
+    )
     row_wise = elementwise
 
     def __init__(
@@ -113,6 +118,10 @@ class SpatialDropout(NoiseLayer):
             dimensions.
     """
 
+    torch7_form = Torch7Form(
+        arguments={"stochasticInference": "stochastic_inference"}, scratch={"noise": "Tensor"}
+    )
+
     def __init__(self, p: float = 0.5, stochasticInference: bool = False) -> None:
         super().__init__()
         self.setp(0.5 if p is None else p)
@@ -148,6 +157,7 @@ class WhiteNoise(NoiseLayer):
         noise: The last noise drawn in `reference_mode`.
     """
 
+    torch7_form = Torch7Form(scratch={"noise": "Tensor"})
     row_wise = elementwise
 
     def __init__(self, mean: float = 0, std: float = 0.1) -> None:

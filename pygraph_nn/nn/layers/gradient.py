@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ..core.module import Module
+from ..core.torch7_form import Torch7Form
 
 
 class _Reversed(torch.autograd.Function):
@@ -27,6 +28,8 @@ class _Reversed(torch.autograd.Function):
 
 class GradientReversal(Module):
     """Passes its input on and multiplies the gradient by -`lambda_` (``nn.GradientReversal``)."""
+
+    torch7_form = Torch7Form(names={"lambda_": "lambda"}, version=2)
 
     def __init__(self, lambda_: float | None = 1) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ from ..core.initial import draw_uniform, new_parameter
 from ..core.module import Module
 from ..core.rows import rows_of_matrices
 from ..core.shapes import at_least_1, expect_dims, expect_pair
+from ..core.torch7_form import Has, SizeOf, Torch7Form
 from .containers import Sequential
 from .reduction import Max
 from .reshape import View
@@ -30,6 +31,13 @@ class Linear(Module):
             of `inputSize` columns.
     """
 
+    torch7_form = Torch7Form(
+        arguments={
+            "inputSize": SizeOf("weight", 1),
+            "outputSize": SizeOf("weight", 0),
+            "bias": Has("bias"),
+        }
+    )
     row_wise = rows_of_matrices
 
     bias: torch.nn.Parameter | None
@@ -75,6 +83,15 @@ class Bilinear(Module):
         GraphError: If a size is not positive, or at run time if the input has other shapes.
     """
 
+    torch7_form = Torch7Form(
+        arguments={
+            "inputSize1": SizeOf("weight", 1),
+            "inputSize2": SizeOf("weight", 2),
+            "outputSize": SizeOf("weight", 0),
+            "bias": Has("bias"),
+        },
+        has_table_input=True,
+    )
     takes_table = True
     row_wise = rows_of_matrices
 
@@ -141,6 +158,9 @@ class Maxout(Sequential):
 class _ToLearnedVectors(Module):
     """Base of the layers that compare their input to outputSize learned vectors."""
 
+    torch7_form = Torch7Form(
+        arguments={"inputSize": SizeOf("weight", 0), "outputSize": SizeOf("weight", 1)}
+    )
     weight: torch.nn.Parameter
     of_columns = True  # the learned vectors are the columns of the weight, not its rows
 
@@ -178,6 +198,7 @@ class Euclidean(_ToLearnedVectors):
             of `inputSize` columns.
     """
 
+    torch7_form = _ToLearnedVectors.torch7_form._replace(scratch={"fastBackward": 1})
     row_wise = rows_of_matrices
 
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
@@ -212,6 +233,9 @@ class Cosine(_ToLearnedVectors):
         GraphError: As in `Euclidean`.
     """
 
+    torch7_form = Torch7Form(
+        arguments={"inputSize": SizeOf("weight", 1), "outputSize": SizeOf("weight", 0)}
+    )
     row_wise = rows_of_matrices
 
     of_columns = False

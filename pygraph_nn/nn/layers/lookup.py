@@ -10,9 +10,11 @@ import torch.nn.functional as F
 from ... import torch7_random
 from ...errors import GraphError, type_name
 from ..core import is_recording
+from ..core.counting import WHOLE, CountsFromOne, counted, first_index
 from ..core.initial import new_parameter
 from ..core.module import Module
 from ..core.shapes import at_least_1
+from ..core.torch7_form import SizeOf, Torch7Form
 
 
 class LookupTable(Module):
@@ -33,6 +35,18 @@ class LookupTable(Module):
             input is not a vector or a matrix.
     """
 
+    torch7_form = Torch7Form(
+        arguments={"nIndex": SizeOf("weight", 0), "nOutput": SizeOf("weight", 1)},
+        scratch={"_count": "IntTensor", "_input": "LongTensor"},
+        version=4,
+    )
+    counts_from_one = CountsFromOne(
+        arguments=("paddingValue",),
+        fields=("paddingValue",),
+        inputs=(WHOLE,),
+        methods={"setPadding": ("paddingValue",)},
+        zero={"paddingValue": None},
+    )
     takes_integers = True
 
     def __init__(
@@ -89,7 +103,7 @@ class LookupTable(Module):
     def updateOutput(self, input: torch.Tensor) -> torch.Tensor:
         if input.dim() not in (1, 2):
             raise GraphError(f"{self}: input must be a vector or matrix, got {tuple(input.shape)}")
-        indices = input.long()
+        indices = counted(input.long())
         try:
             return F.embedding(
                 indices,
@@ -103,10 +117,11 @@ class LookupTable(Module):
                 sparse=is_recording() and not self.shouldScaleGradByFreq,
             )
         except IndexError as error:
-            low, high = indices.min().item(), indices.max().item()
+            first = first_index()
+            low, high = input.min().item(), input.max().item()
             raise GraphError(
-                f"{self}: index out of range: the input holds {low}..{high}, but the table has "
-                f"rows 0..{self.weight.shape[0] - 1}"
+                f"{self}: index out of range: the input holds {low:g}..{high:g}, but the table has "
+                f"rows {first}..{self.weight.shape[0] - 1 + first}"
             ) from error
 
 
@@ -120,6 +135,7 @@ class OneHot(Module):
         GraphError: If `outputSize` is not positive.
     """
 
+    counts_from_one = CountsFromOne(inputs=(WHOLE,))
     takes_integers = True
 
     def __init__(self, outputSize: int) -> None:
@@ -131,7 +147,7 @@ class OneHot(Module):
         input = torch.tensor(input) if isinstance(input, int) else input
         dtype = input.dtype if input.is_floating_point() else torch.get_default_dtype()
         classes = torch.arange(self.outputSize, device=input.device)
-        return (input.detach().unsqueeze(-1) == classes).to(dtype)
+        return (counted(input.detach()).unsqueeze(-1) == classes).to(dtype)
 
 
 class Constant(Module):

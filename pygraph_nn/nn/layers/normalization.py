@@ -11,6 +11,7 @@ from ... import torch7_random
 from ...errors import GraphError
 from ..core.module import Module
 from ..core.shapes import at_least_1, expect_dims, expect_image, needs_floats
+from ..core.torch7_form import Has, SizeOf, Torch7Form
 from .roots import absolute_power
 
 
@@ -34,6 +35,9 @@ class BatchNormalization(Module):
             has another shape.
     """
 
+    torch7_form = Torch7Form(
+        arguments={"nOutput": SizeOf("running_mean", 0), "affine": Has("weight")}, version=2
+    )
     n_dim = 2
     running_mean: torch.Tensor
     running_var: torch.Tensor
@@ -169,7 +173,7 @@ class LayerNormalization(Module):
             self.register_parameter("weight", None)
             self.register_parameter("bias", None)
             return
-        torch7_random.uniform(size=2 * nOutput)  # Torch7 draws these values and overwrites them
+        torch7_random.uniform_(torch.empty(2 * nOutput))  # Torch7 draws these and overwrites them
         self.weight = torch.nn.Parameter(torch.ones(nOutput))
         self.bias = torch.nn.Parameter(torch.full((nOutput,), float(bias or 0)))
 

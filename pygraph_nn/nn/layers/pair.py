@@ -9,6 +9,7 @@ import torch
 from ...errors import GraphError
 from ..core.module import Module
 from ..core.shapes import expect_dims, expect_pair, expect_same_shape
+from ..core.torch7_form import Torch7Form
 from .roots import absolute_power, root
 
 
@@ -22,6 +23,7 @@ class MM(Module):
         GraphError: At run time, if the shapes do not fit.
     """
 
+    torch7_form = Torch7Form(has_table_input=True)
     takes_table = True
     sign = "A B"
 
@@ -58,6 +60,7 @@ class MV(Module):
         GraphError: If `trans` is not a bool, or at run time if the shapes do not fit.
     """
 
+    torch7_form = Torch7Form(has_table_input=True)
     takes_table = True
     sign = "A x"
 
@@ -82,6 +85,7 @@ class MV(Module):
 class _OfVectors(Module):
     """Base of the layers that compute one number for each pair of vectors."""
 
+    torch7_form = Torch7Form(has_table_input=True)
     takes_table = True
 
     def pairs(self, input: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -121,6 +125,10 @@ class PairwiseDistance(_OfVectors):
     Raises:
         GraphError: If `p` is less than 1.
     """
+
+    torch7_form = Torch7Form(
+        arguments={"p": "norm"}, scratch={"diff": "Tensor"}, has_table_input=True
+    )
 
     def __init__(self, p: float = 2) -> None:
         super().__init__()

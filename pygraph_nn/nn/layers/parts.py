@@ -7,8 +7,10 @@ from typing import Any
 import torch
 
 from ...errors import GraphError
+from ..core.counting import CountsFromOne, counted
 from ..core.module import Module
 from ..core.shapes import expect_pair, needs_floats, sample_dimension
+from ..core.torch7_form import Torch7Form
 
 
 class Select(Module):
@@ -20,6 +22,8 @@ class Select(Module):
     Raises:
         GraphError: At run time, if the dimension or the index is out of range.
     """
+
+    counts_from_one = CountsFromOne(arguments=("dimension", "index"), fields=("dimension", "index"))
 
     def __init__(self, dimension: int, index: int) -> None:
         super().__init__()
@@ -47,6 +51,11 @@ class Narrow(Module):
     Raises:
         GraphError: At run time, if the slices are out of range.
     """
+
+    torch7_form = Torch7Form(arguments={"offset": "index"})
+    counts_from_one = CountsFromOne(
+        arguments=("dimension", "offset"), fields=("dimension", "index")
+    )
 
     def __init__(self, dimension: int, offset: int, length: int = 1) -> None:
         super().__init__()
@@ -80,8 +89,11 @@ class Index(Module):
         GraphError: At run time, if the indices are not a vector.
     """
 
+    torch7_form = Torch7Form(has_table_input=True)
     takes_integers = True
     takes_table = True
+
+    counts_from_one = CountsFromOne(arguments=("dimension",), fields=("dimension",), inputs=(1,))
 
     def __init__(self, dimension: int) -> None:
         super().__init__()
@@ -92,7 +104,7 @@ class Index(Module):
         if indices.dim() != 1:
             raise GraphError(f"{self}: indices must be (n,), got shape {tuple(indices.shape)}")
         dimension = sample_dimension(self, self.dimension, None, tensor)
-        return tensor.index_select(dimension, indices.long())
+        return tensor.index_select(dimension, counted(indices.long()))
 
 
 class MaskedSelect(Module):
@@ -102,6 +114,15 @@ class MaskedSelect(Module):
         GraphError: At run time, if the mask has another number of elements than the tensor.
     """
 
+    torch7_form = Torch7Form(
+        scratch={
+            "_maskIndices": "LongTensor",
+            "_maskIndexBuffer": "LongTensor",
+            "_maskIndexBufferCPU": "FloatTensor",
+            "_gradBuffer": "Tensor",
+            "_gradMask": "ByteTensor",
+        }
+    )
     takes_integers = True
     takes_table = True
 
@@ -129,6 +150,9 @@ class Padding(Module):
     Raises:
         GraphError: At run time, if the input is too small.
     """
+
+    torch7_form = Torch7Form(scratch={"outputSize": "LongStorage"})
+    counts_from_one = CountsFromOne(arguments=("dim", "index"), fields=("dim", "index"))
 
     def __init__(
         self,

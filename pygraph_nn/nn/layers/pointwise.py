@@ -10,6 +10,7 @@ from ...errors import GraphError, type_name
 from ..core.inplace import inplace_flag, writable
 from ..core.module import Module
 from ..core.rows import elementwise
+from ..core.torch7_form import Torch7Form
 
 
 def absolute(x: torch.Tensor) -> torch.Tensor:
@@ -67,6 +68,7 @@ class Sqrt(Module):
     as in Torch7.
     """
 
+    torch7_form = Torch7Form(arguments={"b": "eps"})
     sign = "√x"
     row_wise = elementwise
 
@@ -86,6 +88,7 @@ class Power(Module):
         GraphError: If `p` is not a number.
     """
 
+    torch7_form = Torch7Form(arguments={"p": "pow"})
     row_wise = elementwise
 
     def __init__(self, p: float) -> None:

@@ -12,6 +12,7 @@ from ...errors import GraphError
 from ..core.initial import draw_uniform, new_parameter
 from ..core.module import Module
 from ..core.shapes import at_least_1, expect_image, needs_floats
+from ..core.torch7_form import Torch7Form
 from .containers import Sequential
 from .pointwise import MulConstant, Power, Sqrt, Square
 from .windows import Windowed
@@ -20,7 +21,9 @@ from .windows import Windowed
 class _Pooling(Windowed):
     """Base of pooling layers. Output sizes are rounded down, or up after `ceil()`."""
 
-    ceil_mode = False
+    def __init__(self, kW: int, kH: int, dW: int, dH: int, padW: int = 0, padH: int = 0) -> None:
+        super().__init__(kW, kH, dW, dH, padW, padH)
+        self.ceil_mode = False
 
     def ceil(self) -> Any:
         """Keep a last window that extends beyond the image, and return the layer."""
@@ -62,6 +65,8 @@ class SpatialMaxPooling(_Pooling):
         GraphError: If a size is not positive or the padding exceeds half the window, or at run
             time if the input has another shape or is smaller than the window.
     """
+
+    torch7_form = Torch7Form(scratch={"indices": "LongTensor"})
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from ..core.module import Module
 from ..core.noise import NoiseLayer
 from ..core.reference import in_reference_mode
 from ..core.rows import elementwise
+from ..core.torch7_form import Torch7Form
 from .transfer import HardTanh
 
 
@@ -22,6 +23,7 @@ class Threshold(Module):
         GraphError: If an argument is not a number, or `value` exceeds `threshold` with `inplace`.
     """
 
+    torch7_form = Torch7Form(arguments={"value": "val"})
     row_wise = elementwise
 
     def __init__(
@@ -53,6 +55,7 @@ class Threshold(Module):
 class ReLU(Module):
     """Computes max(x, 0) element by element (``nn.ReLU``)."""
 
+    torch7_form = Torch7Form(scratch={"threshold": 0, "val": 0})
     sign = "relu"
     row_wise = elementwise
 
@@ -161,6 +164,8 @@ class RReLU(NoiseLayer):
     Raises:
         GraphError: Unless 0 <= l <= u.
     """
+
+    torch7_form = Torch7Form(arguments={"l": "lower", "u": "upper"}, scratch={"noise": "Tensor"})
 
     def __init__(self, l: float = 1 / 8, u: float = 1 / 3, inplace: bool = False) -> None:  # noqa: E741
         super().__init__()

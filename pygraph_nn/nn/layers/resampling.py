@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from ...errors import GraphError
 from ..core.module import Module
 from ..core.shapes import at_least_1, expect_dims, expect_image
+from ..core.torch7_form import Torch7Form
 
 
 class _Border(Module):
@@ -92,6 +93,11 @@ class SpatialUpSamplingNearest(Module):
         GraphError: If `scale` is not a positive integer, or at run time if the input has another
             number of dimensions.
     """
+
+    torch7_form = Torch7Form(
+        arguments={"scale": "scale_factor"},
+        scratch={"inputSize": "LongStorage", "outputSize": "LongStorage"},
+    )
 
     def __init__(self, scale: int) -> None:
         super().__init__()

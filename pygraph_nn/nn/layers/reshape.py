@@ -9,8 +9,10 @@ from typing import Any
 import torch
 
 from ...errors import GraphError
+from ..core.counting import CountsFromOne
 from ..core.module import Module
 from ..core.shapes import as_size, at_least_1d, sample_dimension
+from ..core.torch7_form import Torch7Form
 
 
 class _OfSamples(Module):
@@ -36,6 +38,8 @@ class Reshape(Module):
     Raises:
         GraphError: At run time, if the number of values does not fit.
     """
+
+    torch7_form = Torch7Form(storages=("size",), scratch={"batchsize": "LongStorage"})
 
     def __init__(self, *size: Any, batchMode: bool | None = None) -> None:
         super().__init__()
@@ -81,6 +85,8 @@ class View(_OfSamples):
         GraphError: If `sizes` contains 0, or -1 twice, or at run time if the number of values does
             not fit.
     """
+
+    torch7_form = Torch7Form(arguments={"sizes": "size"}, storages=("size",))
 
     def __init__(self, *sizes: Any) -> None:
         super().__init__()
@@ -137,6 +143,8 @@ class Squeeze(_OfSamples):
     batch, whose first dimension is not counted and stays. The output has at least one dimension.
     """
 
+    counts_from_one = CountsFromOne(arguments=("dim",), fields=("dim",))
+
     def __init__(self, dim: int | None = None, numInputDims: int | None = None) -> None:
         super().__init__(numInputDims)
         self.dim = dim
@@ -162,6 +170,8 @@ class Unsqueeze(_OfSamples):
     Raises:
         GraphError: At run time, if the position is out of range.
     """
+
+    counts_from_one = CountsFromOne(arguments=("pos",), fields=("pos",))
 
     def __init__(self, pos: int, numInputDims: int | None = None) -> None:
         super().__init__(numInputDims)
@@ -192,6 +202,8 @@ class Transpose(_OfSamples):
     Raises:
         GraphError: If an argument is not a pair, or at run time if a dimension is out of range.
     """
+
+    counts_from_one = CountsFromOne(arguments=("permutations",), fields=("permutations",))
 
     def __init__(self, *permutations: Any) -> None:
         super().__init__()
@@ -231,6 +243,9 @@ class Replicate(Module):
     Raises:
         GraphError: If `dim` is negative, or at run time if the input has too few dimensions.
     """
+
+    torch7_form = Torch7Form(arguments={"nf": "nfeatures"})
+    counts_from_one = CountsFromOne(arguments=("dim",), fields=("dim",))
 
     def __init__(self, nf: int, dim: int = 0, ndim: int | None = None) -> None:
         super().__init__()

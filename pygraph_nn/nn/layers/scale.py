@@ -11,6 +11,7 @@ from ..core.initial import draw_uniform, new_parameter
 from ..core.module import Module
 from ..core.rows import elementwise
 from ..core.shapes import as_size, at_least_1, like_sample
+from ..core.torch7_form import SizeOf, Torch7Form
 
 
 class _OneParameter(Module):
@@ -53,6 +54,7 @@ class Add(_OneParameter):
         GraphError: If `inputSize` is not positive, or at run time if `bias` does not fit the input.
     """
 
+    torch7_form = Torch7Form(arguments={"inputSize": SizeOf("bias", 0)})
     parameter_name = "bias"
 
     def __init__(self, inputSize: int | None = None, scalar: bool = False) -> None:
@@ -69,6 +71,8 @@ class Add(_OneParameter):
 
 class _Componentwise(_OneParameter):
     """Base of the layers with one learned number for each component of a sample."""
+
+    torch7_form = Torch7Form(storages=("size",))
 
     def __init__(self, *size: Any) -> None:
         super().__init__()

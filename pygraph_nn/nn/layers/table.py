@@ -9,10 +9,12 @@ import torch
 
 from ... import nested
 from ...errors import GraphError, type_name
+from ..core.counting import CountsFromOne
 from ..core.module import Module
 from ..core.routes import Element, Slice, Whole, Wrapped
 from ..core.rows import elementwise
 from ..core.shapes import elements, expect_pair, expect_table, size_of
+from ..core.torch7_form import Torch7Form
 from .dimension import AlongDimension
 
 
@@ -64,6 +66,7 @@ class JoinTable(AlongDimension):
         GraphError: At run time, if the tensors do not have this dimension.
     """
 
+    torch7_form = Torch7Form(scratch={"size": "LongStorage"}, has_table_input=True)
     takes_table = True
     row_wise = _along_samples
 
@@ -82,7 +85,10 @@ class SelectTable(Module):
         GraphError: At run time, if the table does not have this element.
     """
 
+    torch7_form = Torch7Form(has_table_input=True)
     takes_table = True
+
+    counts_from_one = CountsFromOne(arguments=("index",), fields=("index",))
 
     def __init__(self, index: int | str) -> None:
         super().__init__()
@@ -116,7 +122,10 @@ class NarrowTable(Module):
         GraphError: At run time, if the table has too few elements.
     """
 
+    torch7_form = Torch7Form(has_table_output=True, has_table_input=True)
     takes_table = True
+
+    counts_from_one = CountsFromOne(arguments=("offset",), fields=("offset",))
 
     def __init__(self, offset: int, length: int | None = 1) -> None:
         super().__init__()
@@ -140,6 +149,9 @@ class NarrowTable(Module):
 class FlattenTable(Module):
     """Flattens nested tables, of any depth, to one table of their tensors (``nn.FlattenTable``)."""
 
+    torch7_form = Torch7Form(
+        has_table_output=True, has_table_input=True, scratch={"input_map": "table"}
+    )
     takes_table = True
 
     def updateOutput(self, input: Any) -> list[Any]:
@@ -153,6 +165,7 @@ class ZipTable(Module):
         GraphError: At run time, if the inner tables differ in length.
     """
 
+    torch7_form = Torch7Form(has_table_output=True, has_table_input=True)
     takes_table = True
 
     def updateOutput(self, input: Any) -> list[list[Any]]:
@@ -170,6 +183,7 @@ class ZipTableOneToMany(Module):
     Torch7's ``nn.ZipTableOneToMany``.
     """
 
+    torch7_form = Torch7Form(has_table_output=True, has_table_input=True)
     takes_table = True
 
     def updateOutput(self, input: Any) -> list[list[Any]]:
@@ -188,7 +202,18 @@ class MixtureTable(Module):
         GraphError: At run time, if the gate does not have one value for each expert.
     """
 
+    torch7_form = Torch7Form(
+        has_table_input=True,
+        scratch={
+            "size": "LongStorage",
+            "size2": "LongStorage",
+            "batchSize": 0,
+            "backwardSetup": False,
+        },
+    )
     takes_table = True
+
+    counts_from_one = CountsFromOne(arguments=("dim",), fields=("dim",))
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()

@@ -6,10 +6,12 @@ import torch
 import torch.nn.functional as F
 
 from ...errors import GraphError
+from ..core.counting import CountsFromOne
 from ..core.inplace import inplace_flag, writable
 from ..core.module import Module
 from ..core.rows import elementwise
 from ..core.shapes import needs_floats, sample_dimension
+from ..core.torch7_form import Torch7Form
 
 
 class Sigmoid(Module):
@@ -86,6 +88,8 @@ class SoftPlus(Module):
 class _Shrink(Module):
     """Base of the shrinkage functions, which map a range around 0 to 0."""
 
+    torch7_form = Torch7Form(names={"lambda_": "lambda"})
+
     def __init__(self, lambda_: float | None = 0.5) -> None:
         super().__init__()
         lambda_ = 0.5 if lambda_ is None else lambda_
@@ -129,6 +133,7 @@ class HardTanh(Module):
         GraphError: If `max_value` is not larger than `min_value`.
     """
 
+    torch7_form = Torch7Form(arguments={"min_value": "min_val", "max_value": "max_val"})
     sign: str | None = "hard tanh"
     row_wise = elementwise
 
@@ -169,6 +174,8 @@ class GatedLinearUnit(Module):
     Raises:
         GraphError: At run time, if the dimension has an odd size.
     """
+
+    counts_from_one = CountsFromOne(arguments=("dim",), fields=("dim",))
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()

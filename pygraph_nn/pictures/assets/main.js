@@ -5,13 +5,13 @@ import { markMatches, startFinding } from "./interaction/finding.js";
 import { startKeys } from "./interaction/keys.js";
 import { startPointing } from "./interaction/pointer.js";
 import { markChosen } from "./interaction/selection.js";
-import { fit, moveView } from "./interaction/view.js";
+import { fitToRead, moveView } from "./interaction/view.js";
 import { light, startWalking } from "./interaction/walking.js";
 import { data } from "./model/graph.js";
 import { afterDrawing, draw } from "./paint/scene.js";
 
-/** A graph of more items than this is too large to read at once and starts closed. */
-const MOST_ITEMS_OPEN = 120;
+/** A graph of more boxes than this is too large to read at once and starts closed. */
+const MOST_BOXES_OPEN = 60;
 
 startFolding();
 startFinding();
@@ -19,7 +19,7 @@ startWalking();
 startPointing();
 startKeys();
 for (const listener of [moveView, markMatches, markChosen, light]) afterDrawing(listener);
-if (data.items.length > MOST_ITEMS_OPEN) closeAll();
+if (data.forward.length > MOST_BOXES_OPEN) closeAll();
 draw();
-fit();
-window.addEventListener("resize", fit);
+fitToRead();
+window.addEventListener("resize", fitToRead);

@@ -18,7 +18,9 @@ def readable(picture: Picture, title: str | None = None) -> str:
     """Return `picture` in the DOT language: left to right, with the state along the bottom."""
     lines = [
         "digraph G {",
-        '  rankdir=LR; ranksep=0.42; nodesep=0.22; splines=true; bgcolor="white";',
+        '  rankdir=LR; ranksep=0.3; nodesep=0.22; splines=true; bgcolor="white";',
+        # Boxes are drawn over the points of arrowheads, which would pierce their outlines.
+        "  outputorder=edgesfirst;",
         f'  graph [fontname="{FONT}", fontsize=12, fontcolor="{INK}", pad=0.15];',
         f'  node [fontname="{FONT}", fontsize=12, fontcolor="{INK}", color="{INK}", '
         "penwidth=0.9, shape=plain, margin=0];",
@@ -32,8 +34,10 @@ def readable(picture: Picture, title: str | None = None) -> str:
         inside[box.frame].append(box)
     lines += _frame((), inside, 1)
     layers = _layers(picture)
+    after = _after_layers(picture, layers)
     lines += _terminals(picture, state_below=not layers)
-    lines += [_wire(wire, layers) for wire in picture.wires]
+    lines += [_wire(wire, layers, after, picture.columns) for wire in picture.wires]
+    lines += _aligned(picture, layers, after)
     return "\n".join([*lines, "}", ""])
 
 
@@ -48,6 +52,34 @@ def _layers(picture: Picture) -> dict[str, str]:
     if len(recurrent) < 2:
         return {}
     return {id: frame for id, frame in frame_of.items() if frame in recurrent}
+
+
+def _after_layers(picture: Picture, layers: dict[str, str]) -> set[str]:
+    """Return the boxes that take values from layers and lead to no layer, but for outputs.
+
+    They form a row of their own above the layers: the picture does not become so wide.
+    """
+    leads_on = set(layers)
+    for wire in reversed(picture.wires):
+        if wire.target in leads_on:
+            leads_on.add(wire.source)
+    outputs = {box.id for box in picture.boxes if box.kind == "output"}
+    return {
+        wire.target
+        for wire in picture.wires
+        if wire.source in layers and wire.target not in leads_on | outputs
+    }
+
+
+def _aligned(picture: Picture, layers: dict[str, str], after: set[str]) -> Iterator[str]:
+    """Yield invisible wires that pull the boxes `after` the layers to the left."""
+    entering = [
+        wire.source
+        for wire in picture.wires
+        if wire.target in layers and wire.source not in layers and not wire.is_state
+    ]
+    for target in sorted(after) if entering else ():
+        yield f"  {quoted(entering[0])} -> {quoted(target)} [style=invis, weight=20];"
 
 
 def _frame(
@@ -70,9 +102,15 @@ def _frame(
 
 
 def _terminals(picture: Picture, state_below: bool) -> Iterator[str]:
-    """Yield ranks: inputs at the left edge, outputs at the right, state below the others."""
+    """Yield ranks: inputs at the left edge, outputs at the right, state below the others.
+
+    Of a network unrolled in time, each step is a column, and only state is at the edges.
+    """
+    in_columns = {id for column in picture.columns for id in column}
+    for column in picture.columns:
+        yield f"  {{rank=same; {'; '.join(map(quoted, column))};}}"
     for kind, rank in (("input", "source"), ("output", "sink")):
-        boxes = [box for box in picture.boxes if box.kind == kind]
+        boxes = [b for b in picture.boxes if b.kind == kind and b.id not in in_columns]
         yield f"  {{rank={rank}; {'; '.join(quoted(box.id) for box in boxes)};"
         for above in boxes:
             for below in boxes:
@@ -99,20 +137,28 @@ def _box(box: Box) -> str:
     return (
         f'shape=box, style="rounded,filled", margin="0.11,0.06", height=0.3, width=0.3, '
         f'fillcolor="{FILL[box.kind]}", color="{colour}", penwidth={width}{peripheries}, '
-        f"label=<{'<BR/>'.join(rows)}>, {tip}"
+        f"label=<{_lines(rows)}>, {tip}"
     )
+
+
+def _lines(rows: list[str]) -> str:
+    """Return lines of a label, apart enough for an underscore not to touch the line below."""
+    cells = "".join(f"<TR><TD>{row}</TD></TR>" for row in rows)
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{cells}</TABLE>'
 
 
 def _symbol(box: Box) -> str:
     if not box.caption and len(box.text) <= 2:
         return f"shape=circle, width=0.36, fixedsize=true, label={quoted(box.text)}"
     small = f'<FONT POINT-SIZE="9" COLOR="{PALE_INK}">{markup(box.caption)}</FONT>'
-    label = f"<{markup(box.text)}<BR/>{small}>" if box.caption else quoted(box.text)
+    label = f"<{_lines([markup(box.text), small])}>" if box.caption else quoted(box.text)
     return f'shape=box, margin="0.07,0.04", height=0.36, width=0.36, label={label}'
 
 
-def _wire(wire: Wire, layers: dict[str, str]) -> str:
-    attributes = [f"label={quoted(f' {wire.label} ')}"] if wire.label else []
+def _wire(wire: Wire, layers: dict[str, str], after: set[str], columns: list[list[str]]) -> str:
+    # The padding keeps underscores off the wire, on which they would vanish.
+    padded = f'<TABLE BORDER="0" CELLPADDING="3"><TR><TD>{markup(wire.label)}</TD></TR></TABLE>'
+    attributes = [f"label=<{padded}>"] if wire.label else []
     if wire.is_state:
         attributes += [f'color="{STATE}"', "penwidth=1.8"]
     ends = [wire.source, wire.target]
@@ -120,6 +166,12 @@ def _wire(wire: Wire, layers: dict[str, str]) -> str:
         # A wire from one layer to the next is reversed, with its arrow at the tail, so that both
         # layers start at the same rank.
         ends.reverse()
+        attributes.append("dir=back")
+    elif wire.source in layers and wire.target in after:
+        ends.reverse()
+        attributes += ["dir=back", "weight=0"]
+    if any({wire.source, wire.target} <= set(column) for column in columns):
+        ends.reverse()  # outputs above their step, inputs below
         attributes.append("dir=back")
     listed = f" [{', '.join(attributes)}]" if attributes else ""
     return f"  {' -> '.join(map(quoted, ends))}{listed};"

@@ -1,10 +1,11 @@
-"""The loop of an LSTM by compiled code: float32, on the CPU."""
+"""The loop of an LSTM by compiled code: float32, its products perhaps in bfloat16, on the CPU."""
 
 from __future__ import annotations
 
 import torch
 
 from .. import native as kernels
+from ..bfloat16 import Bfloat16Workspace
 from ..functions import Context, refuse_second_derivative
 from ..workspace import ANY_OPERATION
 from .call import LstmCall
@@ -19,7 +20,7 @@ class _NativeLstmContext(Context):
 
 
 class NativeLstmSteps(torch.autograd.Function):
-    """Run the loop of an LSTM by `lstm_steps.c`.
+    """Run the loop of an LSTM by `lstm_steps.c`, or in a `Bfloat16Workspace` by `lstm_bfloat16.c`.
 
     Arguments, results, gradients and their shapes are those of `LstmSteps`; all are float32, on
     the CPU.
@@ -39,7 +40,8 @@ class NativeLstmSteps(torch.autograd.Function):
         steps, (batch, size) = len(gates), h_first.shape
         c = workspace.empty((key, "c"), (steps + 1, batch, size), gates)
         c[0] = c_first
-        packed = (kernels.packed_size(size),)  # each call packs the weight anew
+        bfloat16 = workspace if isinstance(workspace, Bfloat16Workspace) else None
+        packed = (kernels.packed_size(size, bfloat16 is not None),)  # packed anew in each call
         ctx.call, ctx.external_count = call, len(externals)
         ctx.tensors = {
             "block": block,
@@ -47,10 +49,16 @@ class NativeLstmSteps(torch.autograd.Function):
             "h": h,
             "c": c,
             "tanh_c": workspace.empty((key, "tanh c"), (steps, batch, size), gates),
-            "packed": workspace.empty((ANY_OPERATION, "packed"), packed, gates),
         }
+        if bfloat16 is not None:
+            h_rounded = bfloat16.buffer((key, "h rounded"), (steps + 1, batch, size + size % 2))
+            h_rounded[0] = torch.nn.functional.pad(h_first, (0, size % 2))
+            ctx.tensors["h_rounded"] = h_rounded
+            ctx.tensors["packed"] = bfloat16.buffer((ANY_OPERATION, "packed"), packed)
+        else:
+            ctx.tensors["packed"] = workspace.empty((ANY_OPERATION, "packed"), packed, gates)
         ctx.set_materialize_grads(False)
-        kernels.lstm("lstm_forward", call.gate_slices, **ctx.tensors)
+        kernels.lstm("lstm_forward", call.gate_slices, bfloat16 is not None, **ctx.tensors)
         return c[1:], h[1:, :, :-1]
 
     @staticmethod
@@ -65,7 +73,15 @@ class NativeLstmSteps(torch.autograd.Function):
         dc = workspace.zeros((key, "dc"), (batch, width // 4), gates)
         grads = {"grad_c": grad_c, "grad_h": grad_h}
         present = {name: grad.contiguous() for name, grad in grads.items() if grad is not None}
-        kernels.lstm("lstm_backward", call.gate_slices, d=d, dc=dc, **present, **ctx.tensors)
+        bfloat16 = workspace if isinstance(workspace, Bfloat16Workspace) else None
+        if bfloat16 is not None:
+            present["d_rounded"] = bfloat16.buffer((key, "d rounded"), d.shape)
+        tensors = {**ctx.tensors, **present, "d": d, "dc": dc}
+        kernels.lstm("lstm_backward", call.gate_slices, bfloat16 is not None, **tensors)
+        if bfloat16 is not None:  # the products that take d need not round it again
+            rows = d.flatten(0, 1)
+            d_rounded = kernels.Rounded(present["d_rounded"].flatten(0, 1), *rows.shape)
+            bfloat16.remember(rows, d_rounded)
         needs = ctx.needs_input_grad
         dc_first = dc.clone() if needs[1] else None
         dh_first = d[0] @ call.slot.values[:-1].t() if needs[2] else None

@@ -1,4 +1,4 @@
-"""Call the compiled kernels on tensors of float32 on the CPU.
+"""Call the compiled kernels of LSTM loops and losses on tensors on the CPU.
 
 Every tensor is checked before its address is passed on: with a wrong one, C code would read or
 write elsewhere in memory. `kernels_accept` says whether the kernels can be used at all.
@@ -12,7 +12,7 @@ import torch
 
 from ...errors import GraphError, type_name
 from . import loading
-from .structs import Lstm, SoftmaxLoss
+from .structs import Lstm, SoftmaxLoss, has_bfloat16
 
 Tensor = torch.Tensor
 Shape = tuple[int, ...]
@@ -28,27 +28,34 @@ def kernels_accept(*tensors: Tensor) -> bool:
     return loading.library() is not None
 
 
-def packed_size(size: int) -> int:
+def packed_size(size: int, bfloat16: bool = False) -> int:
     """Return the number of elements of `packed`, the buffer for the weight of `size` units."""
-    return int(_library().lstm_packed_size(size))
+    function = "lstm_bfloat16_packed_size" if bfloat16 else "lstm_packed_size"
+    return int(getattr(compiled(bfloat16), function)(size))
 
 
-def lstm(function: str, gate_slices: tuple[int, ...], **tensors: Tensor) -> None:
-    """Call ``lstm_forward`` or ``lstm_backward`` of lstm_steps.c, which explains the tensors.
+def lstm(
+    function: str, gate_slices: tuple[int, ...], bfloat16: bool = False, **tensors: Tensor
+) -> None:
+    """Call ``lstm_forward`` or ``lstm_backward``; lstm.h explains the tensors.
 
-    `gate_slices` are the positions of the gates in, transform, forget and out in a row of `gates`.
+    With `bfloat16`, products are in bfloat16. `gate_slices` are the positions of the gates in,
+    transform, forget and out in a row of `gates`.
     The tensors, all of them contiguous, for T steps, a batch of B rows, and H units:
 
     - block (H + 1, 4 * H), packed (packed_size(H),), gates (T, B, 4 * H), h (T + 1, B, H + 1),
       c (T + 1, B, H), tanh_c (T, B, H);
-    - for ``lstm_backward`` also d (T, B, 4 * H) and dc (B, H), and grad_h and grad_c (T, B, H)
-      unless they are zero.
+    - backward also d (T, B, 4 * H) and dc (B, H), and grad_h and grad_c (T, B, H) unless they are
+      zero;
+    - with `bfloat16` also h_rounded (T + 1, B, H or, if this is odd, H + 1), whose step 0 holds the
+      first h followed by zeros; and backward d_rounded (T, B, 4 * H). They and `packed` are
+      bfloat16, all others float32.
 
     Raises:
         GraphError: a tensor is missing, unknown, or not as above.
     """
-    library = _library()
-    shapes = _lstm_shapes(library, function, tensors)
+    library = compiled(bfloat16)
+    shapes = _lstm_shapes(function, tensors, bfloat16)
     if sorted(gate_slices) != [0, 1, 2, 3]:
         raise GraphError(
             f"{function}: gate_slices must be 0, 1, 2 and 3 in some order, got {gate_slices}"
@@ -59,32 +66,36 @@ def lstm(function: str, gate_slices: tuple[int, ...], **tensors: Tensor) -> None
     steps, batch, size = shapes["tanh_c"]
     arguments = Lstm(steps=steps, batch=batch, size=size, threads=torch.get_num_threads())
     arguments.slice[:] = gate_slices
+    rounded = ("packed", "h_rounded", "d_rounded") if bfloat16 else ()
     for name, shape in shapes.items():
-        setattr(arguments, name, _address(function, name, tensors[name], shape))
-    getattr(library, function)(arguments)
+        dtype = torch.bfloat16 if name in rounded else torch.float32
+        setattr(arguments, name, address(function, name, tensors[name], shape, dtype))
+    getattr(library, f"{function}_bfloat16" if bfloat16 else function)(arguments)
 
 
-def _lstm_shapes(
-    library: ctypes.CDLL, function: str, tensors: dict[str, Tensor]
-) -> dict[str, Shape]:
+def _lstm_shapes(function: str, tensors: dict[str, Tensor], bfloat16: bool) -> dict[str, Shape]:
     """Return the shape that each tensor of ``struct lstm`` must have, going by `gates`."""
     gates = tensors.get("gates")
     if not isinstance(gates, Tensor) or gates.dim() != 3 or gates.shape[2] % 4:
         raise GraphError(f"{function}: gates must be (T, B, 4 * H), got {type_name(gates)}")
-    _check_dimensions(function, gates)
+    check_dimensions(function, gates)
     steps, batch, width = gates.shape
     size = width // 4
     shapes: dict[str, Shape] = {
         "block": (size + 1, width),
-        "packed": (library.lstm_packed_size(size),),
+        "packed": (packed_size(size, bfloat16),),
         "gates": (steps, batch, width),
         "h": (steps + 1, batch, size + 1),
         "c": (steps + 1, batch, size),
         "tanh_c": (steps, batch, size),
     }
+    if bfloat16:
+        shapes["h_rounded"] = (steps + 1, batch, size + size % 2)
     if function == "lstm_backward":
         shapes["d"] = (steps, batch, width)
         shapes["dc"] = (batch, size)
+        if bfloat16:
+            shapes["d_rounded"] = (steps, batch, width)
         for name in ("grad_h", "grad_c"):
             if name in tensors:
                 shapes[name] = (steps, batch, size)
@@ -109,11 +120,11 @@ def softmax_loss(scores: Tensor, target: Tensor, gradient: bool) -> tuple[Tensor
     if not isinstance(scores, Tensor) or scores.dim() != 2:
         raise GraphError(f"softmax_loss: scores must be (rows, classes), got {type_name(scores)}")
     rows, classes = scores.shape
-    _check_dimensions("softmax_loss", scores)
+    check_dimensions("softmax_loss", scores)
     losses, factor = scores.new_empty(rows), scores.new_empty(rows)
     arguments = SoftmaxLoss(
-        scores=_address("softmax_loss", "scores", scores, (rows, classes)),
-        target=_address("softmax_loss", "target", target, (rows,), torch.int64),
+        scores=address("softmax_loss", "scores", scores, (rows, classes)),
+        target=address("softmax_loss", "target", target, (rows,), torch.int64),
         losses=losses.data_ptr(),
         factor=factor.data_ptr(),
         rows=rows,
@@ -121,7 +132,7 @@ def softmax_loss(scores: Tensor, target: Tensor, gradient: bool) -> tuple[Tensor
         threads=torch.get_num_threads(),
         gradient=gradient,
     )
-    row = _library().softmax_loss(arguments)
+    row = compiled().softmax_loss(arguments)
     if row >= 0:
         raise GraphError(
             f"softmax_loss: target[{row}] is {target[row].item()}, "
@@ -130,19 +141,27 @@ def softmax_loss(scores: Tensor, target: Tensor, gradient: bool) -> tuple[Tensor
     return losses, factor
 
 
-def _library() -> ctypes.CDLL:
+def compiled(bfloat16: bool = False) -> ctypes.CDLL:
+    """Return the compiled functions.
+
+    Raises:
+        GraphError: there are none, or with `bfloat16` none in bfloat16.
+    """
     library = loading.library()
     if library is None:
         raise GraphError(f"no compiled kernels: {loading.kernels_unavailable()}")
+    if bfloat16 and not has_bfloat16(library):
+        raise GraphError(f"no compiled kernels in bfloat16: {loading.bfloat16_unavailable()}")
     return library
 
 
-def _check_dimensions(function: str, tensor: Tensor) -> None:
+def check_dimensions(function: str, tensor: Tensor) -> None:
+    """Raise `GraphError` if a dimension of `tensor` does not fit the C structs."""
     if max(tensor.shape) >= _INT_MAX:
         raise GraphError(f"{function}: a dimension of {type_name(tensor)} is too large")
 
 
-def _address(
+def address(
     function: str, name: str, tensor: object, shape: Shape, dtype: torch.dtype = torch.float32
 ) -> int:
     """Return the address of the elements of `tensor`, after checking what the kernels rely on.

@@ -28,6 +28,9 @@ CAPABILITIES = {
     "AVX2": ["-mavx2", "-mfma"],
     "AVX512": ["-mavx2", "-mfma", "-mavx512f", "-mavx512vl", "-mavx512dq"],
 }
+# PyTorch does not name the instruction set of the kernels in bfloat16: it is a capability here.
+BFLOAT16 = "AVX512_BF16"
+CAPABILITIES[BFLOAT16] = [*CAPABILITIES["AVX512"], "-mavx512bw", "-mavx512bf16"]
 
 
 class Unavailable(Exception):
@@ -111,7 +114,14 @@ def capability() -> str:
         raise Unavailable(
             f"compiled kernels need Linux on x86-64 with AVX2 or AVX-512; this is {machine}"
         )
-    return name
+    return BFLOAT16 if name == "AVX512" and has_bfloat16_instructions() else name
+
+
+def has_bfloat16_instructions() -> bool:
+    """Return whether the processor has AVX512-BF16, and Linux supports it."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return "avx512_bf16" in flags
 
 
 def _find_compiler() -> list[str]:

@@ -1,5 +1,7 @@
 /* Tables of the members of a struct, which structs.py compares with its own declaration. */
 
+#pragma once
+
 #include <stddef.h>
 
 struct member {

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from .build import Build, Unavailable, capability
+from .build import BFLOAT16, Build, Unavailable, capability, has_bfloat16_instructions
 from .cache import CacheFolder, NoCache, open_cache
-from .structs import declare
+from .structs import declare, has_bfloat16
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Library:
 def library() -> ctypes.CDLL | None:
     """Return the compiled functions, or None where they cannot be used.
 
-    The first call loads them, or compiles them, which takes about a second.
+    The first call loads them, or compiles them, which takes some seconds.
     """
     outcome = _outcome()
     return None if isinstance(outcome, Unavailable) else outcome.functions
@@ -49,23 +49,55 @@ def kernels_unavailable() -> str | None:
     return str(outcome) if isinstance(outcome, Unavailable) else None
 
 
+def bfloat16_unavailable() -> str | None:
+    """Return why the compiled kernels in bfloat16 are not used here; None if they are used."""
+    functions = library()
+    if functions is None:
+        return kernels_unavailable()
+    if has_bfloat16(functions):
+        return None
+    name = capability()
+    if name == BFLOAT16:
+        return "the compiler does not know AVX512-BF16"
+    if has_bfloat16_instructions():
+        return f"PyTorch is restricted to {name}, see ATEN_CPU_CAPABILITY in the environment"
+    return "this processor has no AVX512-BF16"
+
+
 def kernels_status() -> str:
     """Return where the compiled kernels are, or the reason why they are not used."""
     outcome = _outcome()
     if isinstance(outcome, Unavailable):
         reason = f"No compiled kernels, PyTorch's operations are used: {outcome}"
         return f"{reason}\n{outcome.details}".rstrip()
+    no_bfloat16 = bfloat16_unavailable()
+    bfloat16 = f"\nNone of them in bfloat16: {no_bfloat16}" if no_bfloat16 else ""
     if outcome.path is None:
-        return f"Compiled kernels: for this process alone, since {outcome.why_not_cached}"
-    return f"Compiled kernels: {outcome.path}"
+        return f"Compiled kernels: for this process alone, since {outcome.why_not_cached}{bfloat16}"
+    return f"Compiled kernels: {outcome.path}{bfloat16}"
 
 
 @functools.cache
 def _outcome() -> Library | Unavailable:
     try:
-        return load(capability())
+        return load_for_processor()
     except Unavailable as reason:
         return Unavailable(str(reason), reason.details)  # without the frames of its traceback
+
+
+def load_for_processor() -> Library:
+    """Load the kernels for this processor; those in bfloat16 only if the compiler knows them.
+
+    Raises:
+        Unavailable: see `load` and `capability`.
+    """
+    name = capability()
+    try:
+        return load(name)
+    except Unavailable:
+        if name != BFLOAT16:
+            raise
+        return load("AVX512")
 
 
 def load(capability: str) -> Library:

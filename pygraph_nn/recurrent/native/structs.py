@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from typing import Any, TypeAlias
 
 from .build import Unavailable
 
@@ -13,7 +13,7 @@ class Lstm(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_void_p) for name in "block packed gates h c tanh_c".split()),
-        *((name, ctypes.c_void_p) for name in "grad_h grad_c d dc".split()),
+        *((name, ctypes.c_void_p) for name in "grad_h grad_c d dc h_rounded d_rounded".split()),
         ("slice", ctypes.c_int * 4),
         *((name, ctypes.c_int) for name in "steps batch size threads".split()),
     ]
@@ -28,6 +28,35 @@ class SoftmaxLoss(ctypes.Structure):
     ]
 
 
+class SoftmaxBfloat16(ctypes.Structure):
+    """``struct softmax_bfloat16`` of softmax_bfloat16.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in "scores target losses factor gradient".split()),
+        *((name, ctypes.c_int) for name in "rows classes threads".split()),
+    ]
+
+
+class Bfloat16Pack(ctypes.Structure):
+    """``struct bfloat16_pack`` of bfloat16_product.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in "matrix scale to".split()),
+        ("stride", ctypes.c_long),
+        *((name, ctypes.c_int) for name in "rows columns layout panels threads".split()),
+    ]
+
+
+class Bfloat16Product(ctypes.Structure):
+    """``struct bfloat16_product`` of bfloat16_product.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in "a b bias out".split()),
+        *((name, ctypes.c_long) for name in "b_stride out_stride".split()),
+        *((name, ctypes.c_int) for name in "rows columns k layout threads add".split()),
+    ]
+
+
 class _Member(ctypes.Structure):
     """``struct member`` of layout.h."""
 
@@ -38,14 +67,37 @@ class _Member(ctypes.Structure):
     ]
 
 
-STRUCTS: dict[str, type[ctypes.Structure]] = {"lstm": Lstm, "softmax_loss": SoftmaxLoss}
+Structs: TypeAlias = dict[str, type[ctypes.Structure]]
 # For each function, the types of its result and of its arguments.
-FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
+Functions: TypeAlias = dict[str, tuple[Any, list[Any]]]
+
+STRUCTS: Structs = {"lstm": Lstm, "softmax_loss": SoftmaxLoss}
+FUNCTIONS: Functions = {
     "lstm_packed_size": (ctypes.c_long, [ctypes.c_int]),
     "lstm_forward": (None, [ctypes.POINTER(Lstm)]),
     "lstm_backward": (None, [ctypes.POINTER(Lstm)]),
     "softmax_loss": (ctypes.c_long, [ctypes.POINTER(SoftmaxLoss)]),
 }
+# These are compiled for processors with AVX512-BF16 only.
+BFLOAT16_STRUCTS: Structs = {
+    "bfloat16_pack": Bfloat16Pack,
+    "bfloat16_product": Bfloat16Product,
+    "softmax_bfloat16": SoftmaxBfloat16,
+}
+BFLOAT16_FUNCTIONS: Functions = {
+    "bfloat16_panels_size": (ctypes.c_long, [ctypes.c_int, ctypes.c_int]),
+    "bfloat16_pack": (None, [ctypes.POINTER(Bfloat16Pack)]),
+    "bfloat16_product": (None, [ctypes.POINTER(Bfloat16Product)]),
+    "lstm_bfloat16_packed_size": (ctypes.c_long, [ctypes.c_int]),
+    "lstm_forward_bfloat16": (None, [ctypes.POINTER(Lstm)]),
+    "lstm_backward_bfloat16": (None, [ctypes.POINTER(Lstm)]),
+    "softmax_loss_bfloat16": (ctypes.c_long, [ctypes.POINTER(SoftmaxBfloat16)]),
+}
+
+
+def has_bfloat16(library: ctypes.CDLL) -> bool:
+    """Return whether `library` was compiled with the functions of `BFLOAT16_FUNCTIONS`."""
+    return hasattr(library, "bfloat16_product")
 
 
 def declare(library: ctypes.CDLL) -> None:
@@ -54,11 +106,14 @@ def declare(library: ctypes.CDLL) -> None:
     Raises:
         Unavailable: a function is missing, or a struct differs.
     """
+    functions, structs = FUNCTIONS, STRUCTS
+    if has_bfloat16(library):
+        functions, structs = functions | BFLOAT16_FUNCTIONS, structs | BFLOAT16_STRUCTS
     try:
-        for name, (result, arguments) in FUNCTIONS.items():
+        for name, (result, arguments) in functions.items():
             function = getattr(library, name)
             function.restype, function.argtypes = result, arguments
-        for name, struct in STRUCTS.items():
+        for name, struct in structs.items():
             _compare(name, struct, library)
     except (AttributeError, ValueError) as error:  # a missing function, a missing table
         raise Unavailable(f"the compiled library is incomplete: {error}") from error

@@ -1,5 +1,7 @@
 /* What the C sources share: threads, vectors of float32, and exp(x) - 1. */
 
+#pragma once
+
 #include <immintrin.h>
 #include <string.h>
 
@@ -19,6 +21,7 @@ enum { LANES = 8 };
 
 typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
 typedef int ivec __attribute__((vector_size(LANES * sizeof(int))));
+typedef unsigned short bf16; /* a bfloat16 */
 #define INLINE static inline __attribute__((always_inline))
 
 /* Unrolls a short loop with a constant number of rounds. Without it, arrays of vectors stay in
@@ -28,6 +31,14 @@ typedef int ivec __attribute__((vector_size(LANES * sizeof(int))));
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
+
+/* Copies the sums of a tile. `from` is indexed by constants alone, so it stays in registers; `to`
+ * is indexed by a loop over rows, so it is in memory. */
+#define COPY_TILE(to, from, rows, columns) \
+    UNROLL                                 \
+    for (int r = 0; r < (rows); r++)       \
+        UNROLL                             \
+        for (int j = 0; j < (columns); j++) to[r][j] = from[r][j];
 
 /* Reads a vector, of which only the first n numbers are in memory; the others are 0. */
 INLINE vec load(const float *from, int n) {
@@ -80,6 +91,9 @@ INLINE vec exp_minus_one(vec x, vec *scale) {
 }
 
 INLINE int min_int(int a, int b) { return a < b ? a : b; }
+
+/* The number of blocks of `size` that hold n elements; the last one may be partly empty. */
+INLINE int blocks(int n, int size) { return (n + size - 1) / size; }
 
 /* The first of n tasks that this thread computes; with next = 1, the first of the next thread's. */
 INLINE int share(int n, int next) {

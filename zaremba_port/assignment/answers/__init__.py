@@ -10,8 +10,9 @@ from . import gru, q1, q2, q3, q4, q5, q6, q7, warm_up
 from .answer import Answer, Section
 from .checks import ClaimFailed
 from .figure import Figure
-from .markdown import markdown
+from .markdown import markdown, short_markdown
 from .page import html_page
+from .student import student_notebook
 from .terminal import print_answer
 
 ANSWERS: dict[str, Callable[..., Answer]] = {
@@ -39,4 +40,6 @@ __all__ = [
     "html_page",
     "markdown",
     "print_answer",
+    "short_markdown",
+    "student_notebook",
 ]

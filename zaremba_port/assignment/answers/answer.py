@@ -23,12 +23,14 @@ class Section:
             **bold**.
         code: the source that ran; may be empty.
         output: the output of the code; may be empty.
+        run: the call that printed it.
     """
 
     heading: str
     text: str
     code: str = ""
     output: str = ""
+    run: functools.partial[Any] | None = None
     figures: tuple[Figure, ...] = ()
 
 
@@ -37,17 +39,22 @@ class Answer:
     """The answer to a question of the assignment.
 
     Attributes:
+        short: the answer in one sentence.
         statement: the answer in a few sentences, as prose in Markdown.
         sections: the code that demonstrates the statement.
+        exercise: the functions that a student writes, see `student_notebook`.
     """
 
     title: str
     question: str
+    short: str
     statement: str
     sections: tuple[Section, ...]
+    exercise: tuple[Callable[..., object], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "statement", inspect.cleandoc(self.statement))
+        object.__setattr__(self, "short", " ".join(self.short.split()))
 
 
 def section(
@@ -75,7 +82,8 @@ def section(
     if run is not None:
         sources.append(_call_text(run))
         output = _output_of(run)
-    return Section(heading, inspect.cleandoc(text), "\n\n\n".join(sources), output, tuple(figures))
+    code_text = "\n\n\n".join(sources)
+    return Section(heading, inspect.cleandoc(text), code_text, output, run, tuple(figures))
 
 
 def _call_text(call: functools.partial[Any]) -> str:

@@ -24,11 +24,15 @@ class Figure:
 
     Attributes:
         values: a run of the graph, whose shapes the drawing shows.
+        style: "readable", or "nngraph" for every node.
+        fold: whether each layer is one box.
     """
 
     caption: str
     graph: nngraph.gModule
     values: nngraph.Trace | None = None
+    style: str = "readable"
+    fold: bool = False
 
     def svg(self) -> str:
         """Draw the graph as an SVG document.
@@ -38,7 +42,8 @@ class Figure:
         """
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "figure.svg")
-            nngraph.dot(self.graph, fname=path, values=self.values)
+            values, fold = self.values, self.fold
+            nngraph.dot(self.graph, fname=path, values=values, style=self.style, fold=fold)
             return path.read_text(encoding="utf-8")
 
     def inline_svg(self, prefix: str) -> Markup:

@@ -23,6 +23,11 @@ def answer() -> Answer:
     return Answer(
         title="The GRU cell as a graph",
         question="Build one step of a gated recurrent unit as a graph.",
+        short="""
+            Two sigmoids, the update gate z and the reset gate r, and a candidate h̃: the next
+            state is z * h̃ + (1 - z) * h.
+            """,
+        exercise=(equations,),
         statement="""
             A gated recurrent unit (Cho et al. 2014) has one state, h, and two gates. The reset gate
             r controls how much of the old state enters the candidate h̃. The update gate z controls

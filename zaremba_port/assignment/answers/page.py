@@ -16,21 +16,22 @@ from ..markup import environment, highlighted
 from .answer import Answer
 from .figure import Figure
 from .introduction import INTRODUCTION, TITLE
+from .markdown import is_long
 
 
-def html_page(answers: Mapping[str, Answer]) -> str:
+def html_page(answers: Mapping[str, Answer], *, short: bool = False) -> str:
     """Write the answers as an HTML document for light and dark screens.
 
-    Without Graphviz, a note replaces each drawing.
+    Without Graphviz, a note replaces each drawing. With `short` each answer is one sentence.
     """
     template = _templates().get_template("answers.html")
-    return template.render(title=TITLE, introduction=INTRODUCTION, answers=answers)
+    return template.render(title=TITLE, introduction=INTRODUCTION, answers=answers, short=short)
 
 
 @functools.cache
 def _templates() -> Environment:
     templates = environment(__package__)
-    templates.filters |= {"python": _python, "draw": _draw}
+    templates.filters |= {"python": _python, "draw": _draw, "is_long": is_long}
     return templates
 
 

@@ -21,18 +21,25 @@ def answer(batch: int = 2, size: int = 3, width: int = 4) -> Answer:
     with fork_generators():
         nngraph.manualSeed(1)
         one, other = from_identities(size, width), from_linear(size, width)
-        x3 = torch.zeros(batch, width)
-        x1 = x2 = torch.zeros(batch, size)
         figures = [
-            Figure(caption, g, nngraph.trace(g, [x1, x2, x3]))
+            Figure(caption, g, style="nngraph")
             for caption, g in [
-                ("z = x1 + x2 * linear(x3) with three Identities as inputs.", one),
-                ("The same graph with the Linear itself as its third input.", other),
+                ("Three Identities as inputs: `x3` is a node of its own, before `linear`.", one),
+                ("The Linear itself as the third input: there is no node `x3`.", other),
             ]
         ]
     return Answer(
         title="Question 1: a graph for z = x1 + x2 * linear(x3)",
         question="Build a gModule for z = x1 + x2 * linear(x3) with an elementwise product.",
+        short="""
+            Add x1 to the product of x2 and `nn.Linear` of x3: one module called on nodes for each
+            operation, wrapped by `nngraph.gModule([x1, x2, x3], [z])`.
+            """,
+        exercise=(
+            from_identities,
+            from_linear,
+            by_hand,
+        ),
         statement="""
             Each operation is a module: `nn.Linear` computes linear(x3), `nn.CMulTable` the product
             and `nn.CAddTable` the sum. Calling a module on nodes returns the node of its result, so

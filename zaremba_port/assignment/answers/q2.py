@@ -26,6 +26,10 @@ def answer() -> Answer:
     return Answer(
         title="Question 2: i, prev_c and prev_h in the paper's terms",
         question="Which of the paper's symbols are the arguments i, prev_c and prev_h of lstm?",
+        short="""
+            `i` is hₜˡ⁻¹, `prev_c` is cₜ₋₁ˡ and `prev_h` is hₜ₋₁ˡ.
+            """,
+        exercise=(paper,),
         statement="""
             In section 3.1 of Zaremba et al. 2014, l counts layers and t counts time steps. In that
             notation:

@@ -25,6 +25,11 @@ def answer() -> Answer:
     return Answer(
         title="Question 3: what create_network returns",
         question="What does create_network return: a layer, a time step, or the unrolled network?",
+        short="""
+            `create_network` returns the whole network, with all its layers, for one time step; it
+            is not unrolled.
+            """,
+        exercise=(count_objects,),
         statement="""
             `create_network` returns one gModule: the whole network, with all its layers, for one
             time step. Its input is a table of three: the words x, the words y that follow them, and
@@ -47,7 +52,11 @@ def answer() -> Answer:
                 words,
                 run=partial(one_step),
                 figures=[
-                    Figure("What create_network returns: two layers, one time step.", network)
+                    Figure(
+                        "What create_network returns: two layers, one time step.",
+                        network,
+                        fold=True,
+                    )
                 ],
             ),
             section(

@@ -26,6 +26,13 @@ def answer() -> Answer:
     return Answer(
         title="Question 4: model.s, model.ds and model.start_s",
         question="What are model.s, model.ds and model.start_s, and when is start_s set to zero?",
+        short="""
+            `model.s` holds the states of all steps, `model.ds` the gradient with respect to the
+            state on its way back, `model.start_s` the state from which the next sequence starts;
+            `reset_state` sets `start_s` to zero before each validation and test and where the
+            text ends.
+            """,
+        exercise=(losses_from,),
         statement="""
             - `model.s` holds the states of the unrolled network: `s[0]` is the state before the
               first step, `s[t]` the state after t steps. A state is a table with c and h of every
@@ -187,7 +194,7 @@ def by_finite_differences() -> None:
         x, y = text.data[t], text.data[t + 1]
         ds = model.rnns[t].backward([x, y, model.s[t]], [derr, ds])[2]
         state = nested.clone(model.s[t])
-        losses = partial(losses_from, model, text.data, t, state)
+        losses = partial(losses_from, model, text.data[:], t, state)
         numeric = [torch.from_numpy(numeric_gradient(losses, part)) for part in state]
         difference = state_difference(ds, numeric)
         print(

@@ -21,6 +21,11 @@ def answer() -> Answer:
     return Answer(
         title="Question 5: the gradient's norm",
         question="How does the program normalise the gradient, and what does that change?",
+        short="""
+            It shortens the gradient of all parameters to the norm `max_grad_norm` if it is
+            longer, and keeps its direction.
+            """,
+        exercise=(step_with,),
         statement="""
             It limits the norm. The gradients of all layers, summed over all time steps, form one
             vector `paramdx`. If its 2-norm exceeds `max_grad_norm`, the vector is multiplied by

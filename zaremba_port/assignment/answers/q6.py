@@ -27,6 +27,11 @@ def answer() -> Answer:
     return Answer(
         title="Question 6: the optimiser and its schedule",
         question="Which optimisation method is used, and how does the learning rate change?",
+        short="""
+            Plain mini-batch gradient descent, whose learning rate is divided by `decay` after
+            every epoch later than `max_epoch`.
+            """,
+        exercise=(rates,),
         statement="""
             The method is mini-batch gradient descent. It has no momentum and keeps nothing else
             from step to step:

@@ -24,6 +24,11 @@ def answer() -> Answer:
     return Answer(
         title="Question 7: the gradient of the extra output",
         question="The network also outputs its predictions. What is their gradient in backward?",
+        short="""
+            Zeros of the shape of the predictions, (batch, vocabulary), since the objective
+            depends on them only through `err`.
+            """,
+        exercise=(new_model,),
         statement="""
             A tensor of zeros with the shape of the output, (batch, vocabulary). `backward` needs
             one gradient for each output. The predictions are only for inspection. The objective

@@ -19,16 +19,19 @@ WIDEST = 96
 _STYLES = {"strong": "bold", "em": "italic"}
 
 
-def print_answer(answer: Answer, console: Console) -> None:
-    """Print `answer`: in colour on a terminal, plain where the output goes elsewhere."""
-    _Printer(console).answer(answer)
+def print_answer(answer: Answer, console: Console, *, short: bool = False) -> None:
+    """Print `answer`: in colour on a terminal, plain where the output goes elsewhere.
+
+    With `short` the answer in one sentence alone.
+    """
+    _Printer(console, short).answer(answer)
 
 
 class _Printer:
     """Prints the parts of an answer on `console`, each followed by a blank line."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, is_short: bool = False) -> None:
+        self.console, self.is_short = console, is_short
         self.width = min(console.width, WIDEST) if console.is_terminal else WIDEST
 
     def line(self, text: str | Text = "", style: str = "") -> None:
@@ -39,6 +42,9 @@ class _Printer:
         """Print an answer."""
         self.heading(answer.title, "=")
         self.prose(answer.question, "italic")
+        self.prose(f"**{answer.short}**")
+        if self.is_short:
+            return
         self.prose(answer.statement)
         for section in answer.sections:
             self.section(section)

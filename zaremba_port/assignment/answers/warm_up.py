@@ -24,6 +24,11 @@ def answer() -> Answer:
     return Answer(
         title="Warm-up: a graph of squares",
         question="Build a = tanh(Wx x + b1)² * sigmoid(Wy y + b2)² + z, elementwise.",
+        short="""
+            `nn.CAddTable` of z and the `nn.CMulTable` of two squares: of `nn.Tanh` and of
+            `nn.Sigmoid`, each of an `nn.Linear`.
+            """,
+        exercise=(warm_up,),
         statement="""
             Build the graph from the inside of the formula outwards. Wx x + b1 is one `nn.Linear`,
             which includes the bias. `nn.Tanh` and `nn.Sigmoid` act on its output, `nn.Square` on

@@ -6,7 +6,9 @@ The room returns sources, pages and pictures, changes no graph and writes no fil
 
 from .kinds import CELL_KINDS, KINDS, diagram_page, diagram_source
 from .render import render_diagram
+from .sentence_trace import trace_sentence
 from .symbols import NOTATIONS
+from .walk_page import walk_page
 
 __all__ = [
     "CELL_KINDS",
@@ -15,4 +17,6 @@ __all__ = [
     "diagram_page",
     "diagram_source",
     "render_diagram",
+    "trace_sentence",
+    "walk_page",
 ]

@@ -1,108 +1,67 @@
-"""The diagram of a cell."""
+"""The diagram of a cell: its parts as boxes with labels, in a frame, with a legend."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pygraph_nn as nngraph
-from pygraph_nn import nn
 
-from .drawing import GATE, MAP, PLAIN, STATE, Drawing
-from .labels import CODE, font, stacked_lines, symbol_label
-from .symbols import LETTERS, Symbol, map_symbol, symbol
+from .cell_labels import Labels
+from .cell_parts import CellParts, Wire, cell_parts
+from .cell_placed import draw_placed
+from .cell_plans import PLANS
+from .drawing import STATE, Drawing
+from .labels import bold, cell, font, table
 
-_SIGNS = {"CAddTable": "+", "CMulTable": "×", "CSubTable": "−"}
 
-
-def cell_source(g: nngraph.gModule, notation: str, n: int) -> str:
+def cell_source(g: nngraph.gModule, notation: str, n: int, title: str = "cell") -> str:
     """Draw a cell of `n` units, from its inputs at the left to its outputs at the right.
 
     Every sum, product and function of the graph is one sign, and every affine map a box. Nodes
-    that only pass values on become part of the arrows.
+    that only pass values on become part of the arrows, and a box where slices of one value part.
+    The built-in cells are laid out by hand, others by Graphviz.
 
     Returns:
         The diagram in Graphviz's language.
     """
-    picture = nngraph.picture_of(g)
-    drawing = Drawing("LR", ranksep=0.62 if notation == "paper" else 0.35, nodesep=0.34)
-    for box in picture.boxes:
-        _draw_box(drawing, box, notation, n)
+    parts = cell_parts(nngraph.picture_of(g))
+    labels = Labels(notation, n)
+    for plan in PLANS:
+        if plan.fits(parts):
+            return draw_placed(parts, plan, Labels(notation, n, wraps=True), title)
+    return _draw_generic(parts, labels, title)
+
+
+def _draw_generic(cell_: CellParts, labels: Labels, title: str) -> str:
+    """Draw any cell with Graphviz's own layout."""
+    code = labels.is_code
+    drawing = Drawing(rankdir="LR", ranksep=0.35 if code else 0.5, nodesep=0.3, ratio=9 / 16)
+    parts = cell_.parts
+    for part in parts.values():
+        if part.kind == "split":
+            rows = [
+                cell(labels.of_slice(part, i), port=f"s{i}", border=1, width=40, height=40)
+                for i in range(len(part.slices))
+            ]
+            style = {"shape": "plaintext", "margin": "0"}
+            drawing.box(part.key, table(*rows), **style)
+        else:
+            drawing.box(part.key, labels.of(part), **labels.style(part))
+    inside = [p.key for p in parts.values() if p.kind not in ("input", "output")]
+    drawing.frame(inside, font(bold(title), 18))
     for kind, rank in (("input", "source"), ("output", "sink")):
-        ends = [box for box in picture.boxes if box.kind == kind]
+        ends = [part for part in parts.values() if part.kind == kind]
         # x above the state, and h, which a cell returns last, above c
-        ends = [b for b in ends if not b.is_state] + [b for b in ends[::-1] if b.is_state]
-        drawing.rank([box.id for box in ends], rank, ordered=True)
-    for side in _side_by_side(picture):
-        drawing.rank(side, ordered=True)
-    for wire in picture.wires:
-        style = {"color": STATE, "penwidth": "3.2"} if wire.is_state else {}
-        drawing.arrow(wire.source, wire.target, **style)
+        ends = [p for p in ends if not p.box.is_state] + [p for p in ends[::-1] if p.box.is_state]
+        drawing.rank([part.key for part in ends], rank, ordered=True)
+    for wire in cell_.wires:
+        drawing.arrow(wire.source, wire.target, **_arrow_style(wire))
+    drawing.legend(labels.legend(cell_))
     return drawing.source
 
 
-def _draw_box(drawing: Drawing, box: nngraph.Box, notation: str, n: int) -> None:
-    named = symbol(box.name or box.text, notation)
-    if box.kind in ("input", "output"):
-        if notation == "paper" and box.name == "x":
-            named = Symbol("h", "t", "l−1")
-        drawing.box(box.id, symbol_label(named, 30), shape="plaintext", margin="0.1,0.02")
-    elif box.kind != "symbol":
-        _draw_map(drawing, box, notation, n)
-    elif _sign(box) or (len(box.text) <= 2 and not box.name):
-        _draw_sign(drawing, box, notation)
-    else:
-        _draw_gate(drawing, box, named, notation)
-
-
-def _sign(box: nngraph.Box) -> str | None:
-    return _SIGNS.get(type(box.module).__name__)
-
-
-def _draw_sign(drawing: Drawing, box: nngraph.Box, notation: str) -> None:
-    sign = _sign(box)
-    label = font(sign or box.text, 30 if sign else 22)
-    if notation == "code" and box.caption:
-        label = stacked_lines(label, font(box.name, 15, CODE))
-        style = {"shape": "box", "style": "rounded,filled", "margin": "0.1,0.02"}
-    else:
-        style = {"shape": "circle", "style": "filled", "fixedsize": "true", "width": "0.52"}
-    drawing.box(box.id, label, fillcolor=PLAIN, **style)
-
-
-def _draw_gate(drawing: Drawing, box: nngraph.Box, named: Symbol, notation: str) -> None:
-    """Draw a function, with the name of its result if that has one."""
-    is_gate = box.name in LETTERS
-    label = font(box.text, 22)
-    size = {"height": "0.5"}
-    if is_gate or (notation == "code" and box.caption):
-        name = symbol_label(named, 30 if notation == "paper" else 26)
-        label = stacked_lines(name, font(box.text, 19))
-        size = {"width": "0.75"}
-    fill = GATE if is_gate else PLAIN
-    style = {"shape": "box", "style": "rounded,filled", "margin": "0.12,0.05", "fillcolor": fill}
-    drawing.box(box.id, label, **style, **size)
-
-
-def _draw_map(drawing: Drawing, box: nngraph.Box, notation: str, n: int) -> None:
-    """Draw an affine map or another module that has no sign."""
-    if notation == "paper" and isinstance(box.module, nn.Linear):
-        outputs, inputs = box.module.weight.shape
-        label = symbol_label(map_symbol(inputs, outputs, n), 30)
-    else:
-        name = [font(box.name, 19, CODE)] if box.name else []
-        label = stacked_lines(*name, font(box.text, 16))
-    drawing.box(box.id, label, shape="box", style="filled", fillcolor=MAP, margin="0.14,0.08")
-
-
-def _side_by_side(picture: nngraph.Picture) -> Iterator[list[str]]:
-    """Find boxes that take parts of the same value, as gates do, and are independent."""
-    after: dict[str, set[str]] = {box.id: set() for box in picture.boxes}
-    for wire in reversed(picture.wires):
-        after[wire.source] |= {wire.target} | after[wire.target]
-    kinds = {box.id: box.kind for box in picture.boxes}
-    for box in picture.boxes:
-        parts = [w.target for w in picture.wires if w.source == box.id and w.via]
-        parts = [id for id in dict.fromkeys(parts) if kinds[id] == "symbol"]
-        independent = [id for id in parts if not any(id in after[other] for other in parts)]
-        if len(independent) > 1:
-            yield independent[::-1]
+def _arrow_style(wire: Wire) -> dict[str, object]:
+    style: dict[str, object] = {"tailport": "e", "headport": "w"}
+    if wire.slice is not None:
+        style["tailport"] = f"s{wire.slice}:e"
+    if wire.is_state:
+        style |= {"color": STATE, "penwidth": "3.2"}
+    return style

@@ -10,7 +10,7 @@ from markupsafe import Markup
 WORDS = "Helvetica,Arial,sans-serif"
 # Kinds differ by outline and lightness, too: printed in grey they stay apart.
 INK, STATE, PALE = "#1b2430", "#1d5c96", "#4d5963"
-GATE, MAP, PLAIN = "#fbe3ab", "#d7e6f4", "#ffffff"
+GATE, MAP, PLAIN, MEMORY, FRAME = "#fbe3ab", "#d7e6f4", "#ffffff", "#d3ead8", "#f7f8fa"
 _SLIDE = "13.333,7.5"  # inches
 
 
@@ -21,17 +21,16 @@ class Drawing:
     and backslashes have a meaning in its own.
     """
 
-    def __init__(self, direction: str, ranksep: float, nodesep: float) -> None:
+    def __init__(self, **layout: object) -> None:
+        """Start a drawing; `layout` are attributes of Graphviz that lay it out."""
         self._names: dict[Hashable, str] = {}
         self._graph = graphviz.Digraph(
             "G",
             graph_attr={
-                "rankdir": direction,
-                "ranksep": str(ranksep),
-                "nodesep": str(nodesep),
+                "outputorder": "edgesfirst",  # boxes hide the overlong points of thick arrowheads
+                **_written(layout),
                 "bgcolor": "white",
                 "pad": "0.2",
-                "ratio": str(9 / 16),
                 "size": f"{_SLIDE}!",
                 "fontname": WORDS,
                 "fontsize": "18",
@@ -66,6 +65,14 @@ class Drawing:
                 row.node(name)
             for before, after in zip(names, names[1:] if ordered else (), strict=False):
                 row.edge(before, after, style="invis")
+
+    def frame(self, keys: Iterable[Hashable], label: Markup) -> None:
+        """Draw a frame around boxes, with `label` at its top."""
+        with self._graph.subgraph(name="cluster_frame") as frame:
+            frame.attr(label=f"<{label}>", labeljust="l", labelloc="t", margin="16")
+            frame.attr(style="rounded,filled", fillcolor=FRAME, color=PALE, penwidth="1.2")
+            for key in keys:
+                frame.node(self._name(key))
 
     def legend(self, label: Markup) -> None:
         """Write `label` below the diagram."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pygraph_nn as nngraph
+from pygraph_nn import nn
 
 from ... import model
 from ...cells import Cell
 from ...config import Settings
 from ...errors import check_choice
 from .cell import cell_source
-from .scene import merge_chains, only_leading_to, stacked
+from .scene import merge_chains, stacked
 from .stack import stack_source
-from .symbols import NOTATIONS, Symbol, symbol
+from .symbols import NOTATIONS, PAPER_SYMBOLS, Symbol, at, symbol
+
+_MAPS = {"i2h": "W", "h2h": "U", "h_candidate": "V"}
+"""The affine maps in the paper notation."""
 
 KINDS = ("cell", "network", "unrolled", "gru")
 """Names of the diagrams."""
@@ -39,11 +43,10 @@ def diagram_source(
     check_choice("notation", notation, NOTATIONS)
     graphs = diagram_graphs(kind, settings, steps, cell)
     if kind in CELL_KINDS:
-        return cell_source(graphs[0], notation, settings.rnn_size)
+        title = f"{_titled(settings, cell).cell_title} cell"
+        return cell_source(graphs[0], notation, settings.rnn_size, title)
     first = -(steps // 2) if kind == "unrolled" and notation == "paper" else 0
     scene = stacked(graphs, first)
-    if kind == "unrolled":
-        only_leading_to(scene, "pred")
     merge_chains(scene)
     return stack_source(scene, notation)
 
@@ -65,14 +68,20 @@ def diagram_page(
     check_choice("notation", notation, NOTATIONS)
     graphs = diagram_graphs(kind, settings, steps, cell)
     if notation == "paper":
-        for graph in graphs:
-            _use_paper_names(graph, is_cell=kind in CELL_KINDS)
-    if cell is not None and not settings.has_own_cell:
-        settings = settings.with_changes({"cell": model.cell_name(cell)})
-    name = settings.cell_title
+        first = -(steps // 2) if kind == "unrolled" else 0
+        for step, graph in enumerate(graphs, first):
+            _use_paper_names(graph, kind in CELL_KINDS, step)
+    name = _titled(settings, cell).cell_title
     titles = {"network": f"{name} network", "unrolled": f"{name} network, {steps} steps"}
     title = titles.get(kind, f"{name} cell")
     return nngraph.html_page(graphs if kind == "unrolled" else graphs[0], title=title)
+
+
+def _titled(settings: Settings, cell: Cell | None) -> Settings:
+    """Return the settings with the name of `cell`."""
+    if cell is None or settings.has_own_cell:
+        return settings
+    return settings.with_changes({"cell": model.cell_name(cell)})
 
 
 def diagram_graphs(
@@ -86,20 +95,23 @@ def diagram_graphs(
     check_choice("diagram", kind, KINDS)
     if kind in CELL_KINDS:
         return [model.cell_graph(settings, cell)]
-    if kind == "network":
-        return [model.create_network(settings, cell=cell)]
-    network = model.create_network(settings, predictions=True, cell=cell)
-    return nngraph.clone_many_times(network, steps)
+    network = model.create_network(settings, cell=cell)
+    return nngraph.clone_many_times(network, steps) if kind == "unrolled" else [network]
 
 
-def _use_paper_names(graph: nngraph.gModule, is_cell: bool) -> None:
+def _use_paper_names(graph: nngraph.gModule, is_cell: bool, step: int) -> None:
     """Rename the graph's nodes as in the paper. The tables prev_s and next_s keep their names."""
     for node in graph.forwardnodes:
         if not node.name:
             continue
         group = node.group or next((n.group for n in graph.fg.children(node) if n.group), ())
-        if is_cell:
+        if node.name in _MAPS and isinstance(node.module, nn.Linear):
+            node.annotate(name=_MAPS[node.name])
+        elif is_cell:
             paper = Symbol("h", "t", "l−1") if node.name == "x" else symbol(node.name, "paper")
             node.annotate(name=str(paper), is_state=node.name.startswith(("prev_", "next_")))
+        elif node.name in PAPER_SYMBOLS:
+            node.annotate(name=str(Symbol(PAPER_SYMBOLS[node.name], at(step))))
         elif group:
-            node.annotate(name=str(symbol(node.name, "paper", group[0].split()[-1])))
+            layer = group[0].split()[-1]
+            node.annotate(name=str(symbol(node.name, "paper", layer, step)))

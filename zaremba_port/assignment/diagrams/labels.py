@@ -85,7 +85,9 @@ def symbol_label(symbol: Symbol, size: int = 26) -> Markup:
     """
     if symbol.is_code:
         return font(symbol.base, round(size * 0.64), CODE)
-    base = font(italic(symbol.base), size, MATHS)
+    words = symbol.base.split(" ")
+    letters = (italic(word) if len(word) <= 2 else text(word) for word in words)  # log is upright
+    base = font(Markup(" ").join(letters), size, MATHS)
     if not (symbol.low or symbol.high):
         return base
     small = round(size * 0.6)

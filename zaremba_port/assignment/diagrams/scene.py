@@ -120,11 +120,6 @@ class Scene:
         """Return the arrows that start at `place`."""
         return [arrow for arrow in self.arrows if arrow.source == place]
 
-    def restrict(self, places: set[Place]) -> None:
-        """Remove the items at all other places and their arrows."""
-        self.items = {place: item for place, item in self.items.items() if place in places}
-        self.arrows = [a for a in self.arrows if a.source in places and a.target in places]
-
 
 def is_dropout(box: nngraph.Box) -> bool:
     """Return whether a box is a dropout layer."""
@@ -251,22 +246,6 @@ def _without_dropout(
             wire = replace(wire, source=before.source, via=(*before.via, *wire.via), is_state=state)
         wires.append((wire, 1 - passing))
     return wires
-
-
-def only_leading_to(scene: Scene, name: str) -> None:
-    """Remove the items that lead neither to the output `name` nor to the state, if it exists."""
-    wanted = {i.place for i in scene.items.values() if i.kind == "output" and i.name == name}
-    if not wanted:
-        return
-    ends = [item.place for item in scene.items.values() if item.kind == "state"]
-    rest = [*wanted, *(arrow.source for arrow in scene.arrows if arrow.is_state), *ends]
-    reached = set(rest)
-    while rest:
-        for arrow in scene.into(rest.pop()):
-            if arrow.source not in reached:
-                reached.add(arrow.source)
-                rest.append(arrow.source)
-    scene.restrict(reached)
 
 
 def merge_chains(scene: Scene) -> None:

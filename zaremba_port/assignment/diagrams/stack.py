@@ -12,7 +12,7 @@ from ... import model
 from .drawing import PALE, PLAIN, STATE, Drawing
 from .labels import CODE, bold, cell, font, stacked_lines, symbol_label, table
 from .scene import Arrow, Item, Scene
-from .symbols import Symbol, at, symbol
+from .symbols import PAPER_SYMBOLS, Symbol, at, symbol
 
 _SHARED = (
     "#f6eed8", "#cfe2f5", "#f3b98f", "#9ecfb4", "#c3b1dd", "#e8d36f", "#8fb4d9", "#d9a3a3"
@@ -21,7 +21,7 @@ _PAPER_WORDS = {
     "LookupTable": "embedding",
     "Linear": "affine map",
     "LogSoftMax": "softmax",
-    "ClassNLLCriterion": "negative log-likelihood",
+    "ClassNLLCriterion": "negative\nlog-likelihood",
 }
 
 
@@ -50,7 +50,8 @@ class _Stack:
         self.is_single = len({item.step for item in scene.items.values()}) <= 1
         weights = [item.weights for item in scene.items.values() if item.weights]
         self.colours = {w: _SHARED[i % len(_SHARED)] for i, w in enumerate(dict.fromkeys(weights))}
-        self.drawing = Drawing("BT", ranksep=0.32 if self.is_single else 0.42, nodesep=0.5)
+        ranksep = 0.42 if self.is_single else 0.52  # room for dashes
+        self.drawing = Drawing(rankdir="BT", ranksep=ranksep, nodesep=0.5, ratio=9 / 16)
 
     def draw(self) -> str:
         """Draw all items and arrows, and the legend."""
@@ -72,7 +73,8 @@ class _Stack:
         for arrow in scene.out_of(item.place) if item.kind == "input" else ():
             if any(scene.items[a.source].kind != "input" for a in scene.into(arrow.target)):
                 return scene.items[arrow.target].row
-        for arrow in scene.into(item.place) if item.kind == "output" else ():
+        beside = item.kind == "output" and self.is_single
+        for arrow in scene.into(item.place) if beside else ():
             if any(scene.items[a.source].kind == "input" for a in scene.into(arrow.source)):
                 return scene.items[arrow.source].row
         return item.row
@@ -99,8 +101,9 @@ class _Stack:
             return Symbol(
                 item.name if self.is_single else f"{item.name}[{item.step}]", is_code=True
             )
-        name = "y" if item.name == "pred" else item.name
-        return Symbol(name, at(item.step)) if len(name) == 1 else Symbol(name, is_code=True)
+        if item.name in PAPER_SYMBOLS or len(item.name) == 1:
+            return Symbol(PAPER_SYMBOLS.get(item.name, item.name), at(item.step))
+        return Symbol(item.name, is_code=True)
 
     def _lines(self, item: Item) -> Iterator[Markup]:
         """Write the lines in the box of a layer or of modules."""
@@ -132,17 +135,23 @@ class _Stack:
         return Markup("  ").join(parts)
 
     def _draw_arrow(self, arrow: Arrow) -> None:
-        source, label = self.scene.items[arrow.source], None
+        source, label, code = self.scene.items[arrow.source], None, self.notation == "code"
         style = {"weight": "1" if arrow.is_state else "8"}
         if arrow.is_state:
             style |= {"color": STATE, "penwidth": "3"}
         elif self.is_single and source.kind == "layer" and arrow.names:
             name = symbol(arrow.names[0], self.notation, source.layer, source.step)
-            # The empty cell separates the label from the arrow.
-            label = table(cell(width=8) + cell(symbol_label(name, 24)))
+            label = self._beside(name)
+        elif source.boxes and source.boxes[-1].name == "pred":
+            predicted = Symbol(PAPER_SYMBOLS["pred"], at(source.step))
+            label = self._beside(Symbol("pred", is_code=True) if code else predicted)
         if arrow.dropout:
             style["style"] = "dashed"
         self.drawing.arrow(arrow.source, arrow.target, label, **style)
+
+    def _beside(self, name: Symbol) -> Markup:
+        """Return the label of an arrow. The empty cell separates it from the arrow."""
+        return table(cell(width=8) + cell(symbol_label(name, 24 if self.is_single else 20)))
 
     def _legend(self) -> Iterator[Markup]:
         """Explain colours and dashes, and count the parameters of each colour."""

@@ -16,6 +16,20 @@ LETTERS = {
     "reset_gate": "r",
     "candidate": "h̃",
 }
+GATES = {
+    "in_gate": "input gate",
+    "forget_gate": "forget gate",
+    "out_gate": "output gate",
+    "in_transform": "input modulation",
+    "update_gate": "update gate",
+    "reset_gate": "reset gate",
+    "candidate": "candidate",
+}
+"""What the paper calls the values of `LETTERS`, in words."""
+
+PAPER_SYMBOLS = {"x": "x", "y": "y", "err": "loss", "pred": "log p"}
+"""What belongs to a step, in the paper's notation: y is the target, p the prediction."""
+
 _RAISED = str.maketrans("0123456789+−l", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ˡ")
 _LOWERED = str.maketrans("0123456789+−t", "₀₁₂₃₄₅₆₇₈₉₊₋ₜ")
 
@@ -68,13 +82,13 @@ def at(step: int) -> str:
     return f"t{'+' if step > 0 else '−'}{abs(step)}" if step else "t"
 
 
-def map_symbol(inputs: int, outputs: int, n: int) -> Symbol:
-    """Return the paper's T of an affine map, its sizes as multiples of `n`, the units of a layer.
+def map_sizes(inputs: int, outputs: int, n: int) -> str:
+    """Write the sizes of an affine map as multiples of `n`, the units of a layer.
 
-    >>> map_symbol(200, 800, 200).low, map_symbol(300, 800, 200).low
-    ('n,4n', '300,4n')
+    >>> map_sizes(200, 800, 200), map_sizes(300, 800, 200)
+    ('n → 4n', '300 → 4n')
     """
-    return Symbol("T", f"{_multiple(inputs, n)},{_multiple(outputs, n)}")
+    return f"{_multiple(inputs, n)} → {_multiple(outputs, n)}"
 
 
 def _multiple(size: int, n: int) -> str:

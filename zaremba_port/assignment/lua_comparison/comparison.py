@@ -51,7 +51,7 @@ class Comparison:
     """A Lua program compared with this package.
 
     Attributes:
-        pairs: in the order of the original program.
+        pairs: in the order of the page.
         lua_only: code of the Lua files that no pair shows.
         python_only: modules with definitions that no pair shows.
     """

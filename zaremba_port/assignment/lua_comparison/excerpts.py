@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .definition import Definition, source_of
 from .lua_blocks import LuaFunction
 from .lua_source import LuaFile
 
@@ -63,14 +63,13 @@ def outside_excerpt(file: LuaFile | None) -> Excerpt | None:
     return Excerpt("", "lua", lua_lines(file, numbers))
 
 
-def python_excerpt(definition: Callable[..., object]) -> Excerpt:
-    """Return the current source of a function or class."""
-    source, first = inspect.getsourcelines(definition)
-    file_name = Path(inspect.getsourcefile(definition) or "").name
-    file = "/".join([*definition.__module__.split(".")[:-1], file_name])
-    text = textwrap.dedent("".join(source)).rstrip("\n")
-    lines = [Line(file, n, line, line) for n, line in enumerate(text.split("\n"), first)]
-    return Excerpt(definition.__qualname__, "python", tuple(lines))
+def python_excerpt(definition: Definition) -> Excerpt:
+    """Return the current source of a definition."""
+    source = source_of(definition)
+    file = "/".join([*source.module.split(".")[:-1], Path(source.path).name])
+    text = textwrap.dedent("".join(source.lines)).rstrip("\n")
+    lines = [Line(file, n, line, line) for n, line in enumerate(text.split("\n"), source.first)]
+    return Excerpt(source.name, "python", tuple(lines))
 
 
 def lines_with(pattern: str, lines: Iterable[Line]) -> list[Line]:

@@ -17,13 +17,14 @@ from .excerpts import lines_with, lua_lines
 from .fetch import ORIGINAL_COMMIT
 from .pairs import CONSTRUCTS, NAMES
 from .panels import Panel, Panels, anchor_of
+from .running import Run
 
 MOST_LINKS = 6
 """Maximum number of links in a table row, which ends with the number of further lines."""
 
 
-def html_page(comparison: Comparison) -> str:
-    """Write the comparison as an HTML document."""
+def html_page(comparison: Comparison, run: Run | None = None) -> str:
+    """Write the comparison, and the numbers of a `run` of both sides, as an HTML document."""
     panels = Panels()
     sections = [_pair_panels(matched, panels) for matched in comparison.pairs]
     lua_only = [panels.panel(excerpt, "extra") for excerpt in comparison.lua_only]
@@ -31,6 +32,7 @@ def html_page(comparison: Comparison) -> str:
     template = _templates().get_template("page.html")
     return template.render(
         comparison=comparison,
+        run=run,
         commit=ORIGINAL_COMMIT[:7],
         problems=list(_problems(comparison)),
         files=[(file, list(group)) for file, group in groupby(sections, lambda s: s.file)],

@@ -12,6 +12,7 @@ from pygments.lexers import PythonLexer
 
 from ..markup import highlighted_lines
 from .comparison import LineMatch
+from .definition import docstring_lines
 from .excerpts import Excerpt, Line
 from .lua_lexer import Lua51Lexer
 
@@ -34,6 +35,8 @@ class Row:
         code: the line without its indentation of `indent` spaces.
         follows: whether the row above shows the previous line of the file.
         anchor: the id of the row; empty if another row has the line's id.
+        folds: the number of lines, from this on, that are folded away: the rest of a docstring.
+        ends_fold: whether it is the last of them.
     """
 
     number: int
@@ -42,6 +45,8 @@ class Row:
     follows: bool
     anchor: str
     link: Link | None
+    folds: int = 0
+    ends_fold: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,11 @@ class Panels:
         """
         text = "\n".join(line.text for line in excerpt.lines)
         codes = highlighted_lines(text, _LEXERS[excerpt.language])
+        is_python = excerpt.language == "python"
+        folded = docstring_lines([line.text for line in excerpt.lines]) if is_python else set()
         rows = []
         previous = excerpt.lines[0].number - 1
-        for line, code in zip(excerpt.lines, codes, strict=True):
+        for i, (line, code) in enumerate(zip(excerpt.lines, codes, strict=True)):
             indent = len(line.text) - len(line.text.lstrip(" "))
             row = Row(
                 number=line.number,
@@ -78,6 +85,8 @@ class Panels:
                 follows=line.number == previous + 1,
                 anchor=self._new_anchor(line, section),
                 link=_link(line, matches, section),
+                folds=_length_from(i, folded) if i in folded and i - 1 not in folded else 0,
+                ends_fold=i in folded and i + 1 not in folded,
             )
             previous = line.number
             rows.append(row)
@@ -95,6 +104,11 @@ def anchor_of(line: Line, section: str = "") -> str:
     """Return the id of a line; it depends on the section for a line of Python only."""
     stem = Path(line.file).stem
     return f"{'lua' if line.file.endswith('.lua') else section}-{stem}-{line.number}"
+
+
+def _length_from(start: int, numbers: set[int]) -> int:
+    """Return how many numbers from `start` on are in `numbers` without a gap."""
+    return next(n for n in range(len(numbers) + 1) if start + n not in numbers)
 
 
 def _link(line: Line, matches: Sequence[LineMatch], section: str) -> Link | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from .definition import full_name
 from .pairs import PAIRS
 
 _PACKAGE = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ class PythonModule(NamedTuple):
 
 def python_only() -> Iterator[PythonModule]:
     """Find the modules with functions or classes that no pair shows."""
-    shown = {f"{d.__module__}.{d.__qualname__}" for pair in PAIRS for d in pair.python}
+    shown = {full_name(definition) for pair in PAIRS for definition in pair.python}
     for path in sorted(_PACKAGE.rglob("*.py")):
         parts = path.relative_to(_PACKAGE).with_suffix("").parts
         if parts[0] in ("assignment", "cli"):

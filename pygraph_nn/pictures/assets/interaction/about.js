@@ -19,14 +19,19 @@ export let described = null;
  * Describe `item` in the panel; null clears it.
  *
  * @param {Item | null} item
+ * @param {"forward" | "backward"} [pass] the pass that has come to it, whose numbers come first
  */
-export function describe(item) {
+export function describe(item, pass) {
   described = item;
-  about.innerHTML = item ? description(item).join("") : "";
+  about.hidden = !item;
+  about.innerHTML = item ? description(item, pass).join("") : "";
 }
 
-/** @param {Item} item */
-function description(item) {
+/**
+ * @param {Item} item
+ * @param {"forward" | "backward" | undefined} pass
+ */
+function description(item, pass) {
   const kind = [KIND_NAMES[item.kind], item.caption && item.text].filter(Boolean).join(": ");
   const parts = [`<h2>${escaped(item.caption || item.text)}</h2>`, paragraph(kind)];
   const times = timesOf(item);
@@ -37,15 +42,37 @@ function description(item) {
     const button = `<button type="button" id="toggle">${isOpen(item) ? "Close" : "Open"}</button>`;
     parts.push(`<p>${countBoxes(item)} nodes ${button}</p>`);
   }
+  const value = statisticsTable("Value", item.value);
+  const gradient = statisticsTable("Gradient", item.gradient);
+  if (pass) parts.push(...numbersOf(item, pass, value, gradient));
   if (item.module) parts.push("<h3>Module</h3>", `<pre>${escaped(item.module)}</pre>`);
   if (item.inputs || item.shape) parts.push("<h3>Shapes</h3>");
   for (const shape of item.inputs || []) parts.push(paragraph(`in: ${shape}`));
   if (item.shape) parts.push(paragraph(`out: ${item.shape}`));
   if (item.parameters) parts.push(parametersTable(item.parameters));
-  parts.push(statisticsTable("Value", item.value), statisticsTable("Gradient", item.gradient));
+  if (!pass) parts.push(value, gradient);
   if (item.nodes?.length) parts.push("<h3>Nodes</h3>", ...item.nodes.map(paragraph));
   if (item.source) parts.push("<h3>Declared at</h3>", paragraph(item.source));
   return parts;
+}
+
+/**
+ * Return what a pass knows at `item`: going forward the value, going backward its gradient, too.
+ *
+ * @param {Item} item
+ * @param {"forward" | "backward"} pass
+ * @param {string} value
+ * @param {string} gradient
+ */
+function numbersOf(item, pass, value, gradient) {
+  const numbers = pass === "forward" ? value : gradient + value;
+  if (numbers) return [numbers];
+  const shape = item.shape ? `Shape ${item.shape}. ` : "";
+  return [
+    paragraph(
+      `${shape}No run is recorded: give the page one, values=nngraph.trace(g, input, gradOutput).`,
+    ),
+  ];
 }
 
 /** @param {string} text */

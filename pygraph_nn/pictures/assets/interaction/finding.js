@@ -16,6 +16,8 @@ const outcome = element("found", HTMLOutputElement);
 /** @type {Item[]} */
 let matches = [];
 let next = 0;
+/** Whether a match is shown: arrows then move from it, and no longer in the field. */
+export let hasShown = false;
 
 /** Mark the boxes that match, or hold a match. */
 export function markMatches() {
@@ -30,6 +32,7 @@ function find() {
   const words = query.value.trim().toLowerCase();
   matches = words ? data.items.filter((item) => isDrawn(item) && matchesWords(item, words)) : [];
   next = 0;
+  hasShown = false;
   outcome.textContent = words ? `${matches.length} found` : "";
   markMatches();
 }
@@ -52,6 +55,7 @@ function showNext() {
   choose(item, false);
   bringIntoView(lookUp(drawing.boxes, visible(item).id), true);
   outcome.textContent = `${i + 1} of ${matches.length}`;
+  hasShown = true;
 }
 
 /** Clear the field and its marks. */

@@ -6,7 +6,7 @@ import { element } from "../model/dom.js";
 import { draw, drawing } from "../paint/scene.js";
 import { about, described } from "./about.js";
 import { choose } from "./selection.js";
-import { fit, keepInPlace } from "./view.js";
+import { fitToRead, keepInPlace } from "./view.js";
 
 /** @import { Item } from "../model/graph.js" */
 
@@ -32,7 +32,7 @@ export function closeAll() {
 
 function redraw() {
   draw();
-  fit();
+  fitToRead();
 }
 
 /** Have the buttons of the page and of the panel fold and unfold. */
@@ -45,6 +45,9 @@ export function startFolding() {
     closeAll();
     redraw();
   });
+  const foldsNothing = !data.items.some(isHolder);
+  element("folding", HTMLElement).hidden = foldsNothing;
+  element("fold-keys", HTMLElement).hidden = foldsNothing;
   const copies = element("copies", HTMLButtonElement);
   copies.hidden = !hasCopies;
   copies.addEventListener("click", () => {

@@ -4,7 +4,8 @@ import { isHolder } from "../model/graph.js";
 import { picture } from "../model/dom.js";
 import { lookUp } from "../model/maps.js";
 import { drawing, firstBox } from "../paint/scene.js";
-import { clearFinding, query } from "./finding.js";
+import { described } from "./about.js";
+import { clearFinding, hasShown, query } from "./finding.js";
 import { toggle } from "./folding.js";
 import { choose, chosen } from "./selection.js";
 import { bringIntoView, fit, zoom } from "./view.js";
@@ -87,11 +88,22 @@ function actionOf(key) {
   return Object.hasOwn(actions, key) ? actions[key] : undefined;
 }
 
-/** Have the keys move in the drawing, "/" go to the field, and Escape clear everything. */
+/**
+ * Whether a key belongs to the drawing: nothing else has the focus, or an arrow follows a search.
+ *
+ * @param {KeyboardEvent} event
+ */
+function isForDrawing({ key, target, ctrlKey, metaKey, altKey }) {
+  if (ctrlKey || metaKey || altKey || !(target instanceof Element)) return false;
+  if (target === query) return hasShown && key.startsWith("Arrow");
+  return target === document.body || picture.contains(target);
+}
+
+/** Have the keys move in the drawing, "/" go to the field, and Escape clear what was found. */
 export function startKeys() {
-  picture.addEventListener("keydown", (event) => {
-    const action = actionOf(event.key);
-    if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
+  document.addEventListener("keydown", (event) => {
+    const action = isForDrawing(event) ? actionOf(event.key) : undefined;
+    if (!action) return;
     event.preventDefault();
     action();
   });
@@ -104,8 +116,9 @@ export function startKeys() {
     } else if (event.key === "Escape") {
       play(false);
       clearFinding();
-      choose(null);
+      // After a search, what was found stays chosen.
       if (isTyping) query.blur();
+      choose(isTyping ? described : null);
     }
   });
 }

@@ -29,6 +29,19 @@ export function fit() {
   moveView();
 }
 
+/** Show the whole graph, or where its text would be too small to read, its beginning. */
+export function fitToRead() {
+  fit();
+  if (view.scale >= SCALES.readable) return;
+  view.scale = SCALES.toRead;
+  const { width, height } = picture.getBoundingClientRect();
+  const [w, h] = [drawing.w * view.scale, drawing.h * view.scale];
+  // The beginning is at the left, and halfway down.
+  view.x = w > width ? MARGIN / 2 : (width - w) / 2;
+  view.y = (height - h) / 2;
+  moveView();
+}
+
 /**
  * Zoom in by a factor; (x, y) of the window stays where it is, by default the middle.
  *

@@ -4,6 +4,8 @@ import { data, items, visible } from "../model/graph.js";
 import { element } from "../model/dom.js";
 import { lookUp } from "../model/maps.js";
 import { boxElement, drawing, wireElements } from "../paint/scene.js";
+import { describe } from "./about.js";
+import { bringIntoView } from "./view.js";
 
 const walk = [...data.forward, ...data.backward].map((id) => lookUp(items, id));
 const half = data.forward.length;
@@ -44,6 +46,21 @@ export function light() {
   slider.setAttribute("aria-valuetext", where.textContent);
 }
 
+/** Describe the node that the pass has come to, and bring it into view. */
+function showNow() {
+  const step = Number(slider.value);
+  const item = step ? walk[step - 1] : null;
+  describe(item, step > half ? "backward" : "forward");
+  const box = item && drawing.boxes.get(visible(item).id);
+  if (box) bringIntoView(box);
+}
+
+/** Go to the step that the slider shows. */
+function goToStep() {
+  light();
+  showNow();
+}
+
 /** @param {number} step */
 function textOf(step) {
   const backward = walk.length - half;
@@ -73,13 +90,13 @@ function playStep() {
     return;
   }
   slider.value = String(Number(slider.value) + 1);
-  light();
+  goToStep();
 }
 
 /** Walk with the slider and the button. */
 export function startWalking() {
   slider.max = String(walk.length);
-  slider.addEventListener("input", light);
+  slider.addEventListener("input", goToStep);
   playButton.addEventListener("click", () => {
     if (Number(slider.value) >= walk.length) slider.value = "0";
     play(player === undefined);

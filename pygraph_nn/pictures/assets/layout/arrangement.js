@@ -1,6 +1,6 @@
 // The places of all that is drawn: each open holder is laid out by itself, then placed as a box.
 
-import { isDrawn, isHolder, isOpen, page } from "../model/graph.js";
+import { fixedColumn, isDrawn, isHolder, isOpen, page } from "../model/graph.js";
 import { groupBy } from "../model/maps.js";
 import { layOut } from "./layered.js";
 import { layoutNode } from "./nodes.js";
@@ -62,7 +62,7 @@ import { closedSize, FONT, headingOf, textWidth } from "./text.js";
 
 const HEADING = 24;
 const PADDING = 14;
-const LABEL_HEIGHT = 14;
+const LABEL_HEIGHT = 21;
 /** Height of a loop below its box, and of each further one. */
 export const LOOP = { first: 14, each: 8 };
 const PORT_MIDDLE = 5;
@@ -136,6 +136,7 @@ function boxNodes(holder, scope, scopeOf) {
       h: h + (loops ? LOOP.first + LOOP.each * loops : 0),
       end: item.state ? edgeOf(item) : undefined,
       low: !!item.state,
+      column: holder === page ? fixedColumn(item) : undefined,
     });
     return /** @type {BoxNode} */ (Object.assign(node, { item, boxH: h, inner }));
   });

@@ -3,7 +3,8 @@
 import { lookUp } from "../model/maps.js";
 import { assignLayers, linkLayers, turnBackEdges } from "./layers.js";
 import { orderLayers } from "./order.js";
-import { placeHorizontally, placeVertically, route, straighten } from "./places.js";
+import { alignColumns, placeHorizontally, placeVertically, route } from "./places.js";
+import { straighten } from "./places.js";
 
 /** @import { LayoutEdge, LayoutNode } from "./nodes.js" */
 
@@ -31,6 +32,7 @@ export function layOut(nodes, edges) {
   linkLayers(edges, byId, layers);
   orderLayers(layers);
   placeVertically(layers);
+  alignColumns(layers);
   for (let round = 0; round < 2; round++) for (const { lanes } of edges) straighten(lanes, layers);
   const size = placeHorizontally(layers, edges, byId);
   for (const edge of edges) edge.points = route(edge, byId);

@@ -57,6 +57,7 @@ export function turnBackEdges(nodes, edges, byId) {
  * @param {LayoutNode[]} nodes
  */
 export function assignLayers(nodes) {
+  if (nodes.some((node) => node.column !== undefined)) return assignColumns(nodes);
   let sorted = sortByIns(nodes, 0);
   const stacked = nodes.filter((node) => node.stacked);
   if (stacked.length) sorted = sortByIns(nodes, Math.max(...stacked.map((node) => node.layer)));
@@ -69,6 +70,17 @@ export function assignLayers(nodes) {
   for (const node of nodes) if (node.end === "right" && !node.outs.length) node.layer = farthest;
   const last = Math.max(0, ...nodes.map((node) => node.layer + (node.side === "right" ? 0 : 1)));
   for (const node of nodes) if (node.side === "right") node.layer = last;
+  const count = Math.max(...nodes.map((node) => node.layer)) + 1;
+  return Array.from({ length: count }, (_, i) => nodes.filter((node) => node.layer === i));
+}
+
+/**
+ * Put every node into the layer that is its column.
+ *
+ * @param {LayoutNode[]} nodes
+ */
+function assignColumns(nodes) {
+  for (const node of nodes) node.layer = node.column ?? 0;
   const count = Math.max(...nodes.map((node) => node.layer)) + 1;
   return Array.from({ length: count }, (_, i) => nodes.filter((node) => node.layer === i));
 }

@@ -24,6 +24,8 @@
  * @property {number} x
  * @property {number} y
  * @property {number} span width of its layer
+ * @property {number} levelFrom x from which the wires into its layer are level, to pass the labels
+ * @property {number} [column] the layer that it has to be in
  */
 
 /**
@@ -64,7 +66,7 @@
  * @param {Pick<LayoutNode, "id" | "w" | "h" | "low"> & Partial<LayoutNode>} properties
  * @returns {LayoutNode}
  */
-export function layoutNode({ id, w, h, low, side, end, layer = 0, isLane = false }) {
+export function layoutNode({ id, w, h, low, side, end, layer = 0, isLane = false, column }) {
   return {
     id,
     w,
@@ -86,5 +88,7 @@ export function layoutNode({ id, w, h, low, side, end, layer = 0, isLane = false
     x: NaN,
     y: NaN,
     span: NaN,
+    levelFrom: NaN,
+    column,
   };
 }

@@ -38,6 +38,24 @@ export function placeVertically(layers) {
 }
 
 /**
+ * Give the boxes of all steps of an unrolled network the same heights: those of the first step, for
+ * outputs those of the last, which share their column with state.
+ *
+ * @param {LayoutNode[][]} layers
+ */
+export function alignColumns(layers) {
+  const [STEP, OUTPUTS] = [3, 2]; // inputs, the step itself, outputs
+  layers.forEach((layer, i) => {
+    const place = i % STEP;
+    const model = layers[place === OUTPUTS ? layers.length - 1 : place].filter(isAligned);
+    layer.filter(isAligned).forEach((node, j) => (node.y = model[j]?.y ?? node.y));
+  });
+}
+
+/** @param {LayoutNode} node */
+const isAligned = (node) => node.column !== undefined && !node.end;
+
+/**
  * Place `nodes` one below the other, from `y` on.
  *
  * @param {LayoutNode[]} nodes
@@ -182,6 +200,7 @@ export function placeHorizontally(layers, edges, byId) {
     for (const node of layer) {
       node.x = x + (node.isLane ? 0 : (span - node.w) / (node.side === "right" ? 1 : 2));
       node.span = span;
+      node.levelFrom = room[i] ? x - room[i] - LABEL_GAP : NaN;
       node.y -= top;
       h = Math.max(h, node.y + node.h);
     }
@@ -202,11 +221,23 @@ export function route(edge, byId) {
   /** @type {Point[]} */
   const points = [[from.x + from.w, from.y + edge.fromY, 1]];
   for (const lane of edge.turned ? edge.lanes.toReversed() : edge.lanes) {
+    if (!edge.turned) levelOut(points, lane.levelFrom, lane.y + LANE / 2);
     const ends = [lane.x, lane.x + lane.span];
     if (edge.turned) ends.reverse();
     for (const x of ends) points.push([x, lane.y + LANE / 2, edge.turned ? -1 : 1]);
   }
-  if (edge.room) points.push([to.x - edge.room - LABEL_GAP, to.y + edge.toY, 1]);
+  if (!edge.turned) levelOut(points, to.levelFrom, to.y + edge.toY);
   points.push([to.x, to.y + edge.toY, 1]);
   return points;
+}
+
+/**
+ * Add the point from which a wire is level, if labels stand beside it.
+ *
+ * @param {Point[]} points
+ * @param {number} x
+ * @param {number} y
+ */
+function levelOut(points, x, y) {
+  if (x > points[points.length - 1][0]) points.push([x, y, 1]);
 }

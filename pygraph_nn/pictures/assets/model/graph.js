@@ -59,6 +59,7 @@ import { lookUp } from "./maps.js";
  * @property {Wire[]} wires
  * @property {string[]} forward ids of boxes in the order of the forward pass
  * @property {string[]} backward ids of boxes in the order of the backward pass
+ * @property {string[][]} columns ids of the boxes of each step of an unrolled network
  */
 
 /**
@@ -93,6 +94,28 @@ for (const item of data.items) {
   items.set(item.id, item);
 }
 for (const item of data.items) lookUp(items, item.in).inside.push(item);
+
+/** The column of each box of an unrolled network's steps: inputs, the step, outputs, and so on. */
+const columnOf = new Map(
+  data.columns.flatMap((ids, step) => ids.map((id) => [id, 3 * step + placeOf(id)])),
+);
+
+/** @param {string} id */
+function placeOf(id) {
+  const { kind } = lookUp(items, id);
+  return kind === "input" ? 0 : kind === "output" ? 2 : 1;
+}
+
+/**
+ * Return the column of a box of an unrolled network whose copies are shown; else undefined.
+ *
+ * @param {Item} item
+ */
+export function fixedColumn(item) {
+  if (copiesFolded || !columnOf.size) return undefined;
+  if (item.state && item.kind === "input") return 0;
+  return columnOf.get(item.id) ?? 3 * data.columns.length - 1;
+}
 
 /** Number of copies by the id of the first. */
 const copyCounts = countCopies();

@@ -3,10 +3,12 @@
 import { LOOP } from "../layout/arrangement.js";
 import { isHolder, nameOf, timesOf } from "../model/graph.js";
 import { escaped } from "../model/dom.js";
+import { inked } from "./scripts.js";
 import { headingOf, lineHeight, linesOf, TIMES_WIDTH } from "../layout/text.js";
 
 /** @import { Item, Kind } from "../model/graph.js" */
 /** @import { DrawnBox, Drawing } from "../layout/arrangement.js" */
+/** @import { DrawnWire } from "../layout/pieces.js" */
 /** @import { Point } from "../layout/nodes.js" */
 
 /**
@@ -36,8 +38,9 @@ const LOOP_GAP = 4;
  */
 export function markup(drawing) {
   const boxes = [...drawing.boxes.values()];
-  const holders = boxes.filter((box) => box.open).map(boxMarkup);
-  const closed = boxes.filter((box) => !box.open).map(boxMarkup);
+  const boxOf = (/** @type {DrawnBox} */ box) => boxMarkup(box, drawing.wires);
+  const holders = boxes.filter((box) => box.open).map(boxOf);
+  const closed = boxes.filter((box) => !box.open).map(boxOf);
   const { wires, labels } = wireMarkup(drawing);
   const layer = (/** @type {string} */ id, /** @type {string[]} */ parts) =>
     `<g id="${id}">${parts.join("")}</g>`;
@@ -132,12 +135,15 @@ const arrow = ([x, y], state) =>
  * @param {Point} end
  */
 const labelMarkup = (label, [x, y]) =>
-  `<text class="label" x="${(x - 10).toFixed(1)}" y="${(y - 5).toFixed(1)}">${escaped(label)}</text>`;
+  `<text class="label" x="${(x - 10).toFixed(1)}" y="${(y - 7).toFixed(1)}">${inked(label, 10)}</text>`;
 
 // Boxes
 
-/** @param {DrawnBox} box */
-function boxMarkup(box) {
+/**
+ * @param {DrawnBox} box
+ * @param {DrawnWire[]} wires
+ */
+function boxMarkup(box, wires) {
   const { item, open } = box;
   const times = timesOf(item);
   const classes = ["box", item.kind, open ? "open" : "", item.state ? "state" : ""];
@@ -146,13 +152,14 @@ function boxMarkup(box) {
     `data-id="${escaped(item.id)}"`,
     `tabindex="-1"`,
     `role="button"`,
-    `aria-label="${escaped(spokenName(item, times))}"`,
+    `aria-label="${escaped(spokenName(box, times))}"`,
+    `aria-description="${escaped(spokenRelations(box, wires))}"`,
   ];
   if (isHolder(item)) attributes.push(`aria-expanded="${open}"`);
   const content = frame(box, times) + (open ? heading(box) : textMarkup(box, times));
   const mark =
     times > 1
-      ? `<text class="times" x="${box.x + box.w - 8}" y="${box.y + 17}">×${times}</text>`
+      ? ` <text class="times" aria-hidden="true" x="${box.x + box.w - 8}" y="${box.y + 17}">×${times}</text>`
       : "";
   return `<g ${attributes.join(" ")}>${content}${mark}</g>`;
 }
@@ -177,7 +184,7 @@ function frame({ item, x, y, w, h, open }, times) {
 /** @param {DrawnBox} box */
 const heading = ({ item, x, y }) =>
   `<text class="head" x="${x + 10}" y="${y + 17}">` +
-  `<tspan class="toggle">▾</tspan> ${escaped(headingOf(item))}</text>`;
+  `<tspan class="toggle" aria-hidden="true">▾</tspan> ${inked(headingOf(item), 12)}</text>`;
 
 /**
  * @param {DrawnBox} box
@@ -187,24 +194,44 @@ function textMarkup({ item, x, y, w, h }, times) {
   const lines = linesOf(item);
   const middle = x + (w - (times > 1 ? TIMES_WIDTH : 0)) / 2 + (isHolder(item) ? 6 : 0);
   let base = y + (h - lines.reduce((sum, line) => sum + lineHeight(line), 0)) / 2;
-  let text = "";
+  /** @type {string[]} */
+  const texts = [];
   for (const line of lines) {
     base += lineHeight(line);
     const place = `x="${middle.toFixed(1)}" y="${(base - 4).toFixed(1)}"`;
-    text += `<text class="${line[1]}" ${place}>${escaped(line[0])}</text>`;
+    const size = line[1] === "small" ? 11 : 13;
+    texts.push(`<text class="${line[1]}" ${place}>${inked(line[0], size)}</text>`);
   }
+  // The document has a name before its sign, as a screen reader says them.
+  const text = (item.kind === "symbol" ? texts.toReversed() : texts).join(" ");
   if (!isHolder(item)) return text;
-  return `${text}<text class="head" x="${x + 7}" y="${y + 17}"><tspan class="toggle">▸</tspan></text>`;
+  return `${text} <text class="head" x="${x + 7}" y="${y + 17}"><tspan class="toggle" aria-hidden="true">▸</tspan></text>`;
 }
 
 /**
- * Return what a screen reader says for the box of `item`.
+ * Return what a screen reader says for a box: its lines, a name before its sign, and the kind of its item.
  *
- * @param {Item} item
+ * @param {DrawnBox} box
  * @param {number} times
  */
-function spokenName(item, times) {
-  const words = [item.caption, nameOf(item), KIND_NAMES[item.kind], ...(item.details || [])];
-  if (times > 1) words.push(`${times} copies`);
+function spokenName({ item, open }, times) {
+  const shown = linesOf(item).map(([text]) => text);
+  const lines = open ? [headingOf(item)] : item.kind === "symbol" ? shown.toReversed() : shown;
+  const copies = times > 1 ? `×${times} copies` : "";
+  const words = [...lines, copies, KIND_NAMES[item.kind]];
   return words.filter(Boolean).join(", ");
+}
+
+/**
+ * Return what a screen reader says of the wires of a box: where they come from and lead to.
+ *
+ * @param {DrawnBox} box
+ * @param {DrawnWire[]} wires
+ */
+function spokenRelations({ item }, wires) {
+  const name = (/** @type {Item} */ other) => other.caption || nameOf(other);
+  const from = wires.filter(({ a, b }) => b === item && a !== item).map(({ a }) => name(a));
+  const to = wires.filter(({ a, b }) => a === item && b !== item).map(({ b }) => name(b));
+  const words = [from.length && `from ${from.join(", ")}`, to.length && `to ${to.join(", ")}`];
+  return words.filter(Boolean).join("; ");
 }

@@ -2,6 +2,7 @@
 
 import { arrange } from "../layout/arrangement.js";
 import { picture } from "../model/dom.js";
+import { data, items, visible } from "../model/graph.js";
 import { lookUp } from "../model/maps.js";
 import { markup } from "./markup.js";
 
@@ -61,5 +62,6 @@ const elements = (selector) => picture.querySelectorAll(selector);
  */
 export const boxElement = (id) => lookUp(boxElements, id);
 
-/** Return the first box that is drawn. */
-export const firstBox = () => drawing.boxes.values().next().value;
+/** Return the box that stands for the first of the forward pass. */
+export const firstBox = () =>
+  data.forward.length ? drawing.boxes.get(visible(lookUp(items, data.forward[0])).id) : undefined;

@@ -125,8 +125,56 @@
     }
   });
 
+  // Move matching rows to one height, where the order of the matches permits.
+  function align(pair) {
+    const rows = pair.querySelectorAll(".row");
+    for (const row of rows) row.style.marginTop = "";
+    if (!pair.querySelector(".wires").getBoundingClientRect().width) return;
+    for (const [lua, python] of inOrder(firstRows(pair))) {
+      const [a, b] = [lua, python].map((row) => row.getBoundingClientRect().top);
+      if (Math.abs(a - b) > 0.5) (a < b ? lua : python).style.marginTop = `${Math.abs(a - b)}px`;
+    }
+  }
+
+  // Return the first row of Lua and of Python of every match, in the order of Lua.
+  function firstRows(pair) {
+    const matches = new Map();
+    for (const row of pair.querySelectorAll(".lua .row[data-group]")) {
+      if (!matches.has(row.dataset.group)) matches.set(row.dataset.group, [row, partners(row)[0]]);
+    }
+    return [...matches.values()].filter(([, python]) => python);
+  }
+
+  // Return the longest list of matches whose rows are in the same order on both sides.
+  function inOrder(matches) {
+    const places = new Map();
+    const chains = [];
+    matches.forEach(([, row]) => places.set(row, row.getBoundingClientRect().top));
+    const longest = matches.map(([, row], i) => {
+      let best = [];
+      for (let j = 0; j < i; j++) {
+        if (places.get(matches[j][1]) < places.get(row) && chains[j].length > best.length) {
+          best = chains[j];
+        }
+      }
+      return (chains[i] = [...best, matches[i]]);
+    });
+    return longest.reduce((best, chain) => (chain.length > best.length ? chain : best), []);
+  }
+
+  // Mark the curves that would cross one drawn before: only their light shows them.
+  function markCrossings(paths) {
+    const drawn = [];
+    for (const [path, y1, y2] of paths) {
+      const crosses = drawn.some(([a, b]) => (a - y1) * (b - y2) < 0);
+      path.classList.toggle("crossing", crosses);
+      if (!crosses) drawn.push([y1, y2]);
+    }
+  }
+
   // Draw every match as a curve from circle to circle.
   function draw(pair) {
+    align(pair);
     const svg = pair.querySelector(".wires");
     const frame = svg.getBoundingClientRect();
     const paths = [];
@@ -148,11 +196,14 @@
           const path = document.createElementNS(SVG, "path");
           path.setAttribute("d", `M${a} ${y1}C${a + bend} ${y1} ${b - bend} ${y2} ${b} ${y2}`);
           path.dataset.group = row.dataset.group;
-          paths.push(path);
+          paths.push([path, y1, y2]);
         }
       }
     }
-    svg.replaceChildren(...paths);
+    // Level curves first: they are the aligned rows.
+    paths.sort((a, b) => Math.abs(a[1] - a[2]) - Math.abs(b[1] - b[2]));
+    markCrossings(paths);
+    svg.replaceChildren(...paths.map(([path]) => path));
   }
 
   const resized = new ResizeObserver((entries) => {

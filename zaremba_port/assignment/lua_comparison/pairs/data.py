@@ -17,21 +17,6 @@ from .pair import OUTSIDE, Pair
 DATA: tuple[Pair, ...] = (
     Pair(
         "data.lua",
-        (OUTSIDE,),
-        (Vocabulary.__init__,),
-        (
-            ("vocab_map =", "self . index :"),
-            ("vocab_idx =", "self . words :"),
-        ),
-        (
-            "The vocabulary is an object, saved with a run so that sentences can be completed "
-            "later. In Lua it is two variables, which are lost when the program ends.",
-            "`words` also maps an id back to its word, and its length is the next id.",
-            "The folder of the texts is an option, and the Penn Treebank can be downloaded.",
-        ),
-    ),
-    Pair(
-        "data.lua",
         ("replicate",),
         (replicate,),
         (
@@ -102,6 +87,21 @@ DATA: tuple[Pair, ...] = (
         (
             "Lua makes the text one column and expands it to the width of a batch. That view "
             "repeats the column without copying it. Here one column is enough.",
+        ),
+    ),
+    Pair(
+        "data.lua",
+        (OUTSIDE,),
+        (Vocabulary.__init__,),
+        (
+            ("vocab_map =", "self . index :"),
+            ("vocab_idx =", "self . words :"),
+        ),
+        (
+            "The vocabulary is an object, saved with a run so that sentences can be completed "
+            "later. In Lua it is two variables, which are lost when the program ends.",
+            "`words` also maps an id back to its word, and its length is the next id.",
+            "The folder of the texts is an option, and the Penn Treebank can be downloaded.",
         ),
     ),
 )

@@ -7,6 +7,7 @@ from ....language_model import LanguageModel
 from ....model import create_network, lstm, parts
 from ....train import setup
 from ....unrolled import Model
+from ..definition import Fields, Variable
 from .pair import OUTSIDE, Pair
 
 _SETTINGS = (
@@ -15,29 +16,6 @@ _SETTINGS = (
 ).split()
 
 NETWORK: tuple[Pair, ...] = (
-    Pair(
-        "main.lua",
-        (OUTSIDE,),
-        (Settings,),
-        tuple((f"{name} =", f"{name} :") for name in _SETTINGS),
-        (
-            "The table `params` is a frozen dataclass. Its defaults are the original's small "
-            "network. The large one, a comment in Lua, is the preset `large`.",
-            "In Lua a misspelt name is `nil`, which fails much later or not at all. Here an "
-            "unknown name or a value out of range raises an error at once.",
-            "`params`, `model`, `paramx` and `paramdx` are visible in all of main.lua. Here they "
-            "are attributes of a `Model`, so that there can be several models.",
-            "The choice between fbcunn and cunn has no counterpart: PyTorch supports CPU and GPU.",
-        ),
-    ),
-    Pair(
-        "main.lua",
-        ("transfer_data",),
-        notes=(
-            "`.to(device)` moves the network and the texts once, and `new_zeros` creates buffers "
-            "on the device of the parameters.",
-        ),
-    ),
     Pair(
         "main.lua",
         ("lstm",),
@@ -152,3 +130,30 @@ NETWORK: tuple[Pair, ...] = (
         ),
     ),
 )
+
+HEAD: tuple[Pair, ...] = (
+    Pair(
+        "main.lua",
+        (OUTSIDE,),
+        (Fields(Settings), Variable("zaremba_port.config", "PRESETS")),
+        tuple((f"{name} =", f"{name} :") for name in _SETTINGS),
+        (
+            "The table `params` is a frozen dataclass. Its defaults are the original's small "
+            "network. The large one, a comment in Lua, is the preset `large`.",
+            "In Lua a misspelt name is `nil`, which fails much later or not at all. Here an "
+            "unknown name or a value out of range raises an error at once.",
+            "`params`, `model`, `paramx` and `paramdx` are visible in all of main.lua. Here they "
+            "are attributes of a `Model`, so that there can be several models.",
+            "The choice between fbcunn and cunn has no counterpart: PyTorch supports CPU and GPU.",
+        ),
+    ),
+    Pair(
+        "main.lua",
+        ("transfer_data",),
+        notes=(
+            "`.to(device)` moves the network and the texts once, and `new_zeros` creates buffers "
+            "on the device of the parameters.",
+        ),
+    ),
+)
+"""What main.lua begins with. The page shows it last, since a reader comes for the network."""

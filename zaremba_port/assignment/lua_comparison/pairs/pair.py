@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+
+from ..definition import Definition
 
 OUTSIDE = ""
 """Instead of a function's name: the lines of a file outside its functions."""
@@ -16,7 +17,7 @@ class Pair:
     Attributes:
         file: the Lua file that is searched first.
         functions: the names of the Lua functions.
-        python: functions and classes, empty if there is no counterpart. The page shows their
+        python: definitions, empty if there is no counterpart. The page shows their
             current source.
         lines: patterns of Lua and of Python. Each must match exactly one line, ignoring spaces
             between tokens. Matches that share a line are joined.
@@ -25,6 +26,6 @@ class Pair:
 
     file: str
     functions: tuple[str, ...]
-    python: tuple[Callable[..., object], ...] = ()
+    python: tuple[Definition, ...] = ()
     lines: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
