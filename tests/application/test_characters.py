@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,12 +109,16 @@ def test_a_run_knows_its_unit(char_run: RunFolder, new_run: Callable[..., RunFol
     assert json.loads((char_run.path / "source.json").read_text())["unit"] == "characters"
     assert RunFolder.open(char_run.path).unit == "characters"
     assert RunFolder.open(new_run("words").path).unit == "words"
-    # As written before units were noted.
-    (char_run.path / "source.json").write_text(json.dumps({"data": char_run.data}))
-    assert RunFolder.open(char_run.path).unit == "characters"
-    (char_run.path / "source.json").write_text(json.dumps({"data": "x", "unit": "pages"}))
+    # As written before units, and digests of files, were noted.
+    old = char_run.path.parent / "old"
+    old.mkdir()
+    for name in ("settings.json", "vocabulary.txt"):
+        shutil.copy(char_run.path / name, old)
+    (old / "source.json").write_text(json.dumps({"data": char_run.data}))
+    assert RunFolder.open(old).unit == "characters"
+    (old / "source.json").write_text(json.dumps({"data": "x", "unit": "pages"}))
     with pytest.raises(UserError, match="pages"):
-        RunFolder.open(char_run.path)
+        RunFolder.open(old)
 
 
 def test_evaluate_counts_as_the_course(

@@ -7,6 +7,7 @@ files and processes are real here.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import stat
@@ -130,7 +131,7 @@ def with_other_structs() -> bytes:
     with tempfile.TemporaryDirectory() as place:
         sources = Path(place) / "sources"
         shutil.copytree(build.SOURCES, sources)
-        file = sources / "lstm_steps.c"
+        file = sources / "lstm.h"
         code = file.read_text()
         for old, new in [("float *h;", "float *x;"), ("float *c;", "float *h;"), ("*x;", "*c;")]:
             assert old in code
@@ -430,7 +431,7 @@ def test_a_full_disk_for_temporary_files(tmp_path: Path) -> None:
     script = f"mount -t tmpfs -o size=8k none {place}; {module}"
     state = run_mounted(script, TMPDIR=str(tmp_path), XDG_CACHE_HOME=str(tmp_path))
     assert "No compiled kernels" in state[1]
-    assert "cannot compile lstm_steps.c" in state[1]
+    assert re.search(r"cannot compile \w+\.c", state[1])
     assert "No space left on device" in state[1]
 
 
