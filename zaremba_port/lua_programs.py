@@ -30,6 +30,8 @@ def run_program(
     check_lupa()
     if settings.get("memory") is not None and settings["memory"] < 1:
         raise UserError("--memory: the limit is at least 1 MiB")
+    if seconds is not None and not seconds > 0:
+        raise UserError(f"--time is {seconds:g}, it must be above 0")
     with tempfile.NamedTemporaryFile() as counter:
         counter.write(bytes(8))
         counter.flush()

@@ -427,6 +427,7 @@ def _arguments(cls: type, args: tuple[Any, ...]) -> list[Any]:
             isinstance(arg, list)
             and parameter is not None
             and parameter.kind is parameter.VAR_POSITIONAL
+            and parameter.name not in counts.arguments  # nn.Transpose({1, 2}) takes pairs
         ):
             converted += arg
             continue

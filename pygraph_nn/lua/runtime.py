@@ -17,7 +17,7 @@ import torch
 from .. import graph, nested, nn
 from ..debug import setDebug
 from ..nn.core import data_count_from_one, reference_mode
-from . import tensors
+from . import strings, tensors
 from .errors import LuaError, ProgramEnd, explained
 from .files import Files, Policy
 from .functions import LuaFunction
@@ -161,6 +161,7 @@ class Runtime:
                     "operator_mul",
                     "operator_div",
                     "operator_pow",
+                    "operator_mod",
                 )
             },
         }
@@ -201,11 +202,7 @@ class Runtime:
             "progress": self._progress,
             "render": render,
             "layout": layout,
-            "string_replace": lambda s, old, new, n: s.replace(old, new, n),
-            "string_split": self._split,
-            "string_strip": lambda s, chars=None: s.strip(chars),
-            "string_lines": lambda s: self.values.to_lua(s.splitlines()),
-            "string_count": lambda s, part: s.count(part),
+            **strings.exports(self.values),
         }
         parts = (self.values, self.modules, self.nodes, self.files, self.saving, self.streams)
         for part in parts:
@@ -256,10 +253,6 @@ class Runtime:
         if dtype is None:
             raise LuaError(f"there is no tensor type {name}")
         return str(dtype).removeprefix("torch.")
-
-    def _split(self, text: str, separator: Any = None, limit: Any = None) -> Any:
-        parts = text.split(separator or None, -1 if limit is None else int(limit))
-        return self.lua.table_from(parts)
 
     def _copy_module(self, module: Any, memo: dict[int, Any]) -> Any:
         known = memo.get(id(module))

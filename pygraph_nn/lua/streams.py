@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -43,6 +44,15 @@ class _Text:
     def readline(self) -> bytes:
         return bytes(self._stream.readline().encode("utf-8"))
 
+    def peek(self, size: int) -> bytes:
+        # A console's stream cannot look ahead: one number a line.
+        if not self._stream.seekable():
+            return b""
+        place = self._stream.tell()
+        text = self._stream.read(size)
+        self._stream.seek(place)
+        return bytes(text.encode("utf-8"))
+
 
 def _write(stream: Any, text: str) -> None:
     buffer = getattr(stream, "buffer", None)
@@ -55,6 +65,26 @@ def _write(stream: Any, text: str) -> None:
         buffer.flush()
 
 
+def _number(stream: Any) -> int | float | None:
+    """Read a number as C's scanf does: white space before it is skipped, the rest stays."""
+    while stream.peek(1)[:1].isspace():
+        stream.read(1)
+    text = b""
+    while (following := stream.peek(1)[:1]) and _NUMBER.fullmatch(text + following):
+        text += stream.read(1)
+    try:
+        value = float(int(text, 16)) if b"x" in text.lower() else float(text)
+    except ValueError:
+        return None
+    return int(value) if value.is_integer() else value
+
+
+# A number, or the start of one.
+_NUMBER = re.compile(
+    rb"[+-]?(0[xX][0-9a-fA-F]*|[0-9]*\.?[0-9]*|([0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]*)"
+)
+
+
 def read_format(stream: Any, format: Any) -> Any:
     """Read from a stream of bytes by a format of Lua: ``*l``, ``*a``, ``*n``, or a size."""
     if isinstance(format, (int, float)) and not isinstance(format, bool):
@@ -63,16 +93,12 @@ def read_format(stream: Any, format: Any) -> Any:
     kind = str(format).lstrip("*")[:1]
     if kind == "a":
         return stream.read().decode("latin-1")
+    if kind == "n" and hasattr(stream, "peek"):
+        return _number(stream)
     line = stream.readline()
     if not line:
         return None
     text: str = line.decode("latin-1")
     if kind == "L":
         return text
-    if kind == "n":
-        try:
-            value = float(text)
-        except ValueError:
-            return None
-        return int(value) if value.is_integer() else value
     return text[:-1] if text.endswith("\n") else text

@@ -89,6 +89,20 @@ CASES = {
     "torch.IntTensor{7, 8}:double() / 2": np.array([3.5, 4]),
     "torch.IntTensor{7, 8} / 2": np.array([3, 4]),
     "torch.ByteTensor{250}:add(10)": np.array([4]),
+    # numbers lose their fraction where the tensor holds integers
+    "torch.IntTensor{1, 2} * 1.5": np.array([1, 2]),
+    "2.5 - torch.LongTensor{3}": np.array([-1]),
+    "torch.LongTensor{3}:add(-1.5)": np.array([2]),
+    "torch.LongTensor{7}:mul(2.9)": np.array([14]),
+    "torch.LongTensor{7} / 2.5": np.array([3]),
+    "torch.Tensor{5, -5} % 3": np.array([2.0, 1.0]),
+    "torch.pow(2, v)": 2.0**V,
+    "torch.pow(torch.Tensor(), v, 2)": V**2,
+    # one factor: of what it stands before
+    "torch.addmv(10, v, a, torch.ones(4))": 10 * V + A.sum(1),
+    "torch.addmv(v, 10, a, torch.ones(4))": V + 10 * A.sum(1),
+    "v:clone():addmv(10, a, torch.ones(4))": V + 10 * A.sum(1),
+    "v:clone():addmv(10, v, a, torch.ones(4))": 10 * V + A.sum(1),
 }
 
 
@@ -126,6 +140,7 @@ def test_values(name: str, program: lua.Program) -> None:
         ("torch.zeros(3):copy(torch.zeros(2))", "sizes do not match"),
         ("torch.zeros(2, 3):index(1, torch.LongTensor{3})", "index out of range"),
         ("torch.Tensor{'a'}", "expecting numbers"),
+        ("torch.LongTensor{1} / 0", "division of torch.LongTensor of size 1 by 0"),
     ],
 )
 def test_wrong_arguments_are_named_in_terms_of_lua(code: str, words: str, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ end
 function mt.__len(self) return bridge.length(self) end
 mt.__add, mt.__sub = bridge.tensors.operator_add, bridge.tensors.operator_sub
 mt.__mul, mt.__div = bridge.tensors.operator_mul, bridge.tensors.operator_div
-mt.__pow = bridge.tensors.operator_pow
+mt.__pow, mt.__mod = bridge.tensors.operator_pow, bridge.tensors.operator_mod
 mt.__unm = methods.neg and function(x) return functions.neg(x) end
 mt.__eq = bridge.same
 function mt.__tostring(self) return bridge.tensors.text(self) end

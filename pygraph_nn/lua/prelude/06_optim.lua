@@ -1,7 +1,5 @@
 -- optim: optimizers of a flat vector of parameters. Each takes a function that returns the loss and
 -- its gradient, the parameters, and a table of settings that also keeps the state.
-local bridge = ...
-
 optim = {}
 
 local function settings_of(config, state)
@@ -15,9 +13,16 @@ function optim.sgd(f, x, config, state)
   local rate, decay = config.learningRate or 1e-3, config.learningRateDecay or 0
   local momentum, weight_decay = config.momentum or 0, config.weightDecay or 0
   local dampening = config.dampening or momentum
+  if config.nesterov and (momentum <= 0 or dampening ~= 0) then
+    error('Nesterov momentum requires a momentum and zero dampening: write dampening = 0', 2)
+  end
   state.evalCounter = state.evalCounter or 0
   local loss, gradient = f(x)
-  if weight_decay ~= 0 then gradient:add(weight_decay, x) end
+  if weight_decay ~= 0 then
+    gradient:add(weight_decay, x)
+  elseif config.weightDecays then
+    gradient:add(torch.cmul(config.weightDecays, x))
+  end
   if momentum ~= 0 then
     if not state.dfdx then
       state.dfdx = gradient:clone()
@@ -147,50 +152,3 @@ function optim.nag(f, x, config, state)
   state.evalCounter = state.evalCounter + 1
   return x, { loss }
 end
-
--- Counts of predicted and right classes.
-local Confusion = torch.class('optim.ConfusionMatrix')
-function Confusion:__init(classes)
-  self.classes = type(classes) == 'table' and classes or nil
-  self.nclasses = type(classes) == 'table' and #classes or classes
-  self.mat = torch.LongTensor(self.nclasses, self.nclasses):zero()
-end
-function Confusion:zero() self.mat:zero() return self end
-function Confusion:add(prediction, target)
-  if type(prediction) == 'userdata' then
-    local _, best = prediction:view(-1):max(1)
-    prediction = best[1]
-  end
-  if type(target) == 'userdata' then
-    if target:nElement() > 1 then
-      local _, best = target:view(-1):max(1)
-      target = best
-    end
-    target = target[1]
-  end
-  self.mat[target][prediction] = self.mat[target][prediction] + 1
-end
-function Confusion:batchAdd(predictions, targets)
-  for i = 1, predictions:size(1) do self:add(predictions[i], targets[i]) end
-end
-function Confusion:updateValids()
-  local right, total = 0, self.mat:sum()
-  self.valids = torch.zeros(self.nclasses)
-  for i = 1, self.nclasses do
-    right = right + self.mat[i][i]
-    self.valids[i] = self.mat[i][i] / self.mat[i]:sum()
-  end
-  self.totalValid = total == 0 and 0 or right / total
-  self.averageValid = self.valids:mean()
-end
-
--- Writes a table of numbers, one line an epoch.
-local Logger = torch.class('optim.Logger')
-function Logger:__init(file) self.file = file self.rows = {} end
-function Logger:add(values)
-  self.rows[#self.rows + 1] = values
-  return self
-end
-function Logger:setNames(names) self.names = names return self end
-function Logger:style() return self end
-function Logger:plot() return self end

@@ -12,12 +12,15 @@ function stringx.split(s, separator, limit)
   return setmetatable(bridge.string_split(s, separator, limit), { __index = table })
 end
 function stringx.strip(s, chars) return bridge.string_strip(s, chars) end
-function stringx.lstrip(s) return (s:gsub('^%s+', '')) end
-function stringx.rstrip(s) return (s:gsub('%s+$', '')) end
+function stringx.lstrip(s, chars) return bridge.string_strip(s, chars, 'left') end
+function stringx.rstrip(s, chars) return bridge.string_strip(s, chars, 'right') end
 function stringx.startswith(s, start) return s:sub(1, #start) == start end
 function stringx.endswith(s, last) return last == '' or s:sub(-#last) == last end
 function stringx.join(separator, parts) return table.concat(parts, separator) end
-function stringx.lines(s) return s:gmatch('([^\n]*)\n?') end
+function stringx.lines(s)
+  if s:sub(-1) ~= '\n' then s = s .. '\n' end
+  return s:gmatch('([^\n]*)\n')
+end
 function stringx.splitlines(s) return bridge.string_lines(s) end
 function stringx.count(s, part) return bridge.string_count(s, part) end
 function stringx.isspace(s) return s:find('^%s+$') == 1 end
@@ -86,9 +89,9 @@ function tablex.map(f, t, ...)
   for key, value in pairs(t) do result[key] = f(value, ...) end
   return result
 end
-function tablex.filter(t, keep)
+function tablex.filter(t, keep, argument)
   local result = {}
-  for _, value in ipairs(t) do if keep(value) then result[#result + 1] = value end end
+  for _, value in ipairs(t) do if keep(value, argument) then result[#result + 1] = value end end
   return result
 end
 function tablex.reduce(f, t, first)
@@ -141,7 +144,22 @@ end
 local utils = {}
 function utils.printf(format, ...) io.write(string.format(format, ...)) end
 function utils.fprintf(f, format, ...) f:write(string.format(format, ...)) end
-function utils.split(s, separator, plain, limit) return stringx.split(s, separator, limit) end
+-- The separator is a pattern, unless `plain`; without one, white space.
+function utils.split(s, separator, plain, limit)
+  separator = separator or '%s+'
+  if separator == '' then return { s } end
+  local parts, start = setmetatable({}, { __index = table }), 1
+  while not limit or #parts < limit - 1 do
+    local first, last = s:find(separator, start, plain)
+    if not first then break end
+    if last < first then error("utils.split: the separator '" .. separator .. "' is empty", 2) end
+    parts[#parts + 1] = s:sub(start, first - 1)
+    start = last + 1
+  end
+  -- As in Penlight, nothing follows a separator at the end.
+  if start <= #s then parts[#parts + 1] = s:sub(start) end
+  return parts
+end
 utils.readfile, utils.writefile = file.read, file.write
 function utils.readlines(name) return bridge.string_lines(bridge.read_file(name)) end
 utils.unpack = unpack

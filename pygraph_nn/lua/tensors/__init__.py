@@ -5,7 +5,14 @@ Values are plain torch tensors, storages a subclass. Indices and dimensions coun
 
 from . import random as random  # these two register their functions
 from . import reductions as reductions
-from .arithmetic import operator_add, operator_div, operator_mul, operator_pow, operator_sub
+from .arithmetic import (
+    operator_add,
+    operator_div,
+    operator_mod,
+    operator_mul,
+    operator_pow,
+    operator_sub,
+)
 from .convert import to_type
 from .create import new_storage, new_tensor
 from .index import forget_last, get, put
@@ -39,6 +46,7 @@ __all__ = [
     "number",
     "operator_add",
     "operator_div",
+    "operator_mod",
     "operator_mul",
     "operator_pow",
     "operator_sub",

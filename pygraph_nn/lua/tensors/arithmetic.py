@@ -20,6 +20,22 @@ def like(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return y
 
 
+def scalar(x: torch.Tensor, value: Any) -> Any:
+    """Return a number as Torch7 hands it to C: for a tensor of integers it loses its fraction."""
+    if isinstance(value, float) and not x.is_floating_point():
+        if not math.isfinite(value):
+            raise TypeError(f"expecting an integer for {describe(x)}, got {value:g}")
+        return int(value)
+    return value
+
+
+def _divisor(x: torch.Tensor, value: Any) -> Any:
+    value = scalar(x, value)
+    if not is_tensor(value) and not x.is_floating_point() and value == 0:
+        raise ZeroDivisionError(f"division of {describe(x)} by 0")
+    return value
+
+
 def _scaled(args: tuple[Any, ...], name: str) -> tuple[Any, Any]:
     """Return (scale, operand) of ``name(operand)`` or ``name(scale, operand)``."""
     if len(args) == 1:
@@ -35,9 +51,9 @@ def add(x: torch.Tensor, *args: Any) -> None:
     """Add a number or ``[scale,] tensor``."""
     scale, y = _scaled(args, "add")
     if is_tensor(y):
-        x.add_(like(x, y), alpha=scale)
+        x.add_(like(x, y), alpha=scalar(x, scale))
     else:
-        x.add_(y)
+        x.add_(scalar(x, y))
 
 
 @in_place("csub", "sub_")
@@ -46,23 +62,23 @@ def csub(x: torch.Tensor, *args: Any) -> None:
     """Subtract a number or ``[scale,] tensor``."""
     scale, y = _scaled(args, "csub")
     if is_tensor(y):
-        x.sub_(like(x, y), alpha=scale)
+        x.sub_(like(x, y), alpha=scalar(x, scale))
     else:
-        x.sub_(y)
+        x.sub_(scalar(x, y))
 
 
 @in_place("mul")
 @operands(1)
 def mul(x: torch.Tensor, y: Any) -> None:
     """Multiply by a number or elementwise."""
-    x.mul_(like(x, y) if is_tensor(y) else y)
+    x.mul_(like(x, y) if is_tensor(y) else scalar(x, y))
 
 
 @in_place("div")
 @operands(1)
 def div(x: torch.Tensor, y: Any) -> None:
     """Divide by a number or elementwise; integers are truncated."""
-    y = like(x, y) if is_tensor(y) else y
+    y = like(x, y) if is_tensor(y) else _divisor(x, y)
     if x.is_floating_point():
         x.div_(y)
     else:
@@ -88,6 +104,18 @@ def cdiv(x: torch.Tensor, y: torch.Tensor) -> None:
 def pow(x: torch.Tensor, y: Any) -> None:
     """Raise to a power."""
     x.pow_(like(x, y) if is_tensor(y) else y)
+
+
+_pow_of_tensors = FUNCTIONS["pow"]
+
+
+@function("pow")
+def pow_function(*args: Any) -> Any:
+    """Compute ``torch.pow([result,] x, y)``, where x may be a number."""
+    if is_tensor(args[-1]) and len(args) > 1 and isinstance(args[-2], (int, float)):
+        powers = torch.pow(torch.full_like(args[-1], args[-2]), args[-1])
+        return into(args[0], powers) if len(args) > 2 else powers
+    return _pow_of_tensors(*args)
 
 
 @in_place("cpow")
@@ -293,10 +321,14 @@ def _accumulating(name: str, product: Any) -> None:
 
     def parse(args: tuple[Any, ...]) -> tuple[float, float, Any, Any]:
         numbers = [a for a in args if isinstance(a, (int, float))]
-        a, b = [a for a in args if is_tensor(a)][-2:]
+        tensors = [a for a in args if is_tensor(a)]
+        a, b = tensors[-2:]
         if len(numbers) == 2:
             return numbers[0], numbers[1], a, b
-        return 1, (numbers[0] if numbers else 1), a, b
+        # The factor of the product stands right before it: addmm(x, 2, a, b); that of x, before x.
+        before_x = numbers and len(tensors) > 2 and not isinstance(args[-3], (int, float))
+        number = numbers[0] if numbers else 1
+        return (number, 1, a, b) if before_x else (1, number, a, b)
 
     def on_first(x: torch.Tensor, *args: Any) -> torch.Tensor:
         sources = [a for a in args if is_tensor(a)]
@@ -327,8 +359,10 @@ _accumulating("addbmm", lambda a, b: torch.bmm(a, b).sum(0))
 
 def operator_mul(x: Any, y: Any) -> Any:
     """Compute ``x * y``: a product of vectors or matrices, or with a number."""
-    if not (is_tensor(x) and is_tensor(y)):
-        return x * y
+    if not is_tensor(y):
+        return x * scalar(x, y)
+    if not is_tensor(x):
+        return scalar(y, x) * y
     if x.dim() == 1 and y.dim() == 1:
         return number(torch.dot(x, y))
     return torch.matmul(x, y)
@@ -336,17 +370,22 @@ def operator_mul(x: Any, y: Any) -> Any:
 
 def operator_add(x: Any, y: Any) -> Any:
     """Compute ``x + y``."""
-    return x + (like(x, y) if is_tensor(x) and is_tensor(y) else y)
+    if not is_tensor(x):
+        return scalar(y, x) + y
+    return x + (like(x, y) if is_tensor(y) else scalar(x, y))
 
 
 def operator_sub(x: Any, y: Any) -> Any:
     """Compute ``x - y``."""
-    return x - (like(x, y) if is_tensor(x) and is_tensor(y) else y)
+    if not is_tensor(x):
+        return scalar(y, x) - y
+    return x - (like(x, y) if is_tensor(y) else scalar(x, y))
 
 
 def operator_div(x: Any, y: Any) -> Any:
     """Compute ``x / y``."""
     if is_tensor(x) and not x.is_floating_point():
+        y = like(x, y) if is_tensor(y) else _divisor(x, y)
         return torch.div(x, y, rounding_mode="trunc")
     return x / (like(x, y) if is_tensor(x) and is_tensor(y) else y)
 
@@ -354,3 +393,8 @@ def operator_div(x: Any, y: Any) -> Any:
 def operator_pow(x: Any, y: Any) -> Any:
     """Compute ``x ^ y``."""
     return torch.pow(x, y)
+
+
+def operator_mod(x: Any, y: Any) -> Any:
+    """Compute ``x % y``, with the sign of the divisor."""
+    return torch.remainder(x, like(x, y) if is_tensor(y) else _divisor(x, y))
