@@ -41,6 +41,7 @@ readme: $(VENV)/.test
 	$(BIN)/python tools/run_readme.py
 	$(BIN)/python tools/run_readme.py docs/characters.md
 	$(BIN)/python tools/run_readme.py docs/experiments.md
+	$(BIN)/python tools/run_readme.py docs/runs.md
 	$(BIN)/python tools/run_readme.py docs/scale.md
 	$(BIN)/python tools/run_readme.py docs/reports.md
 	$(BIN)/python tools/run_readme.py docs/install.md

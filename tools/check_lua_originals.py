@@ -3,13 +3,14 @@
     python tools/check_lua_originals.py lstm FOLDER [--steps 50]    main.lua and data/ptb.*.txt
     python tools/check_lua_originals.py char-rnn FOLDER             train.lua and in/input.txt
 
-The golden data are looked for in ../shared/golden. docs/lua.md has the last results.
+The golden data are those of $ZAREMBA_TEST_DATA/golden. docs/lua.md has the last results.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from typing import Any
 from pygraph_nn import lua
 from pygraph_nn.lua.watching import Watch
 
-GOLDEN = Path(__file__).resolve().parents[1].parent / "shared" / "golden"
+PROJECT = Path(__file__).resolve().parents[1]
+GOLDEN = Path(os.environ.get("ZAREMBA_TEST_DATA") or PROJECT.parent / "shared") / "golden"
 
 # Prints what an optimizer gets and returns; the program itself stays as it is.
 WRAPPER = """

@@ -7,7 +7,8 @@ repeated::
     python tools/fuzz_t7.py FOLDER --inputs 200000
     python tools/fuzz_t7.py FOLDER --only 4711 --save broken.t7
 
-FOLDER holds .t7 files, such as those that Torch7 wrote for the tests, ../shared/golden/t7.
+FOLDER holds .t7 files, such as those that Torch7 wrote for the tests,
+$ZAREMBA_TEST_DATA/golden/t7.
 """
 
 from __future__ import annotations

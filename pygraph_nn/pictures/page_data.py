@@ -17,6 +17,8 @@ from .unrolled import alike
 Run = Trace | Values
 """The values at the nodes of one graph, or their shapes."""
 
+_VALUES = ("shape", "value", "gradient")
+
 
 def page_data(picture: Picture, runs: dict[str, Run | None]) -> dict[str, object]:
     """Return the data of the page of `picture`; ``assets/model/graph.js`` documents their types.
@@ -31,6 +33,7 @@ def page_data(picture: Picture, runs: dict[str, Run | None]) -> dict[str, object
     """
     contents = _Contents(runs)
     forward, backward = contents.add(picture, holder="")
+    contents.add_values_of_ends()
     return {
         "items": contents.items,
         "wires": contents.wires,
@@ -72,6 +75,18 @@ class _Contents:
         forward = [id for box in picture.boxes for id in (*orders[box.id][0], box.id)]
         backward = [id for box in _backward_order(picture) for id in (*orders[box.id][1], box.id)]
         return forward, backward
+
+    def add_values_of_ends(self) -> None:
+        """Give the inputs and outputs of an unrolled network, which have no node of their own, the
+        values of those of the step to which a wire connects them.
+        """
+        items = {item["id"]: item for item in self.items}
+        for wire in self.wires:
+            source, target = items[wire["from"]], items[wire["to"]]
+            for end, inner in ((source, target), (target, source)):
+                if end["kind"] == inner["kind"] and end["kind"] in ("input", "output"):
+                    values = {key: inner[key] for key in _VALUES if key in inner}
+                    end.update({key: value for key, value in values.items() if key not in end})
 
     def _add_inner(self, box: Box, prefix: str) -> tuple[list[str], list[str]]:
         """Add the nested graph in `box`, if there is one, with its part of the run."""

@@ -503,6 +503,9 @@ def test_pages_in_both_notations(kind):
         assert "xₜ 1" not in paper
     assert paper.count('"state":true') == code.count('"state":true') > 0
     assert paper.count('"copyOf"') == code.count('"copyOf"')
+    gates = f"{SETTINGS.batch_size} × {4 * SETTINGS.rnn_size}"
+    assert f'"shape":"{gates}"' in code
+    assert f'"shape":"{gates}"' in paper
 
 
 @pytest.mark.parametrize(

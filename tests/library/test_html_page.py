@@ -331,6 +331,18 @@ def test_the_walk_tells_of_every_node(reader: Reader, pages: Any) -> None:
     assert "No run is recorded" in reader.text("#about")
 
 
+def test_inputs_and_outputs_of_steps_have_the_values_of_the_run() -> None:
+    copies = nngraph.clone_many_times(two_layers(), 2)
+    runs = [traced(copy) for copy in copies]
+    items = {i["id"]: i for i in data_of(nngraph.html_page(copies, values=runs))["items"]}
+    ends = [i for i in items.values() if not i.get("in") and i["kind"] in ("input", "output")]
+    assert len(ends) >= 4
+    assert all(end["value"] and end["gradient"] and end["shape"] for end in ends)
+    for t, run in enumerate(runs):
+        given = next(iter(run.inputs[run.g.innode]))
+        assert items[f"t{t}in0"]["value"] == [list(row) for row in statistics(given)]
+
+
 def test_the_footer_lists_what_works(reader: Reader, pages: Any, tmp_path: Path) -> None:
     reader.open(pages("two_layers"))
     assert "open, close" in reader.text("#keys")

@@ -6,7 +6,7 @@ import ast
 import inspect
 import json
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -57,9 +57,9 @@ def stub(function: Callable[..., object]) -> str:
 
 
 def _setup(answers: Mapping[str, Answer]) -> str:
-    lines = dict.fromkeys(line for name in answers for line in _imports(question_module(name)))
+    nodes = [node for name in answers for node in _imports(question_module(name))]
     first = "from __future__ import annotations"
-    rest = [line for line in lines if line != first]
+    rest = [line for line in _merged(nodes) if line != first]
     lab = [
         f"from {__package__}.checks import *  # helpers: normal, to_numpy, sigm, ...",
         f"from {__package__}.lab import check, report",
@@ -67,9 +67,9 @@ def _setup(answers: Mapping[str, Answer]) -> str:
     return "\n".join([first, "", *rest, *lab])
 
 
-def _imports(module: ModuleType) -> list[str]:
-    """Return the imports of a question's module as a notebook writes them."""
-    lines = []
+def _imports(module: ModuleType) -> list[ast.Import | ast.ImportFrom]:
+    """Return the imports of a question's module, none of them relative."""
+    nodes: list[ast.Import | ast.ImportFrom] = []
     for node in ast.parse(inspect.getsource(module)).body:
         if isinstance(node, ast.ImportFrom) and node.level:
             if node.level == 1 and node.module in _OWN:
@@ -78,8 +78,20 @@ def _imports(module: ModuleType) -> list[str]:
             base = package[: len(package) - node.level + 1]
             node = ast.ImportFrom(".".join([*base, *filter(None, [node.module])]), node.names, 0)
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            lines.append(ast.unparse(node))
-    return lines
+            nodes.append(node)
+    return nodes
+
+
+def _merged(nodes: Iterable[ast.Import | ast.ImportFrom]) -> list[str]:
+    """Return the imports as a notebook writes them: one line a module, sorted by module."""
+    plain, names = set[str](), dict[str, set[str]]()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            plain.add(ast.unparse(node))
+        else:
+            names.setdefault(node.module or "", set()).update(map(ast.unparse, node.names))
+    both = [f"from {module} import {', '.join(sorted(parts))}" for module, parts in names.items()]
+    return sorted(plain) + sorted(both)
 
 
 def _markdown(text: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 import pygraph_nn as nngraph
 from pygraph_nn import nn
 
@@ -60,13 +62,15 @@ def diagram_page(
 ) -> str:
     """Return the diagram as one HTML page, to zoom, unfold and walk through.
 
-    The kinds are those of `diagram_source`.
+    The kinds are those of `diagram_source`. The page shows the shapes for a batch of
+    ``settings.batch_size``.
 
     Raises:
         UserError: there is no such kind or notation.
     """
     check_choice("notation", notation, NOTATIONS)
     graphs = diagram_graphs(kind, settings, steps, cell)
+    shapes = [_shapes(graph, kind, settings, cell) for graph in graphs]
     if notation == "paper":
         first = -(steps // 2) if kind == "unrolled" else 0
         for step, graph in enumerate(graphs, first):
@@ -74,7 +78,25 @@ def diagram_page(
     name = _titled(settings, cell).cell_title
     titles = {"network": f"{name} network", "unrolled": f"{name} network, {steps} steps"}
     title = titles.get(kind, f"{name} cell")
-    return nngraph.html_page(graphs if kind == "unrolled" else graphs[0], title=title)
+    if kind == "unrolled":
+        return nngraph.html_page(graphs, title=title, values=shapes)
+    return nngraph.html_page(graphs[0], title=title, values=shapes[0])
+
+
+def _shapes(
+    graph: nngraph.gModule, kind: str, settings: Settings, cell: Cell | None
+) -> dict[nngraph.Node, object] | None:
+    """Return the shapes at the nodes of a diagram's graph; None for a cell that does not run."""
+    like = torch.empty(0)
+    batch, ids = settings.batch_size, ((settings.batch_size,), torch.int64)
+    layers = settings.with_changes({"layers": 1}) if kind in CELL_KINDS else settings
+    state = [tuple(part.shape) for part in model.zero_state(layers, batch, like, cell)]
+    is_cell = kind in CELL_KINDS
+    given = [(batch, settings.input_size), *state] if is_cell else [ids, ids, state]
+    try:
+        return dict(graph.infer_shapes(given))
+    except nngraph.GraphError:
+        return None  # the page shows the graph all the same
 
 
 def _titled(settings: Settings, cell: Cell | None) -> Settings:

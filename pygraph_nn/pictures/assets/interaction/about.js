@@ -1,6 +1,6 @@
 // The panel beside the graph, which describes the chosen node.
 
-import { countBoxes, isHolder, isOpen, timesOf } from "../model/graph.js";
+import { countBoxes, data, isHolder, isOpen, timesOf } from "../model/graph.js";
 import { element, escaped } from "../model/dom.js";
 import { KIND_NAMES } from "../paint/markup.js";
 
@@ -67,12 +67,11 @@ function description(item, pass) {
 function numbersOf(item, pass, value, gradient) {
   const numbers = pass === "forward" ? value : gradient + value;
   if (numbers) return [numbers];
-  const shape = item.shape ? `Shape ${item.shape}. ` : "";
-  return [
-    paragraph(
-      `${shape}No run is recorded: give the page one, values=nngraph.trace(g, input, gradOutput).`,
-    ),
-  ];
+  if (isHolder(item)) return [];
+  const missing = data.items.some((other) => other.value)
+    ? "This node has no recorded value."
+    : "No run is recorded: give the page one, values=nngraph.trace(g, input, gradOutput).";
+  return [paragraph(item.shape ? `Shape ${item.shape}. ${missing}` : missing)];
 }
 
 /** @param {string} text */
