@@ -49,7 +49,17 @@ docs = [
 ]
 # What runs Lua programs.
 lua = ["lupa>=2.0"]
-test = [*completion, *kernel, *lua, *onnx, *tensorboard, "hypothesis", "pytest", "pytest-xdist", "selenium"]
+test = [
+    *completion,
+    *kernel,
+    *lua,
+    *onnx,
+    *tensorboard,
+    "hypothesis",
+    "pytest",
+    "pytest-xdist",
+    "selenium",
+]
 dev = [*test, "build", "codespell", "mypy", "pre-commit", "ruff"]
 
 setup(
