@@ -54,9 +54,7 @@ class Parser(argparse.ArgumentParser):
             word = unknown[0].split("=")[0]
             if not word.startswith("-"):
                 self.error(f"unexpected argument {word!r}")
-            names = [
-                name for parser in with_commands(self) for name in parser._option_string_actions
-            ]
+            names = list(_command_of(self, args)._option_string_actions)
             self.error(f"no option is called {word}{did_you_mean(word, names)}")
         return options
 
@@ -108,6 +106,16 @@ class Commands:
             parser.usage = "%(prog)s [options] -- COMMAND [ARGUMENT ...]"
             parser.set_defaults(program=[])
         return parser
+
+
+def _command_of(parser: argparse.ArgumentParser, args: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of the command in `args`, such as that of ``data chars``."""
+    for word in args:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction) and word in action.choices:
+                parser = action.choices[word]
+                break
+    return parser
 
 
 def with_commands(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
