@@ -35,7 +35,7 @@ def run_valid(
     model = _loaded(model, state, cell)
     length = (len(state.data) - 1) / model.settings.seq_length
     total = 0.0
-    with _evaluating(model, state), torch.no_grad():
+    with evaluating(model, state), torch.no_grad():
         for _ in range(int(length)):
             on_read()
             total += model.fp(state)
@@ -64,7 +64,7 @@ def run_test(
     """
     model = _loaded(model, state, cell)
     total = torch.zeros((), dtype=torch.float64, device=state.data.device)
-    with _evaluating(model, state):
+    with evaluating(model, state):
         for err, _ in model.read_words(state.data):
             on_read()
             total += err.sum(dtype=torch.float64)
@@ -72,7 +72,7 @@ def run_test(
 
 
 @contextlib.contextmanager
-def _evaluating(model: LanguageModel, state: TextState) -> Iterator[None]:
+def evaluating(model: LanguageModel, state: TextState) -> Iterator[None]:
     """Return to the start of the text; turn dropout off inside the block."""
     model.reset_state(state)
     model.disable_dropout()

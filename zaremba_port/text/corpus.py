@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import sysconfig
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,16 +93,19 @@ def load_corpus(
     ids: dict[str, Ids] = {}
     sources: dict[str, str] = {}
     files = _long_files(data, stream_from) if vocabulary is None else None
+    texts: Iterable[tuple[Path | str, Ids]]
     if files is not None:
         mapped, vocabulary = mapped_texts(files, cache / "texts", progress=progress)
-        for split, file, of_split in zip(SPLITS, files, mapped, strict=True):
-            log(f"Loading {file}, size of data = {len(of_split)}")
-            ids[split], sources[split] = of_split, str(file)
+        texts = zip(files, mapped, strict=True)
     else:
-        vocabulary = Vocabulary(vocabulary.words if vocabulary is not None else ())
-        for split, (source, tokens) in zip(SPLITS, _read_parts(data, cache, progress), strict=True):
-            log(f"Loading {source}, size of data = {len(tokens)}")
-            ids[split], sources[split] = vocabulary.encode(tokens, grow=True), source
+        grown = vocabulary = Vocabulary(vocabulary.words if vocabulary is not None else ())
+        texts = (
+            (source, grown.encode(tokens, grow=True))
+            for source, tokens in _read_parts(data, cache, progress)
+        )
+    for split, (source, of_split) in zip(SPLITS, texts, strict=True):
+        log(f"Loading {source}, size of data = {len(of_split)}")
+        ids[split], sources[split] = of_split, str(source)
     if vocab_size is not None and len(vocabulary) > vocab_size:
         raise UserError(
             f"{data} has {len(vocabulary)} different words, more than the network's {vocab_size}: "

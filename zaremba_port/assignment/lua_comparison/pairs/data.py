@@ -23,7 +23,7 @@ DATA: tuple[Pair, ...] = (
             ("replicate (", "def replicate"),
             ("s = x_inp", "n = len"),
             ("torch . zeros (", "rows = torch"),
-            ("for i =", "columns = torch"),
+            ("for i =", "numbers = np"),
             ("start = torch", "starts ="),
             (": copy (", "return ids"),
         ),
@@ -82,7 +82,7 @@ DATA: tuple[Pair, ...] = (
         (sequential,),
         (
             ("testdataset (", "def sequential"),
-            (": expand (", "return"),
+            (": expand (", "return ids"),
         ),
         (
             "Lua makes the text one column and expands it to the width of a batch. That view "

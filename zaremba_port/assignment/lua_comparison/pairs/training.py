@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pygraph_nn as nngraph
 
-from ....evaluate import run_test, run_valid
+from ....evaluate import evaluating, run_test, run_valid
 from ....language_model import LanguageModel, TextState, has_diverged, shrink_factor
 from ....runs import Training, report
-from ....train import steps_to_event, test, train, train_epochs, train_steps, validate
+from ....train import end_epoch, steps_to_event, test, train, train_epochs, train_steps, validate
 from ....unrolled import Model
 from .pair import Pair
 
@@ -96,7 +96,7 @@ TRAINING: tuple[Pair, ...] = (
             ("tmp =", "tmp ="),
             ("{ derr", "return [ self . _derr , self . ds ]"),
             ("( model . ds , tmp )", "copy ( self . ds"),
-            ("norm_dw = paramdx", "self . norm_dw = self"),
+            ("norm_dw = paramdx", "self . norm_dw = self . gradient_norm"),
             ("if model . norm_dw >", "if norm > max_grad_norm"),
             ("shrink_factor = params", "if norm > max_grad_norm"),
             ("paramdx : mul ( shrink_factor )", "paramdx . mul_ ( shrink )"),
@@ -126,23 +126,26 @@ TRAINING: tuple[Pair, ...] = (
     Pair(
         "main.lua",
         ("run_valid",),
-        (validate, run_valid),
+        (validate, run_valid, evaluating),
         (
             ("run_valid ( )", "def run_valid ("),
             ('"Validation set perplexity : "', 'report_evaluation ( training , "valid"'),
-            ("reset_state (", "reset_state ("),
-            ("g_disable_dropout (", "disable_dropout ("),
+            ("reset_state (", "model . reset_state ( state )"),
+            ("g_disable_dropout (", "model . disable_dropout ( )"),
             ("len =", "length ="),
-            ("for i =", "sum ("),
-            ("perp = perp +", "sum ("),
-            ("g_enable_dropout (", "enable_dropout ("),
-            ("perp / len", "return total"),
+            ("for i =", "for _ in"),
+            ("perp = perp +", "total += model"),
+            ("g_enable_dropout (", "model . enable_dropout ( )"),
+            ("perp / len", "return model . workers . total"),
         ),
         (
             "`len` is a fraction in both programs. The loop runs over whole sequences only, and "
             "the sum is divided by the fraction. The result is slightly too small, but "
             "comparable.",
-            "`no_grad` saves the memory that a backward pass would need.",
+            "`no_grad` saves the memory that a backward pass would need. `evaluating` turns dropout on "
+            "again whatever happens inside the block.",
+            "`on_read` lets a signal end the reading. Several processes that train together sum their "
+            "shares in `workers.total`; one process has nothing to add.",
             "The function returns the loss in nats. `validate` prints its exponential, and keeps "
             "the parameters with the lowest loss so far; Lua keeps none.",
         ),
@@ -150,12 +153,12 @@ TRAINING: tuple[Pair, ...] = (
     Pair(
         "main.lua",
         ("run_test",),
-        (test, run_test, Model.read_words),
+        (test, run_test, evaluating, Model.read_words),
         (
             ("run_test ( )", "def run_test ("),
             ('"Test set perplexity : "', 'report_evaluation ( training , "test"'),
-            ("reset_state (", "reset_state ("),
-            ("g_disable_dropout (", "disable_dropout ("),
+            ("reset_state (", "model . reset_state ( state )"),
+            ("g_disable_dropout (", "model . disable_dropout ( )"),
             ("perp = 0", "total = torch"),
             ("( model . s [ 0 ] , model . start_s )", "state = self . zero_state"),
             ("for i =", "for i in"),
@@ -164,7 +167,7 @@ TRAINING: tuple[Pair, ...] = (
             ("forward (", "err , state = self"),
             ("perp = perp +", "total +="),
             ("( model . s [ 0 ] , model . s [ 1 ] )", "err , state = self"),
-            ("g_enable_dropout (", "enable_dropout ("),
+            ("g_enable_dropout (", "model . enable_dropout ( )"),
             ("perp / (", "return total"),
         ),
         (
@@ -181,7 +184,16 @@ TRAINING: tuple[Pair, ...] = (
     Pair(
         "main.lua",
         ("main",),
-        (train, train_epochs, train_steps, steps_to_event, Training.add_step, report),
+        (
+            train,
+            train_epochs,
+            train_steps,
+            steps_to_event,
+            end_epoch,
+            vars(Training)["epoch"].fget,
+            Training.add_step,
+            report,
+        ),
         (
             ("main ( )", "def train ("),
             ("g_init_gpu (", "torch_device = pick_device"),
@@ -198,14 +210,14 @@ TRAINING: tuple[Pair, ...] = (
             ('"Starting training."', '"Starting training."'),
             ("words_per_step =", "words_per_step ="),
             ("epoch_size =", "epoch_size ="),
-            ("while epoch <", "while progress . step <"),
-            ("perp = fp", "perp = model . fp"),
+            ("while epoch <", "if progress . step >="),
+            ("perp = fp", "model . fp ("),
             ("if perps == nil", "if self . progress . step == 0"),
             ("perps = torch", "perps . fill_"),
             ("perps [", "self . perps [ self"),
             ("step = step + 1", "progress . step += 1"),
             ("bp ( state_train )", "model . bp ("),
-            ("epoch = step", "epoch = progress"),
+            ("epoch = step", "return self . progress . step /"),
             ("if step % torch", "% report_every == 10"),
             ("wps = torch", "wps = math"),
             ("'epoch = '", "train perp ."),
@@ -216,8 +228,8 @@ TRAINING: tuple[Pair, ...] = (
             ("since_beginning = g_d", "since beginning ="),
             ("', since beginning = '", "since beginning ="),
             ("if step % epoch_size ==", "if progress . step % epoch_size"),
-            ("run_valid ( )", "validate ( training"),
-            ("if epoch > params", "if epoch > settings"),
+            ("run_valid ( )", "validate ( training , state_valid"),
+            ("if epoch > params", "if training . epoch >"),
             ("params . lr = params", "progress . lr /="),
             ("run_test ( )", "test ( training"),
             ('"Training is over."', '"Training is over."'),
@@ -235,8 +247,10 @@ TRAINING: tuple[Pair, ...] = (
             "With fewer than 105 steps per epoch the original never reports; with fewer than five "
             "its divisor is 0, and Lua's `%` returns NaN. Here such a text has one report per "
             "epoch, at its end.",
-            "In addition the loop saves after each epoch, and stops on Ctrl-C or when the loss is "
-            "not a number. Each is a function of the room `runs`.",
+            "In addition the loop saves at its start, every five minutes and after each epoch, and stops "
+            "on a signal such as Ctrl-C or when the loss is not a number. Each is a function of the "
+            "room `runs`. `end_epoch` comes first in the loop, so that a resumed training does what was "
+            "still to be done after its last step.",
             "`collectgarbage` has no counterpart: Python frees a tensor when its last reference "
             "disappears.",
             "The command line reads the texts and the options before it calls this function.",
