@@ -92,7 +92,7 @@ def test_what_data_stats_refuses(text_folder: Path, capsys: pytest.CaptureFixtur
     for arguments, message in (
         (["stats"], "the following arguments are required: TEXT"),
         (["stats", str(text_folder), "--top", "-1"], "--top is -1"),
-        (["stats", "nothing"], "no data 'nothing'"),
+        (["stats", "nothing"], "no TEXT is called 'nothing'"),
         ([], "data takes chars or stats"),
         (["stats", str(text_folder), "--tip", "1"], "did you mean '--top'?"),
     ):
