@@ -207,7 +207,8 @@ def _no_such_data(data: str) -> UserError:
     if path.exists():
         return UserError(f"{path} is a file: a TEXT is the folder that holds it")
     message = f"no TEXT is called {data!r}: the choices are {', '.join(KEYWORDS)}, or a folder"
-    siblings = [path.parent / n for n in _names_in(path.parent)] if path.parent.is_dir() else []
+    names = _names_in(path.parent) if path.parent.is_dir() else []
+    siblings = [path.parent / name for name in names if not name.startswith(".")]
     choices = {*KEYWORDS, *(str(folder) for folder in siblings if folder.is_dir())}
     nearest = difflib.get_close_matches(data, sorted(choices), n=1, cutoff=0.0)
     return UserError(f"{message}; the nearest is {nearest[0]!r}")
