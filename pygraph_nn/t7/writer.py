@@ -53,7 +53,15 @@ def save(
         T7Error: something in `value` cannot be written; the message has its path.
         OSError: the file cannot be written.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))  # a link stays one
+    if target.exists() and not target.is_file() and not target.is_dir():
+        # A device or a pipe is written to; a file in its place would take it from the system.
+        content = dumps(
+            value, format, byte_order=byte_order, long_size=long_size, referenced=referenced
+        )
+        with target.open("wb") as file:
+            file.write(content)
+        return
     # Tensors of `value` may be mapped from the very file, so that it must not change.
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:

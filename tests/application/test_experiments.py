@@ -25,7 +25,7 @@ from zaremba_port import PRESETS, RunFolder, Settings, UserError, load_corpus, t
 from zaremba_port.cli.main import main
 from zaremba_port.config import SETTING_NAMES
 from zaremba_port.experiments import PUBLISHED, Spread, prepare_text, read_result, repetitions
-from zaremba_port.experiments.processes import locked, threads_each
+from zaremba_port.experiments.processes import Task, locked, threads_each
 from zaremba_port.text import CHARACTERS, COURSE_VOCABULARY, read_tokens, to_characters
 
 TINY = ["--recipe", "small", "--rnn_size", "8", "--batch_size", "4", "--seq_length", "5"]
@@ -488,3 +488,11 @@ def test_the_spread_of_seeds() -> None:
     assert spread.deviation is not None
     assert math.isclose(spread.deviation, math.sqrt((4 + 1 + 9) / 2))  # about the mean 3
     assert Spread.of([-0.01]).text(1) == "0.0"
+
+
+@pytest.mark.parametrize(
+    "line", ["[1]", "7", '{"epoch": null}', '{"epoch": 1%s}' % ("0" * 400), ""]
+)
+def test_a_bar_takes_a_damaged_line_for_none(tmp_path: Path, line: str) -> None:
+    (tmp_path / "metrics.jsonl").write_text(line)
+    assert Task("a", tmp_path, [], 2).share() == 0.0

@@ -12,7 +12,7 @@ import pytest
 import torch
 from helpers import chromium
 
-from zaremba_port import Corpus, RunFolder, Settings
+from zaremba_port import PRESETS, Corpus, RunFolder, Settings
 from zaremba_port.cli import main
 from zaremba_port.completing import draw_samples, prompts_from
 from zaremba_port.reports import find_runs, summarize
@@ -260,3 +260,9 @@ def test_tensorboard_gets_the_metrics(text_folder, tmp_path):
             assert (line["step"], f"perplexity/{line['split']}", expected) in scalars
         elif "lr" in line:
             assert (line["step"], "training/learning_rate", pytest.approx(line["lr"])) in scalars
+
+
+def test_recording_more_leaves_a_run_its_preset(tmp_path, corpus):
+    settings = PRESETS["small"].with_changes({"record_norms": True, "on_nan": "rollback"})
+    RunFolder.create(tmp_path / "run", settings, corpus.vocabulary, corpus.name)
+    assert summarize(tmp_path / "run").preset == "small"

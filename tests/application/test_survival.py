@@ -25,6 +25,7 @@ from zaremba_port import Corpus, RunFailed, RunFolder, UserError, train
 from zaremba_port.engines import fast
 from zaremba_port.runs import SaveEvery, checkpoint
 from zaremba_port.runs.files import sha256_of
+from zaremba_port.runs.records import is_event, is_metrics_line, read_lines
 
 ENGINES = ("fast", "graph", "queue")
 STEPS = SaveEvery(steps=4, seconds=None)
@@ -254,6 +255,35 @@ def test_a_torn_or_foreign_line_of_metrics_is_dropped(
     assert RunFolder.open(run.path).metrics() == lines
     train(run, small, log=quiet, device="cpu", resume=True, save_every=STEPS)
     assert difference(stress.whole["fast"], state_of(run.path)) == ""
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '"epoch": 1e999',
+        '"epoch": -1',
+        '"step": 1' + "0" * 30,
+        '"loss": 1' + "0" * 400,
+        '"samples": 1',
+        '"samples": ["x"]',
+        '"samples": [{"text": [1]}]',
+        '"note": "\\ud800"',
+    ],
+)
+def test_values_that_no_training_writes_make_a_line_foreign(tmp_path: Path, more: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    good = '{"step": 1, "epoch": 1, "loss": NaN}'
+    path.write_text(f'{good}\n{{"step": 1, "epoch": 1, {more}}}\n', encoding="utf-8")
+    lines, dropped = read_lines(path, is_metrics_line)
+    assert (len(lines), dropped) == (1, 1)
+
+
+def test_a_start_without_the_sizes_of_its_text_is_foreign() -> None:
+    start = {"event": "started", "step": 0}
+    assert is_event(start)
+    assert is_event({**start, "text": {"train": 9}})
+    for text in ("x", 1, {}, {"train": "9"}, {"train": 10**30}):
+        assert not is_event({**start, "text": text})
 
 
 def test_a_damaged_line_of_the_past_is_dropped_with_a_note(

@@ -131,6 +131,17 @@ def test_a_signal_to_one_worker_saves_and_ends_all(text_folder, tmp_path):
     assert main(["train", "--resume", str(run), "--device", "cpu", "--max-steps", "25"]) == 0
 
 
+@pytest.mark.parametrize("wrong", ["--batch_size=1", "--reference"])
+def test_what_several_workers_cannot_train_leaves_no_folder(text_folder, tmp_path, wrong):
+    run = tmp_path / "new"
+    for code, output in run_workers(
+        2, zaremba, ["train", str(run), "--data", str(text_folder), *SIZES, wrong]
+    ):
+        assert code != 0
+        assert "Traceback" not in output
+    assert not run.exists()
+
+
 def test_cells_that_mix_columns_are_refused(monkeypatch, tmp_path):
     from pygraph_nn import nn
 

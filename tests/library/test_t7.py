@@ -355,3 +355,18 @@ SEEDS = fuzz_seeds()
 @given(st.integers(0, 2**40))
 def test_fuzz(number: int) -> None:
     assert try_input(mutated(SEEDS, number)) in ("read", "refused", "modules refused")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no named pipes")
+def test_a_pipe_and_a_link_stay_what_they_are(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    t7.save(pipe, [1, 2])
+    assert pipe.is_fifo()
+    assert os.read(reader, 9999) == t7.dumps([1, 2])
+    os.close(reader)
+    link.symlink_to(tmp_path / "there.t7")
+    t7.save(link, "text")
+    assert link.is_symlink()
+    assert t7.load(tmp_path / "there.t7") == "text"

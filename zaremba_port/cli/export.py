@@ -51,4 +51,5 @@ def run(options: argparse.Namespace) -> None:
         predictions=options.predictions,
         cell=options.cell,
     )
-    print(f"{options.file}: {Path(options.file).stat().st_size:,} bytes")
+    path = Path(options.file)
+    print(f"{path}: {path.stat().st_size:,} bytes" if path.is_file() else f"written to {path}")

@@ -174,7 +174,7 @@ def _opened_run(
         if settings is None:
             result = _resumed_run(options, changes, log)
         else:
-            result = _new_run(options, settings, log)
+            result = _new_run(options, settings, workers, log)
         workers.wait()
         return result
     workers.wait()
@@ -214,8 +214,11 @@ def _check_resume(options: argparse.Namespace) -> None:
         raise UserError("--resume RUN takes run, preset and text from RUN: leave the others out")
 
 
-def _new_run(options: argparse.Namespace, settings: Settings, log: Log) -> tuple[RunFolder, Corpus]:
-    """Check the settings against the text, then create the run folder."""
+def _new_run(
+    options: argparse.Namespace, settings: Settings, workers: Workers, log: Log
+) -> tuple[RunFolder, Corpus]:
+    """Check the settings against the text and the workers, then create the run folder."""
+    from ..engines import check_columns
     from ..language_model import text_states
     from ..model import cell_of
     from ..runs import RunFolder, check_free, describe_cell
@@ -224,6 +227,9 @@ def _new_run(options: argparse.Namespace, settings: Settings, log: Log) -> tuple
     _check_engine(options, settings)
     if settings.has_own_cell:
         describe_cell(settings, cell_of(settings, options.cell))  # raises if it is no cell
+    workers.columns(settings.batch_size)  # raises if there are too few
+    if workers.count > 1:
+        check_columns(settings, options.cell)
     path = Path(options.run or _default_folder(options))
     check_free(path, force=options.force)
     corpus = load_corpus(options.data or "pydoc", vocab_size=settings.vocab_size, log=log)

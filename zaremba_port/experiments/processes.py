@@ -54,8 +54,8 @@ class Task:
         try:
             lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
             return float(json.loads(lines[-1])["epoch"]) / self.epochs
-        except (OSError, ValueError, IndexError, KeyError):
-            return 0.0  # nothing yet, or a line that is being written
+        except (OSError, ValueError, ArithmeticError, LookupError, TypeError, RecursionError):
+            return 0.0  # nothing yet, a line that is being written, or a damaged one
 
 
 class Trainings:

@@ -194,7 +194,7 @@ def _date(folder: Path) -> str:
 def _recipe(settings: Settings) -> dict[str, Any]:
     """Return the settings that make a recipe: all but the seed, the vocabulary and the like."""
     values = asdict(settings) | {"embedding_size": settings.input_size}
-    free = ("seed", "vocab_size", "dtype", "reference", "on_nan")
+    free = ("seed", "vocab_size", "dtype", "reference", "on_nan", "record_norms")
     return {name: value for name, value in values.items() if name not in free}
 
 

@@ -7,6 +7,7 @@ is torn or foreign. A save marks their lengths; a resumed training cuts them bac
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 from collections.abc import Callable
@@ -31,14 +32,18 @@ def is_metrics_line(value: Any) -> bool:
     """Return whether `value`, read from a line of JSON, is what `RunFolder.add_metrics` writes."""
     if not isinstance(value, dict) or not _is_number(value.get("epoch")):
         return False
+    if not 0 <= value["epoch"] < math.inf:
+        return False
     step = value.get("step")
-    if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+    if not isinstance(step, int) or isinstance(step, bool) or not 0 <= step < 1 << 63:
         return False
     if "split" in value and value["split"] not in _SPLITS:
         return False
     if "split" in value and not {"loss", "perplexity"} <= value.keys():
         return False
     if "grad_norm" in value and "lr" not in value:
+        return False
+    if "samples" in value and not _are_samples(value["samples"]):
         return False
     return all(_is_number(value[name]) for name in _NUMBERS if name in value)
 
@@ -47,7 +52,9 @@ def is_event(value: Any) -> bool:
     """Return whether `value`, read from a line of JSON, is what `RunFolder.add_event` writes."""
     if not isinstance(value, dict):
         return False
-    return isinstance(value.get("event"), str) and isinstance(value.get("step"), int)
+    if not isinstance(value.get("event"), str) or type(value.get("step")) is not int:
+        return False
+    return "text" not in value or _are_sizes(value["text"])
 
 
 def read_lines(path: Path, is_line: Any) -> tuple[list[Line], int]:
@@ -65,7 +72,9 @@ def read_lines(path: Path, is_line: Any) -> tuple[list[Line], int]:
             continue
         try:
             value = json.loads(text)
-        except (ValueError, RecursionError):  # of which UnicodeDecodeError is one
+            if b"\\ud" in text.lower():  # half a character is no text that a page can show
+                json.dumps(value, ensure_ascii=False).encode()
+        except (ValueError, RecursionError):  # of which the errors of Unicode are some
             value = None
         if is_line(value):
             lines.append(value)
@@ -188,5 +197,23 @@ class Records:
         return log_both
 
 
+def _are_sizes(value: Any) -> bool:
+    """Return whether `value` has the numbers of words in the parts of a text."""
+    if not isinstance(value, dict) or "train" not in value:
+        return False
+    return all(type(size) is int and 0 <= size < 1 << 63 for size in value.values())
+
+
+def _are_samples(value: Any) -> bool:
+    """Return whether `value` is a list of completed sentences, each with texts by name."""
+    return isinstance(value, list) and all(
+        isinstance(sample, dict) and all(isinstance(text, str) for text in sample.values())
+        for sample in value
+    )
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Return whether `value` is a number that a float can hold; NaN and infinity are numbers."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return isinstance(value, float) or abs(value) < 1 << 1023
