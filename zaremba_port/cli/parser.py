@@ -57,6 +57,8 @@ class Parser(argparse.ArgumentParser):
             names = [
                 name for parser in with_commands(self) for name in parser._option_string_actions
             ]
+            if word in names:
+                self.error(f"{word} is an option of other commands, or follows --: not taken here")
             self.error(f"no option is called {word}{did_you_mean(word, names)}")
         return options
 
