@@ -125,6 +125,27 @@ def test_a_run_is_overwritten_only_by_force(
     assert RunFolder.open(run).load_last().progress.step == 3
 
 
+def test_a_run_cannot_have_fewer_epochs_than_it_has(
+    run: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open(Path(run) / "metrics.jsonl", "a") as file:
+        file.write('{"step": 9, "epoch": 2.0, "split": "valid", "loss": 1, "perplexity": 2.7}\n')
+    message = refused(capsys, "train", "--resume", run, "--max_max_epoch", "1")
+    assert "has been trained for 2 epochs" in message
+
+
+def test_a_blank_name_is_no_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is blank" in refused(capsys, "train", " ")
+    assert "is blank" in refused(capsys, "train", "--resume", " ")
+
+
+def test_an_option_of_another_command_is_not_proposed_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    message = refused(capsys, "experiments", "folder", "--vocab_size", "9")
+    assert "--vocab_size is an option of other commands" in message
+
+
 def test_a_run_is_a_folder_of_known_files(run: str) -> None:
     names = {re.sub(r"-\d+", "-N", path.name) for path in Path(run).iterdir()}
     assert names == {

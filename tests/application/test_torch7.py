@@ -191,7 +191,7 @@ def test_what_cannot_be_imported(
     nngraph.save_t7(tmp_path / "strange.t7", strange_network(run.settings))
     for arguments, problem in (
         ([net, "new", "--data", str(text)], "words that the network's vocabulary lacks"),
-        ([net, str(run.path)], "holds an unfinished run"),
+        ([net, str(run.path)], "overwrite it with --force"),
         ([str(tmp_path / "other.t7"), "new"], "no network of a language model"),
         ([str(tmp_path / "strange.t7"), "new"], "computes something else"),
         ([str(text / "train.txt"), "new"], "no Torch7 file"),

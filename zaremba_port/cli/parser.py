@@ -54,7 +54,10 @@ class Parser(argparse.ArgumentParser):
             word = unknown[0].split("=")[0]
             if not word.startswith("-"):
                 self.error(f"unexpected argument {word!r}")
+            others = {n for parser in with_commands(self) for n in parser._option_string_actions}
             names = list(_command_of(self, args)._option_string_actions)
+            if word in others:
+                self.error(f"{word} is an option of other commands, or follows --: not taken here")
             self.error(f"no option is called {word}{did_you_mean(word, names)}")
         return options
 

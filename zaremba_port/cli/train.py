@@ -256,6 +256,7 @@ def _resumed_run(
                 f"{name} is {changes[name]!r}, but the run in {folder.path} was trained with "
                 f"{saved!r}"
             )
+    _check_epochs(folder, changes)
     folder.settings = folder.settings.with_changes(changes)
     _check_engine(options, folder.settings)
     own = folder.vocabulary if folder.fixed_vocabulary else None
@@ -263,6 +264,17 @@ def _resumed_run(
     if corpus.vocabulary.words != folder.vocabulary.words:
         raise UserError(f"{folder.path}: the words of {folder.data} are no longer those of the run")
     return folder, corpus
+
+
+def _check_epochs(folder: RunFolder, changes: Mapping[str, Any]) -> None:
+    """Raise UserError if a run is to end before the epochs that it has been trained for."""
+    epochs = [line["epoch"] for line in folder.metrics() if line.get("split") == "valid"]
+    trained, wanted = int(max(epochs, default=0)), changes.get("max_max_epoch")
+    if wanted is not None and wanted < trained and not folder.from_previous:
+        raise UserError(
+            f"max_max_epoch is {wanted}, but the run in {folder.path} has been trained for "
+            f"{trained} epochs: set it to {trained} or more"
+        )
 
 
 def _check_engine(options: argparse.Namespace, settings: Settings) -> None:

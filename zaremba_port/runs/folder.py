@@ -266,7 +266,9 @@ class RunFolder(Saves, Records):
 
 
 def _check_name(path: Path) -> None:
-    """Raise UserError if `path` is not UTF-8: safetensors cannot open its files there."""
+    """Raise UserError if `path` is blank, or not UTF-8: safetensors cannot open its files there."""
+    if not str(path).strip():
+        raise UserError(f"the name of the run, {str(path)!r}, is blank")
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError:
