@@ -191,7 +191,7 @@ def test_what_cannot_be_imported(
     nngraph.save_t7(tmp_path / "strange.t7", strange_network(run.settings))
     for arguments, problem in (
         ([net, "new", "--data", str(text)], "words that the network's vocabulary lacks"),
-        ([net, str(run.path)], "is not empty"),
+        ([net, str(run.path)], "holds an unfinished run"),
         ([str(tmp_path / "other.t7"), "new"], "no network of a language model"),
         ([str(tmp_path / "strange.t7"), "new"], "computes something else"),
         ([str(text / "train.txt"), "new"], "no Torch7 file"),
@@ -212,6 +212,15 @@ def strange_network(settings: Settings) -> nngraph.gModule:
 
 
 # The command line
+
+
+@needs_golden
+def test_a_text_of_words_for_a_network_of_characters(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = str(CHAR_RNN / "rnn_final.t7")
+    assert main(["import", checkpoint, str(tmp_path / "run"), "--data", str(text)]) == 2
+    assert "the network reads characters, zaremba data chars makes" in capsys.readouterr().err
 
 
 def test_commands(tmp_path: Path, new_run: Any, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
