@@ -276,7 +276,6 @@ OTHERS = [
         "lua",
         ("no such program", "nowhere.lua"),
         ("a folder", "words"),
-        ("no memory", "words/train.txt --memory 0"),
         ("no time", "words/train.txt --time 0"),
     ),
     *rows("completion", ("an unknown shell", "fish")),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
 from .. import nested, nn
 from ..nested import Nested
-from ..nn.core import Criterion, Module
+from ..nn.core import Criterion, Module, NoiseLayer
+from ..torch7_random import default_generator
 
 COMPUTATION = ("updateOutput", "updateGradInput", "accGradParameters")
 
@@ -143,11 +145,32 @@ def _of_base(name: str, base: type) -> Callable[..., Any]:
     return accumulate
 
 
+def keep_random_state(module: torch.nn.Module) -> None:
+    """Keep the generator's state before a forward pass, for `base_gradients` of the same pass."""
+    if any(isinstance(inner, NoiseLayer) for inner in module.modules()):
+        module.__dict__["random_state"] = default_generator.getRNGState()
+
+
+@contextlib.contextmanager
+def _random_numbers_again(module: torch.nn.Module) -> Iterator[None]:
+    """Draw the numbers of the last forward pass, and go on afterwards as if none were drawn."""
+    before = module.__dict__.get("random_state")
+    if before is None:
+        yield
+        return
+    now = default_generator.getRNGState()
+    default_generator.setRNGState(before)
+    try:
+        yield
+    finally:
+        default_generator.setRNGState(now)
+
+
 def base_gradients(
     module: Any, base: type, input: Nested, gradOutput: Nested
 ) -> tuple[Nested, list[tuple[torch.nn.Parameter, torch.Tensor]]]:
     """Return the gradients of the input and parameters for the computation of the class `base`."""
-    with torch.enable_grad():
+    with torch.enable_grad(), _random_numbers_again(module):
         entered = nested.map_leaves(_entering, input)
         output = base.updateOutput(module, entered)  # type: ignore[attr-defined]
         leaves = [x for x in nested.leaves(entered) if _trains(x)]

@@ -73,7 +73,7 @@ class Modules:
         names = (
             "construct get set_field call has_field forward backward update_output acc_gradients "
             "update_gradient override parameters flatten deepcopy convert class_names is_native "
-            "criterion_forward criterion_backward text set_training base_call holds_lua"
+            "criterion_forward criterion_backward text set_training base_call holds_lua member"
         )
         return {name: getattr(self, name) for name in names.split()}
 
@@ -219,6 +219,11 @@ class Modules:
 
     # Methods
 
+    def member(self, container: Any, index: Any) -> Any:
+        """Return the module at `index`, which counts from 1; nil if there is none."""
+        members = list(container.members())
+        return self._to_lua(members[int(index) - 1]) if 1 <= index <= len(members) else None
+
     def call(self, module: Any, name: str, *args: Any) -> Any:
         """Call a method of the Python object that has no counterpart in the prelude."""
         method = getattr(module, name, None)
@@ -285,10 +290,11 @@ class Modules:
 
     def base_call(self, module: Any, base_name: str, name: str, *args: Any) -> Any:
         """Run ``parent.method(self, ...)``: the method of the class that the Lua class extends."""
-        from .layers import base_gradients
+        from .layers import base_gradients, keep_random_state
 
         base: Any = self._classes[base_name]
         if name == "updateOutput":
+            keep_random_state(module)
             return self._to_lua(base.updateOutput(module, *args))
         gradient, parameters = base_gradients(module, base, args[0], args[1])
         if name == "updateGradInput":
@@ -373,8 +379,9 @@ def _new(cls: type, name: str, args: list[Any]) -> Any:
         return cls(*args)
     except TypeError as error:
         reason = str(error).partition("__init__() ")[2]
-        if not reason:
-            raise
+        if not reason:  # Python's words name no argument
+            given = ", ".join(repr(arg) for arg in args if not isinstance(arg, torch.Tensor))
+            raise GraphError(f"nn.{name}: arguments of a wrong type: {given} ({error})") from error
         raise GraphError(f"nn.{name}: {reason.replace('positional ', '')}") from error
 
 

@@ -141,7 +141,7 @@ def _described(value: Any, place: Place, storages: dict[int, Place]) -> tuple[st
         return _tensor(value, kind, place, storages)
     if isinstance(value, T7Storage):
         size, shared = value.tensor.nbytes, _shared(value.tensor, place, storages)
-        few = ", ".join(f"{x:g}" for x in value.tensor[:_FEW].tolist())
+        few = ", ".join(map(_short, value.tensor[:_FEW].tolist()))
         more = ", ..." if len(value) > _FEW else ""
         text = f"{kind} of {len(value):,}: {few}{more}{_shares(shared)}"
         return text, {"type": kind, "size": [len(value)], "bytes": size} | _fact(shared)
@@ -149,11 +149,17 @@ def _described(value: Any, place: Place, storages: dict[int, Place]) -> tuple[st
         return f"function, {len(value.code):,} bytes", {"type": kind, "bytes": len(value.code)}
     count = len(value)
     if isinstance(value, list) and _are_numbers(value):
-        few = ", ".join(f"{x:g}" for x in value[:_FEW])
+        few = ", ".join(map(_short, value[:_FEW]))
         text = f"table of {count:,} numbers: {few}{', ...' if count > _FEW else ''}"
         return text, {"type": "table", "entries": count, "numbers": True}
     entries = "empty" if not count else f"{count:,} entr{'y' if count == 1 else 'ies'}"
     return f"table, {entries}", {"type": "table", "entries": count}
+
+
+def _short(number: float) -> str:
+    # A float may hold a whole number too large for as_number to make it an int.
+    is_whole = isinstance(number, int) or (number and abs(number) < 1e16 and number.is_integer())
+    return str(int(number)) if is_whole else f"{number:g}"
 
 
 def _are_numbers(value: list[Any]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..t7 import T7Function, T7Object, T7Table, load
+from ..t7 import T7Error, T7Function, T7Object, T7Table, load
 from .reading import Convert, ModuleReader
 
 _SHOWN = 5
@@ -63,9 +63,12 @@ def load_t7(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what load warns of, it has warned of already
             value = load(file, mmap=False, **options)
-    value = with_modules(value, reader)
+    name = "the file" if isinstance(file, bytes) else os.fspath(file)
+    try:
+        value = with_modules(value, reader)
+    except T7Error as error:
+        raise error.inside(file=name) from error.__cause__
     if reader.losses:
-        name = "the file" if isinstance(file, bytes) else os.fspath(file)
         warnings.warn(_loss_text(name, reader), stacklevel=2)
     return value
 

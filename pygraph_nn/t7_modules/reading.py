@@ -73,8 +73,7 @@ class ModuleReader:
         except T7Error:
             raise
         except (GraphError, TypeError, ValueError, KeyError, RuntimeError, OverflowError) as error:
-            reason = str(error).partition("\n")[0]
-            raise located(value, f"{value.class_name}: {reason}") from error
+            raise located(value, f"{value.class_name}: {_reason(error, value)}") from error
         finally:
             self._depth -= 1
         return module
@@ -185,6 +184,19 @@ def used_fields(cls: type[Any]) -> set[str]:
         source = cls.torch7_form.arguments.get(parameter, cls.torch7_form.name(parameter))
         fields.add(source if isinstance(source, str) else source.field)
     return fields
+
+
+def _reason(error: Exception, value: T7Object) -> str:
+    reason = str(error).partition("\n")[0]
+    if isinstance(error, GraphError):
+        return reason
+    # Python's words name none of the fields.
+    fields = ", ".join(
+        f"{key} = {repr(field)[:40]}"
+        for key, field in value.fields.items()
+        if isinstance(key, str) and key != "_type" and isinstance(field, (str, int, float))
+    )
+    return f"its fields do not fit ({reason}){': ' if fields else ''}{fields}"
 
 
 def _by_declaration(cls: type[Any], value: T7Object, reader: ModuleReader) -> torch.nn.Module:

@@ -104,6 +104,8 @@ def test_limits_of_memory_and_time(tmp_path: Path, capfd: pytest.CaptureFixture[
     assert result.returncode == 1
     assert "needs more than 300 MiB of memory: raise the limit with --memory" in result.stderr
     path.write_text("while true do end")
+    assert main(["lua", "--time", "-1", str(path)]) == 2
+    assert "--time is -1, it must be above 0" in capfd.readouterr().err
     assert main(["lua", "--time", "1.5", str(path)]) == 2
     assert "ran longer than 1.5 s: raise the limit with --time" in capfd.readouterr().err
 

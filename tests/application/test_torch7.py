@@ -214,6 +214,15 @@ def strange_network(settings: Settings) -> nngraph.gModule:
 # The command line
 
 
+@needs_golden
+def test_a_text_of_words_for_a_network_of_characters(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = str(CHAR_RNN / "rnn_final.t7")
+    assert main(["import", checkpoint, str(tmp_path / "run"), "--data", str(text)]) == 2
+    assert "the network reads characters, zaremba data chars makes" in capsys.readouterr().err
+
+
 def test_commands(tmp_path: Path, new_run: Any, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     run: RunFolder = new_run("run")
     run.save_best(tensors_of(create_network(run.settings)))

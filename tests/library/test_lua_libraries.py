@@ -18,7 +18,8 @@ def results(folder: Path, expressions: str, before: str = "", **options: Any) ->
     path = folder / "program.lua"
     path.write_text(
         "require 'nn' require 'optim'\nlocal stringx, utils = require 'pl.stringx', "
-        f"require 'pl.utils'\n{before}\nreturn {{ f = function() return {{ {expressions} }} end }}\n",
+        f"require 'pl.utils'\n{before}\n"
+        f"return {{ f = function() return {{ {expressions} }} end }}\n",
         encoding="latin-1",
     )
     return lua.run(path, **options)["f"]()

@@ -150,6 +150,12 @@ def tree(value: Any) -> list[tuple[str, str, Any]]:
     return [(row.path, row.text, row.facts) for row in t7.rows(value)]
 
 
+def test_integers_are_shown_in_full() -> None:
+    large = torch.tensor([2**40 + 1, 2**31 - 1])
+    assert tree(t7.T7Storage(large))[0][1] == "LongStorage of 2: 1099511627777, 2147483647"
+    assert tree([123456789, 0.5])[0][1] == "table of 2 numbers: 123456789, 0.5"
+
+
 @pytest.mark.parametrize("byte_order", ["little", "big"])
 @pytest.mark.parametrize("long_size", [4, 8])
 def test_binary_there_and_back(byte_order: str, long_size: int) -> None:

@@ -303,6 +303,7 @@ def test_a_list_of_one_node_is_written_for_torch7(tmp_path: Path) -> None:
         ("nn.Sequential", {"modules": "x"}, "no list"),
         ("nn.ClassSimplexCriterion", {"nClasses": 10**9}, "no field simplex"),
         ("nn.gModule", {}, "a node has no data"),
+        ("nn.Dropout", {"p": "no"}, "its fields do not fit .*: p = 'no'"),
         ("nn.SpatialConvolution", {"nInputPlane": 2**31, "nOutputPlane": 2**31, "kW": 9, "kH": 9,
                                    "dW": 1, "dH": 1}, "SpatialConvolution"),
     ],
@@ -312,6 +313,12 @@ def test_objects_that_make_no_module(name: str, fields: dict[str, Any], problem:
         nngraph.load_t7(t7.dumps({"net": [t7.T7Object(name, fields)]}))
     assert error.value.path.startswith(".net[1]")
     assert error.value.offset is not None
+
+
+def test_an_error_in_a_module_names_the_file(tmp_path: Path) -> None:
+    t7.save(tmp_path / "bad.t7", [t7.T7Object("nn.Linear")])
+    with pytest.raises(t7.T7Error, match=r"bad\.t7, byte \d+, at \[1\]: nn.Linear has no"):
+        nngraph.load_t7(tmp_path / "bad.t7")
 
 
 def test_modules_that_contain_themselves_or_are_too_deep() -> None:

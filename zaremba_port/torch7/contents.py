@@ -56,7 +56,10 @@ def read_contents(path: str | Path) -> Contents:
     if isinstance(value, nngraph.gModule):
         return Contents(value, _is_char_rnn(value))
     if not isinstance(value, dict):
-        raise UserError(f"{path} contains {_kind(value)}, no network; zaremba t7 show {path}")
+        raise UserError(
+            f"{path} contains {_kind(value)}, no network of a language model; "
+            f"zaremba t7 show {path}"
+        )
     networks = list(_networks(value))
     if not networks:
         raise UserError(

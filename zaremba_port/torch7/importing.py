@@ -14,7 +14,7 @@ from ..engines import make_model, start_generators
 from ..errors import UserError
 from ..language_model import text_states
 from ..runs import RunFolder, Training, check_free, save, tensors_of
-from ..text import Corpus, Log, Vocabulary, load_corpus
+from ..text import CHARACTERS, Corpus, Log, Vocabulary, load_corpus, unit_of
 from .contents import Contents, load, read_contents
 from .networks import same_network, settings_of
 from .vocabularies import vocabulary_words
@@ -118,9 +118,13 @@ def _checked_words(words: list[str] | None, corpus: Corpus, settings: Settings) 
         return corpus.vocabulary.words
     new = corpus.vocabulary.words[len(words) :]
     if new:
+        way = "name the text that it was trained on, or leave --data out"
+        known = Vocabulary(words)
+        if unit_of(known) == CHARACTERS and unit_of(corpus.vocabulary) != CHARACTERS:
+            way = "the network reads characters, zaremba data chars makes such a text of this one"
         raise UserError(
             f"the text {corpus.name} has {len(new)} words that the network's vocabulary lacks, "
-            f"such as {new[0]!r}: name the text that it was trained on, or leave --data out"
+            f"such as {new[0]!r}: {way}"
         )
     return words
 

@@ -108,6 +108,10 @@ end
 -- Whether the method that runs is written in Lua, so that nothing of Python takes part.
 local function is_in_lua(self) return not bridge.is_native(object_of(self)) end
 
+-- The same for one method, which a program may also have replaced in one object. The method of the
+-- class, which the replacement then calls, must not come back to it.
+local function is_replaced(self, name) return is_in_lua(self) or rawget(self, name) ~= nil end
+
 function Module:__init()
   construct(self)
   rawset(self, 'output', torch.Tensor())
@@ -116,10 +120,12 @@ end
 rawset(Module, '__native', 'Module')
 
 function Module:updateOutput(input)
-  if is_in_lua(self) then
+  if is_replaced(self, 'updateOutput') then
     local base = native_base(getmetatable(self))
     if base ~= 'Module' and base ~= 'Container' then
-      return bridge.base_call(handles[self], base, 'updateOutput', to_python(input))
+      -- As in Torch7, the method of the class sets the field, on which the caller may go on.
+      rawset(self, 'output', bridge.base_call(handles[self], base, 'updateOutput', to_python(input)))
+      anchored[self] = true
     end
     return self.output
   end
@@ -132,11 +138,12 @@ function Module:forward(input)
 end
 
 function Module:updateGradInput(input, gradOutput)
-  if is_in_lua(self) then
+  if is_replaced(self, 'updateGradInput') then
     local base = native_base(getmetatable(self))
     if base ~= 'Module' and base ~= 'Container' then
-      return bridge.base_call(
-        handles[self], base, 'updateGradInput', to_python(input), to_python(gradOutput))
+      rawset(self, 'gradInput', bridge.base_call(
+        handles[self], base, 'updateGradInput', to_python(input), to_python(gradOutput)))
+      anchored[self] = true
     end
     return self.gradInput
   end
@@ -144,7 +151,7 @@ function Module:updateGradInput(input, gradOutput)
 end
 
 function Module:accGradParameters(input, gradOutput, scale)
-  if is_in_lua(self) then
+  if is_replaced(self, 'accGradParameters') then
     local base = native_base(getmetatable(self))
     if base ~= 'Module' and base ~= 'Container' then
       bridge.base_call(handles[self], base, 'accGradParameters', to_python(input),
@@ -446,7 +453,7 @@ function Container:add(module)
 end
 function Container:get(index)
   if rawget(self, 'modules') then return self.modules[index] end
-  return bridge.call(object_of(self), 'get', index)
+  return bridge.member(object_of(self), index)
 end
 function Container:size()
   return #members_of(self)

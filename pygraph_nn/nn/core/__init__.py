@@ -19,6 +19,7 @@ from .flat_tensors import FlatTensors
 from .foreign import Function, as_layer, function, module, unwrapped
 from .inplace import writable
 from .module import Module, check_overrides, run_module, warn_of_ignored_backward
+from .noise import NoiseLayer
 from .overrides import OVERRIDABLE, refuse_own_updates
 from .protocol import differentiable, input_gradients
 from .recording import cut_off, detached, is_recording, keep_values
@@ -42,6 +43,7 @@ __all__ = [
     "Module",
     "OVERRIDABLE",
     "ModuleFromCriterion",
+    "NoiseLayer",
     "Opposite",
     "Route",
     "SizeOf",
