@@ -142,10 +142,10 @@ TRAINING: tuple[Pair, ...] = (
             "`len` is a fraction in both programs. The loop runs over whole sequences only, and "
             "the sum is divided by the fraction. The result is slightly too small, but "
             "comparable.",
-            "`no_grad` saves the memory that a backward pass would need. `evaluating` turns dropout on "
-            "again whatever happens inside the block.",
-            "`on_read` lets a signal end the reading. Several processes that train together sum their "
-            "shares in `workers.total`; one process has nothing to add.",
+            "`no_grad` saves the memory that a backward pass would need. `evaluating` turns "
+            "dropout on again whatever happens inside the block.",
+            "`on_read` lets a signal end the reading. Several processes that train together sum "
+            "their shares in `workers.total`; one process has nothing to add.",
             "The function returns the loss in nats. `validate` prints its exponential, and keeps "
             "the parameters with the lowest loss so far; Lua keeps none.",
         ),
@@ -247,10 +247,10 @@ TRAINING: tuple[Pair, ...] = (
             "With fewer than 105 steps per epoch the original never reports; with fewer than five "
             "its divisor is 0, and Lua's `%` returns NaN. Here such a text has one report per "
             "epoch, at its end.",
-            "In addition the loop saves at its start, every five minutes and after each epoch, and stops "
-            "on a signal such as Ctrl-C or when the loss is not a number. Each is a function of the "
-            "room `runs`. `end_epoch` comes first in the loop, so that a resumed training does what was "
-            "still to be done after its last step.",
+            "In addition the loop saves at its start, every five minutes and after each epoch, and "
+            "stops on a signal such as Ctrl-C or when the loss is not a number. Each is a function "
+            "of the room `runs`. `end_epoch` comes first in the loop, so that a resumed training "
+            "does what was still to be done after its last step.",
             "`collectgarbage` has no counterpart: Python frees a tensor when its last reference "
             "disappears.",
             "The command line reads the texts and the options before it calls this function.",
