@@ -518,7 +518,7 @@ def test_pages_in_both_notations(kind):
         (["cell", "-o", "cell"], "the ending must be one of .svg, .png, .pdf, .html"),
         (["cell", "-o", "nowhere/cell.svg"], "there is no folder nowhere"),
         (["cell", "--notation", "papr"], "did you mean 'paper'?"),
-        (["cell", "--dtype", "float64"], "no option is called --dtype (see"),  # train has one
+        (["cell", "--dtype", "float64"], "--dtype is an option of other commands"),  # train has it
         (["cell", "--steps", "3"], "--steps is for unrolled, not for cell"),
         (["gru", "--layers", "3"], "--layers is for network and unrolled, not for gru"),
         (["gru", "--cell", "lstm"], "--cell lstm is not for gru"),
