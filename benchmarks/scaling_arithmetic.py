@@ -1,4 +1,4 @@
-"""What training on several GPUs costs and what their network must carry, worked out, not measured.
+"""Estimate by arithmetic what training on several GPUs costs, and what their network must carry.
 
 Prints the tables of docs/scale.md; the page explains the formulas::
 
