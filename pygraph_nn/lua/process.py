@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import mmap
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ def main(settings: Mapping[str, Any], path: str, arguments: Sequence[str]) -> in
     memory = settings.pop("memory", None)
     counter = settings.pop("counter", None)
     watch_file, steps = settings.pop("watch", None), settings.pop("steps", 0)
+    end_with_parent()
     leave_network()
     if memory is not None:
         limit_memory(memory)
@@ -86,6 +88,13 @@ def limit_memory(mebibytes: int) -> None:
     limit = used + (mebibytes << 20)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def end_with_parent() -> None:
+    """Let Linux kill this process when the one that started it has gone, whatever killed that."""
+    if sys.platform == "linux":
+        set_death_signal = 1  # PR_SET_PDEATHSIG of linux/prctl.h
+        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
 
 
 def leave_network() -> None:

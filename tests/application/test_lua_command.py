@@ -136,6 +136,19 @@ def test_an_interrupt_passes_through_pcall(tmp_path: Path) -> None:
     assert "Traceback" not in error
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not end a child")
+def test_a_killed_command_leaves_no_program_behind(tmp_path: Path) -> None:
+    path = program(tmp_path, "print('ready') io.flush() while true do end\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zaremba_port", "lua", str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.kill()
+    assert process.stdout.read() == ""  # it ends when the program, which has it too, has ended
+    process.wait()
+
+
 def test_bad_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lua", str(tmp_path / "none.lua")]) == 2
     assert "there is no Lua program" in capsys.readouterr().err
